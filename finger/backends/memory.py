@@ -1,0 +1,158 @@
+"""Users set at run time, forgotten at the end or kept in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.threads import deferToThreadPool
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
+from finger.interfaces import IFingerBackend, IFingerService, IFingerSetterService
+
+MAX_STATUS = 64 * 1024
+"""The longest status kept, in characters."""
+
+Users = Mapping[str, str]
+
+
+@implementer(IFingerService, IFingerSetterService)
+class MemoryFingerService:
+    """
+    Users in memory.
+
+    @param users: names and statuses to begin with.
+    @param keep: called with all users before a change is made and acknowledged; the change is made when
+        its Deferred fires, and refused when it fails.  Not called again before that, so changes that arrive
+        meanwhile share the next call.
+    """
+
+    def __init__(
+        self, users: Users = {}, keep: Callable[[Users], Deferred[Any]] = lambda users: succeed(None)
+    ) -> None:
+        self._users = dict(users)
+        self._keep = keep
+        self._waiting: list[tuple[str, str, Deferred[None]]] = []
+        self._keeping = False
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """See L{IFingerService.getUser}."""
+        if user in self._users:
+            return succeed(self._users[user])
+        return fail(NoSuchUser(user))
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """See L{IFingerService.getUsers}."""
+        return succeed(sorted(self._users))
+
+    def setUser(self, user: str, status: str) -> Deferred[None]:
+        """See L{IFingerSetterService.setUser}."""
+        try:
+            checkUser(user, status)
+        except BadQuery:
+            return fail()
+        done: Deferred[None] = Deferred()
+        self._waiting.append((user, status, done))
+        if not self._keeping:
+            self._keepWaiting()
+        return done
+
+    def _keepWaiting(self) -> None:
+        batch, self._waiting = self._waiting, []
+        users = self._users | {user: status for user, status, _ in batch}
+        self._keeping = True
+        self._keep(users).addBoth(self._kept, users, batch)
+
+    def _kept(self, result: object, users: dict[str, str], batch: list[tuple[str, str, Deferred[None]]]) -> None:
+        self._keeping = False
+        if not isinstance(result, Failure):
+            self._users = users
+        if self._waiting:
+            self._keepWaiting()
+        for _, _, done in batch:
+            if isinstance(result, Failure):
+                done.errback(BackendUnavailable(f"the users could not be kept: {result.getErrorMessage()}"))
+            else:
+                done.callback(None)
+
+
+def checkUser(user: str, status: str) -> None:
+    """
+    Is this a name that can be asked for, and a status that can be kept?
+
+    @raise BadQuery: if not, saying why.
+    """
+    if not user or len(user) > 255 or not user.isprintable() or user != user.strip() or "@" in user:
+        raise BadQuery("a user name is 1 to 255 printable characters, without @ and outer spaces")
+    if len(status) > MAX_STATUS:
+        raise BadQuery(f"a status has at most {MAX_STATUS} characters")
+
+
+class UsersJSON:
+    """
+    A file that holds all users as one JSON object, and is replaced whole.
+
+    @param path: where it is; its directory must be writable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> dict[str, str]:
+        """
+        Read the users; none, if there is no file yet.
+
+        @raise ConfigError: if there is one that does not hold users.
+        """
+        try:
+            users = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"--backend=memory:{self.path}: cannot be read: {error}") from error
+        if not isinstance(users, dict) or not all(isinstance(status, str) for status in users.values()):
+            raise ConfigError(f"--backend=memory:{self.path}: is not a JSON object of users and statuses")
+        return users
+
+    def save(self, users: Users) -> None:
+        """
+        Write the users so that, whenever the machine stops, the file holds either the old ones or the new.
+
+        @raise OSError: if they could not be written; the old ones are still there then.
+        """
+        new = self.path.with_name(f".{self.path.name}.new")
+        with open(new, "w", encoding="utf-8") as file:
+            json.dump(users, file, ensure_ascii=False, indent=0)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self.path)
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@implementer(IPlugin, IFingerBackend)
+class MemoryBackend:
+    """C{--backend=memory} and C{--backend=memory:PATH}."""
+
+    name = "memory"
+    argument = "[:PATH]"
+    summary = "users set at run time through the setter; with PATH, kept there as JSON"
+
+    def makeBackend(self, argument: str, reactor: Any) -> MemoryFingerService:
+        """See L{IFingerBackend.makeBackend}."""
+        if not argument:
+            return MemoryFingerService()
+        file = UsersJSON(Path(argument))
+        return MemoryFingerService(
+            file.load(), lambda users: deferToThreadPool(reactor, reactor.getThreadPool(), file.save, users)
+        )

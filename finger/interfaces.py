@@ -1,0 +1,164 @@
+"""
+The interfaces, and nothing else.
+
+A back end provides L{IFingerService}; that is all it must do.  One that knows more than a status also provides
+L{IFingerProfileService}, one that can be written to L{IFingerSetterService}.  Every adapter is found by
+adapting a back end to the adapter's own interface, and knows nothing but the interfaces here.
+"""
+
+# zope.interface methods are declared without self.
+# pylint: disable=no-self-argument
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.plugin import IPlugin
+from twisted.web.resource import IResource
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from finger.profile import Profile
+
+
+class IFingerService(Interface):
+    """A back end: who is there, and what each of them has to say."""
+
+    def getUser(user: str) -> Deferred[str]:
+        """
+        Look a user's status up.
+
+        @param user: the user's name.
+        @return: the status text, of any number of lines.  Fails with L{finger.errors.NoSuchUser} if there is
+            nobody of that name, with L{finger.errors.BackendUnavailable} (or anything else) if that cannot be
+            known now.
+        """
+
+    def getUsers() -> Deferred[list[str]]:
+        """
+        List the users.
+
+        @return: the names, sorted.  Fails with L{finger.errors.ListRefused} if the back end has no list to
+            give, with anything else if it is broken.
+        """
+
+
+class IFingerProfileService(Interface):
+    """
+    A back end that knows more of its users than a status.
+
+    Any L{IFingerService} adapts to this: its profiles have a login and a plan.
+    """
+
+    def getProfile(user: str) -> Deferred[Profile]:
+        """
+        Look up all that is known of a user.
+
+        @param user: the user's name.
+        @return: the L{Profile <finger.profile.Profile>}, whose C{status} is what C{getUser} gives.  Fails as
+            L{IFingerService.getUser} does.
+        """
+
+    def getProfiles() -> Deferred[list[Profile]]:
+        """
+        List the users with what is cheap to know of each: the full name, but hardly a plan.
+
+        @return: the profiles, sorted by login.  Fails as L{IFingerService.getUsers} does.
+        """
+
+
+class IFingerSetterService(Interface):
+    """A back end whose users can be set."""
+
+    def setUser(user: str, status: str) -> Deferred[None]:
+        """
+        Set a user's status; a user who is not there yet is added.
+
+        @param user: the user's name.
+        @param status: the new status.
+        @return: fires once the status will outlive a crash, as far as the back end promises that at all.  Fails
+            with L{finger.errors.BadQuery} if the name cannot be one, with
+            L{finger.errors.BackendUnavailable} if the status could not be kept: then nothing has changed.
+        """
+
+
+class IFingerForwarder(Interface):
+    """Something that asks another finger server on a peer's behalf."""
+
+    def forward(query: str, host: str, verbose: bool) -> Deferred[str]:
+        """
+        Ask C{host}.
+
+        @param query: what to ask there: C{user}, C{user@otherhost}, or empty for the user list.
+        @param host: a name or an address, without brackets.
+        @param verbose: pass C{/W} on.
+        @return: the whole answer.  Fails with L{finger.errors.ForwardingRefused} if that host may not be asked,
+            with L{finger.errors.RemoteUnreachable} if it does not answer.
+        """
+
+
+class IReloadable(Interface):
+    """Something that holds what it once read and can read it again, at SIGHUP."""
+
+    def reload() -> Deferred[None]:
+        """
+        Read again.  What cannot be read is logged, and what was there is kept.
+
+        @return: fires when done; never fails.
+        """
+
+
+class IFingerBackend(IPlugin):
+    """
+    A plugin (L{twisted.plugin}) that makes back ends by name: C{--backend=NAME:ARGUMENT}.
+
+    @see: C{docs/backends.md}
+    """
+
+    name: str = Attribute("The name, as in C{--backend=NAME}.")
+    argument: str = Attribute("What may follow the name, for the help, as in C{[:PATH]}; empty if nothing may.")
+    summary: str = Attribute("What it is, in one line, for the help.")
+
+    def makeBackend(argument: str, reactor: object) -> IFingerService:
+        """
+        Make a back end.  A back end that also provides L{twisted.application.service.IService} is started and
+        stopped with the server; one that provides L{IReloadable} is reloaded at SIGHUP.
+
+        @param argument: what followed the name and a colon; empty if nothing did.
+        @param reactor: for its clock, its threads and its connections.
+        @raise finger.errors.ConfigError: if the argument makes no sense or names what cannot be read.
+        """
+
+
+class IFingerFactory(IProtocolFactory):
+    """Adapts an L{IFingerService} to a factory of RFC 1288 servers."""
+
+
+class IFingerSetterFactory(IProtocolFactory):
+    """Adapts an L{IFingerSetterService} to a factory of setters: line 1 is the user, the rest the status."""
+
+
+class IIRCClientFactory(IProtocolFactory):
+    """
+    Adapts an L{IFingerService} to a factory of IRC bots.
+    """
+
+    nickname: str = Attribute("The nickname to ask for.")
+    channels: tuple[str, ...] = Attribute("The channels to join.")
+
+
+class IXMLRPCResource(IResource):
+    """Adapts an L{IFingerService} to a web resource that answers XML-RPC calls, to be put at C{/RPC2}."""
+
+
+class IPerspectiveFinger(Interface):
+    """Adapts an L{IFingerService} to a Perspective Broker root object."""
+
+    def remote_getUser(user: str) -> Deferred[str]:
+        """A user's status.  Fails at the caller with C{finger.adapters.pb.NoSuchUser} if there is none."""
+
+    def remote_getUsers() -> Deferred[list[str]]:
+        """The names of all users, sorted."""

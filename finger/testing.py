@@ -1,0 +1,172 @@
+"""
+Doubles and the contract, for the tests of back ends and adapters, ours and anybody's.
+
+A back end's test is a few lines::
+
+    class WeatherTests(FingerServiceContract, SynchronousTestCase):
+        known, unknown = "oslo", "atlantis"
+
+        def makeService(self):
+            return WeatherService()
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+import finger.adapters.profile  # noqa: F401  (registers the adapter)
+from finger.errors import BackendUnavailable, NoSuchUser
+from finger.interfaces import IFingerProfileService, IFingerService, IFingerSetterService
+from finger.profile import Profile
+
+
+@implementer(IFingerService, IFingerProfileService)
+class ProfilesDouble:
+    """A back end that knows exactly the profiles it is given."""
+
+    def __init__(self, *profiles: Profile) -> None:
+        self._profiles = {profile.login: profile for profile in profiles}
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """See L{IFingerService.getUser}."""
+        return self.getProfile(user).addCallback(lambda profile: profile.status)
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """See L{IFingerService.getUsers}."""
+        return succeed(sorted(self._profiles))
+
+    def getProfile(self, user: str) -> Deferred[Profile]:
+        """See L{IFingerProfileService.getProfile}."""
+        if user in self._profiles:
+            return succeed(self._profiles[user])
+        return fail(NoSuchUser(user))
+
+    def getProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerProfileService.getProfiles}."""
+        return succeed([self._profiles[login] for login in sorted(self._profiles)])
+
+
+@implementer(IFingerService, IFingerSetterService)
+class BrokenDouble:
+    """
+    A back end that is out of order.
+
+    @param error: what every call fails with.
+    """
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error or BackendUnavailable("the disk at /secret/place is full")
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """Fail."""
+        return fail(self._error)
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """Fail."""
+        return fail(self._error)
+
+    def setUser(self, user: str, status: str) -> Deferred[None]:
+        """Fail."""
+        return fail(self._error)
+
+
+@implementer(IFingerService)
+class SilentDouble:
+    """
+    A back end that answers when it is told to.
+
+    @ivar asked: the Deferreds handed out, in order, for a test to fire.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Deferred] = []  # type: ignore[type-arg]
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """Wait."""
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """Wait."""
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+
+class FingerServiceContract:
+    """
+    What every back end must do.  Mix it into a L{SynchronousTestCase} and say C{makeService}, C{known} and
+    C{unknown}.
+
+    @cvar known: a user who is there and listed.
+    @cvar unknown: one who is not.
+    """
+
+    known: str
+    unknown: str
+
+    def makeService(self) -> IFingerService:
+        """Make the back end under test."""
+        raise NotImplementedError
+
+    def result(self, deferred: Deferred) -> object:  # type: ignore[type-arg]
+        """A Deferred's result; override it for a back end that does not answer at once."""
+        assert isinstance(self, SynchronousTestCase)
+        return self.successResultOf(deferred)
+
+    def failure(self, deferred: Deferred, *expected: type[Exception]) -> object:  # type: ignore[type-arg]
+        """A Deferred's failure; override it together with L{result}."""
+        assert isinstance(self, SynchronousTestCase)
+        return self.failureResultOf(deferred, *expected)
+
+    def test_interface(self) -> None:
+        """It provides what it says it provides."""
+        service = self.makeService()
+        for interface in (IFingerService, IFingerProfileService, IFingerSetterService):
+            if interface is IFingerService or interface.providedBy(service):
+                verifyObject(interface, service)
+
+    def test_known(self) -> None:
+        """A known user has a status, which is text."""
+        assert isinstance(self.result(self.makeService().getUser(self.known)), str)
+
+    def test_unknown(self) -> None:
+        """An unknown user is L{NoSuchUser}, and so are names no user can have."""
+        for name in (self.unknown, "", "../../etc/passwd", "a\0b", "*", "\N{SNOWMAN}", "x" * 100_000):
+            self.failure(self.makeService().getUser(name), NoSuchUser)
+
+    def test_list(self) -> None:
+        """The list is sorted and holds the known user, not the unknown one."""
+        users = self.result(self.makeService().getUsers())
+        assert isinstance(users, list)
+        assert users == sorted(users)
+        assert self.known in users
+        assert self.unknown not in users
+
+    def test_listIsYours(self) -> None:
+        """A list can be changed without changing the next one."""
+        service = self.makeService()
+        users = self.result(service.getUsers())
+        assert isinstance(users, list)
+        users.clear()
+        assert self.known in self.result(service.getUsers())  # type: ignore[operator]
+
+    def test_profiles(self) -> None:
+        """Profiles and statuses tell the same story."""
+        service = self.makeService()
+        profiles = IFingerProfileService(service)
+        profile = self.result(profiles.getProfile(self.known))
+        assert isinstance(profile, Profile)
+        assert profile.login == self.known
+        assert profile.status == self.result(service.getUser(self.known)) or not profile.plan
+        assert [p.login for p in self.result(profiles.getProfiles())] == self.result(service.getUsers())  # type: ignore[attr-defined]
+        self.failure(profiles.getProfile(self.unknown), NoSuchUser)
+
+    def test_set(self) -> None:
+        """If users can be set, a status set is the status told."""
+        service = self.makeService()
+        if IFingerSetterService.providedBy(service):
+            self.result(service.setUser(self.known, "a new status\nof two lines"))
+            assert self.result(service.getUser(self.known)) == "a new status\nof two lines"

@@ -1,0 +1,227 @@
+"""
+The finger protocol (RFC 1288) as values: bytes in, values out, and the way back.  No I/O, no Twisted.
+
+The grammar, section 2.3::
+
+    {Q1}    ::= [{W}|{W}{S}{U}]{C}
+    {Q2}    ::= [{W}{S}][{U}]{H}{C}
+    {U}     ::= username
+    {H}     ::= @hostname | @hostname{H}
+    {W}     ::= /W
+    {S}     ::= <SP> | <SP>{S}
+    {C}     ::= <CRLF>
+
+What peers really send is wider, and taken: C{/w}, tabs, C{/W} at the end (RFC 1194), a bare C{@}, several names.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from finger.errors import BadQuery
+from finger.profile import NO_PLAN, LastLogin, Mail, Profile
+
+MAX_LINE: Final = 1024
+"""The longest query taken, in bytes without its line end.  The RFC names no limit; the Morris worm sent 536."""
+
+MAX_NAMES: Final = 16
+"""The most names taken in one query."""
+
+_VERBOSE: Final = {"/W", "/w"}
+_LINE_ENDS: Final = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """
+    What a peer asks.
+
+    @ivar verbose: C{/W} was given: tell more (section 2.5.4).
+    @ivar names: whom it asks for, in its order, each C{user}, C{user@host} or C{@host}; none asks for the list.
+    """
+
+    verbose: bool = False
+    names: tuple[str, ...] = ()
+
+
+def parseQuery(line: bytes) -> Query:
+    """
+    Read a query (section 2.3).
+
+    @param line: the line, with or without its end.
+    @raise BadQuery: if it is too long, or asks for too many names.
+    """
+    line = line.rstrip(b"\r\n")
+    if len(line) > MAX_LINE:
+        raise BadQuery(f"a query has at most {MAX_LINE} bytes")
+    tokens = [token for token in re.split("[ \t]+", line.decode("utf-8", "replace")) if token]
+    verbose = bool(_VERBOSE.intersection(tokens[:1] + tokens[-1:]))
+    if tokens and tokens[0] in _VERBOSE:
+        del tokens[0]
+    elif verbose:
+        del tokens[-1]
+    if len(tokens) > MAX_NAMES:
+        raise BadQuery(f"a query has at most {MAX_NAMES} names")
+    return Query(verbose, tuple(name for name in map(_withoutEmptyHost, tokens) if name))
+
+
+def _withoutEmptyHost(name: str) -> str:
+    """A host that is not named is this one: C{@} asks what the empty query asks, and C{user@} what C{user} does."""
+    return name[:-1] if name.endswith("@") and "@" not in name[:-1] else name
+
+
+def formatQuery(names: str, verbose: bool) -> bytes:
+    """
+    Write a query.
+
+    @raise BadQuery: if C{names} holds a control character, which might end the line and begin another, or is
+        longer than servers take.
+    """
+    if any(unicodedata.category(character) in _CONTROLS for character in names):
+        raise BadQuery("a name holds no control characters")
+    line = ("/W " if verbose else "").encode() + names.encode()
+    if len(line) > MAX_LINE:
+        raise BadQuery(f"a query has at most {MAX_LINE} bytes")
+    return line + b"\r\n"
+
+
+def splitHost(name: str) -> tuple[str, str] | None:
+    """
+    Split a name at its right-most C{@}: that host is asked first (section 2.4).
+
+    @return: what to ask, and whom; L{None} if the name is of a user here.
+    """
+    query, at, host = name.rpartition("@")
+    return (query, host.removeprefix("[").removesuffix("]")) if at else None
+
+
+# Text on its way out.
+
+_CONTROLS: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_HARMLESS: Final = {"\t", "\n", "\u200c", "\u200d"}  # The joiners are part of many scripts' spelling, and of emoji.
+
+
+def clean(text: str) -> str:
+    """
+    Make a text safe to show (section 3.3): every line end becomes a newline, and what a terminal might obey or a
+    reader be fooled by (control and format characters, lone surrogates, separators) a question mark.
+    """
+    text = _LINE_ENDS.sub("\n", text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("?" if _isUnsafe(character) else character for character in text)
+
+
+def cleanLine(text: str) -> str:
+    """Make a text safe to show on one line, as a name within a sentence or a log line is."""
+    return " ".join(clean(text).split())
+
+
+def _isUnsafe(character: str) -> bool:
+    return unicodedata.category(character) in _CONTROLS and character not in _HARMLESS
+
+
+def toASCII(text: str) -> str:
+    """Spell a text in ASCII: letters without their accents, question marks for the rest."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return bare.encode("ascii", "replace").decode("ascii")
+
+
+def encode(text: str, utf8: bool = True) -> bytes:
+    """
+    Put a text on the wire: cleaned, and every line, the last too, ended by CRLF (section 2.2).
+
+    @param utf8: send characters outside ASCII as UTF-8, as people expect today, not in ASCII as the RFC has it.
+    """
+    text = clean(text if utf8 else toASCII(text)).removesuffix("\n")
+    return "".join(f"{line}\r\n" for line in text.split("\n")).encode("utf-8")
+
+
+def decode(answer: bytes) -> str:
+    """Take a text off the wire: cleaned, with newlines between its lines and none at its end."""
+    return clean(answer.decode("utf-8", "replace")).removesuffix("\n")
+
+
+# The two forms that clients and scripts know.
+
+
+def formatList(profiles: Iterable[Profile]) -> str:
+    """The short form: a line a user, login, two or more spaces, full name.  An empty list says so."""
+    lines = [f"{cleanLine(p.login):<15}  {cleanLine(p.name or '')}".rstrip() for p in profiles]
+    return "\n".join(lines) or "No one logged on"
+
+
+def formatAnswer(profile: Profile, verbose: bool = False) -> str:
+    """
+    The answer to a query for a user: the status alone if there is nothing else to tell, unless more is asked for,
+    and else the long form.
+    """
+    if profile.isStatusOnly and not verbose:
+        return profile.status
+    return "\n".join(_longLines(profile))
+
+
+def _longLines(profile: Profile) -> list[str]:
+    lines = [_pair("Login", profile.login, 15, "\t\t\t", "Name", profile.name)]
+    if profile.home is not None or profile.shell is not None:
+        lines.append(_pair("Directory", profile.home, 25, "\t", "Shell", profile.shell))
+    if profile.office is not None:
+        lines.append(f"Office: {cleanLine(profile.office)}")
+    if profile.lastLogin is not None:
+        lines.append(_lastLogin(profile.lastLogin))
+    if profile.mail is not None:
+        lines.extend(_mail(profile.mail))
+    if profile.project:
+        lines.extend(["Project:", profile.project.removesuffix("\n")])
+    if profile.plan is not None:
+        lines.extend(["Plan:", profile.plan.removesuffix("\n")] if profile.plan else [NO_PLAN])
+    return lines
+
+
+def _pair(label: str, value: str | None, width: int, gap: str, label2: str, value2: str | None) -> str:
+    return f"{label}: {cleanLine(value or ''):<{width}}{gap}{label2}: {cleanLine(value2 or '')}".rstrip()
+
+
+def _lastLogin(login: LastLogin) -> str:
+    if login.when is None:
+        return "Never logged in."
+    tty = f" on {cleanLine(login.tty)}" if login.tty else ""
+    host = f" from {cleanLine(login.host)}" if login.host else ""
+    return f"Last login {_date(login.when)}{tty}{host}"
+
+
+def _mail(mail: Mail) -> list[str]:
+    if mail.received is None:
+        return ["No mail."]
+    if mail.unreadSince is None:
+        return [f"Mail last read {_date(mail.received)}"]
+    return [f"New mail received {_date(mail.received)}", f"     Unread since {_date(mail.unreadSince)}"]
+
+
+def _date(when: datetime) -> str:
+    """As in C{Wed Mar 31 18:32 (PST)}; a naive time has no zone to tell."""
+    zone = when.tzname()
+    return f"{when:%a %b} {when.day:>2} {when:%H:%M}" + (f" ({zone})" if zone else "")
+
+
+_LIST_LINE: Final = re.compile(r"(\S+)(?:\s{2,}(\S.*?))?(?:\s{2,}.*)?\s*")
+
+
+def parseList(answer: str) -> list[Profile]:
+    """
+    Read another server's user list as far as it is in the short form; other lines are passed over.
+
+    @return: the profiles (login and full name), sorted, each login once.
+    """
+    profiles: dict[str, Profile] = {}
+    for line in answer.split("\n"):
+        match = _LIST_LINE.fullmatch(line.expandtabs())
+        if match and match[1] != "Login":
+            profiles.setdefault(match[1], Profile(match[1], name=match[2]))
+    return [profiles[login] for login in sorted(profiles)]
