@@ -11,9 +11,10 @@ adapting a back end to the adapter's own interface, and knows nothing but the in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.plugin import IPlugin
 from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
@@ -148,6 +149,8 @@ class IIRCClientFactory(IProtocolFactory):
 
     nickname: str = Attribute("The nickname to ask for.")
     channels: tuple[str, ...] = Attribute("The channels to join.")
+    clock: IReactorTime | None = Attribute("For limits and delays; must be set before there is a bot.")
+    welcomed: Callable[[], object] = Attribute("Called each time a server has welcomed a bot.")
 
 
 class IXMLRPCResource(IResource):

@@ -174,9 +174,9 @@ def _longLines(profile: Profile) -> list[str]:
     if profile.office is not None:
         lines.append(f"Office: {cleanLine(profile.office)}")
     if profile.lastLogin is not None:
-        lines.append(_lastLogin(profile.lastLogin))
+        lines.append(formatLastLogin(profile.lastLogin))
     if profile.mail is not None:
-        lines.extend(_mail(profile.mail))
+        lines.append(formatMail(profile.mail))
     if profile.project:
         lines.extend(["Project:", profile.project.removesuffix("\n")])
     if profile.plan is not None:
@@ -188,7 +188,8 @@ def _pair(label: str, value: str | None, width: int, gap: str, label2: str, valu
     return f"{label}: {cleanLine(value or ''):<{width}}{gap}{label2}: {cleanLine(value2 or '')}".rstrip()
 
 
-def _lastLogin(login: LastLogin) -> str:
+def formatLastLogin(login: LastLogin) -> str:
+    """Say when a user was last seen, in one line."""
     if login.when is None:
         return "Never logged in."
     tty = f" on {cleanLine(login.tty)}" if login.tty else ""
@@ -196,12 +197,13 @@ def _lastLogin(login: LastLogin) -> str:
     return f"Last login {_date(login.when)}{tty}{host}"
 
 
-def _mail(mail: Mail) -> list[str]:
+def formatMail(mail: Mail) -> str:
+    """Say what the state of a mailbox is, in one line or two."""
     if mail.received is None:
-        return ["No mail."]
+        return "No mail."
     if mail.unreadSince is None:
-        return [f"Mail last read {_date(mail.received)}"]
-    return [f"New mail received {_date(mail.received)}", f"     Unread since {_date(mail.unreadSince)}"]
+        return f"Mail last read {_date(mail.received)}"
+    return f"New mail received {_date(mail.received)}\n     Unread since {_date(mail.unreadSince)}"
 
 
 def _date(when: datetime) -> str:
@@ -225,3 +227,9 @@ def parseList(answer: str) -> list[Profile]:
         if match and match[1] != "Login":
             profiles.setdefault(match[1], Profile(match[1], name=match[2]))
     return [profiles[login] for login in sorted(profiles)]
+
+
+def matchesName(profile: Profile, name: str) -> bool:
+    """Is somebody called so: by the full name, or a word of it (section 2.5.3)?  Case does not count."""
+    full = (profile.name or "").casefold()
+    return name.casefold() in {full, *full.split()}

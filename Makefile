@@ -1,0 +1,49 @@
+# Two commands: `make run` starts the service on the sample users, `make test` runs every check.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Where `make run` listens: `make run FINGERPORT=2079`.
+export FINGERPORT ?= 1079
+export WEBPORT ?= 8000
+export HTTPSPORT ?= 8443
+export PBPORT ?= 8889
+export SETPORT ?= 1080
+
+.PHONY: run test lint unit clean
+
+run: $(VENV)/installed
+	@$(BIN)/python etc/run.py
+
+test: lint unit
+	@echo "All checks passed."
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/installed-test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m twisted.trial tests
+	$(BIN)/coverage report
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PYTHON) is older than 3.11: name a newer one, as in 'make PYTHON=python3.11'"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "$(PYTHON) cannot make virtual environments: 'sudo apt install python3-venv' brings that"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .import_linter_cache _trial_temp*

@@ -1,0 +1,59 @@
+"""
+What `make run` runs: the service on the sample users, at unprivileged ports, with a line to try each adapter.
+
+The ports come from the environment, where make puts them: FINGERPORT, WEBPORT, HTTPSPORT, PBPORT, SETPORT.
+"""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.scripts.twistd import run
+
+HERE = Path(__file__).resolve().parent
+PYTHON = os.path.relpath(sys.executable)
+
+XMLRPC = "import xmlrpc.client; print(xmlrpc.client.ServerProxy('http://localhost:{WEBPORT}/RPC2').getUser('moshez'))"
+LINES = {
+    "FINGERPORT": "{python} -m finger -p {FINGERPORT} moshez@localhost",
+    "WEBPORT": "curl http://localhost:{WEBPORT}/moshez\n{python} -c " + shlex.quote(XMLRPC),
+    "HTTPSPORT": "curl --insecure https://localhost:{HTTPSPORT}/moshez",
+    "PBPORT": "{python} {examples}/pbclient.py localhost:{PBPORT} moshez",
+    "SETPORT": "printf 'guest\\nhere today\\n' | {python} {examples}/setclient.py localhost:{SETPORT}",
+}
+
+
+def arguments(ports):
+    """The command line: the file's users, and behind them those who are set."""
+    return [
+        *("--backend=file", f"--file={HERE / 'users'}", "--backend=memory", "--ssl"),
+        *(f"--fingerport={ports['FINGERPORT']}", f"--webport={ports['WEBPORT']}"),
+        *(f"--httpsport={ports['HTTPSPORT']}", f"--pbport={ports['PBPORT']}", f"--setport={ports['SETPORT']}"),
+    ]
+
+
+def lines(ports):
+    """A line for each adapter, to be pasted into another terminal."""
+    examples = os.path.relpath(HERE.parent / "docs" / "examples")
+    return [LINES[name].format(python=PYTHON, examples=examples, **ports) for name in LINES]
+
+
+def main():
+    ports = {name: os.environ[name] for name in LINES}
+    reactor.callWhenRunning(
+        lambda: print("\nTry these in another terminal; Ctrl-C here ends the service.", *lines(ports), "", sep="\n", flush=True)
+    )
+    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "finger", *arguments(ports)]
+    try:
+        run()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            taken = [name for name, port in ports.items() if f"={port}:" in end.code]
+            hint = f" (make run {taken[0]}={int(ports[taken[0]]) + 1000})" if taken and ports[taken[0]].isdigit() else ""
+            end.code += hint
+        raise
+
+
+main()

@@ -1,0 +1,225 @@
+"""The finger protocol itself, RFC 1288."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.components import registerAdapter
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
+from finger.failures import explain
+from finger.interfaces import IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
+from finger.wire import (
+    MAX_LINE,
+    MAX_NAMES,
+    Query,
+    encode,
+    formatAnswer,
+    formatList,
+    matchesName,
+    parseQuery,
+    splitHost,
+)
+
+MAX_DISCARDED = 64 * 1024
+"""How much of a query that is too long is read, in bytes, in the hope of its end."""
+
+
+class FingerProtocol(LineReceiver):
+    """
+    One connection: one query, one answer, and the server closes (section 2.1).
+
+    Each of the three phases (the query arrives, the answer is looked up, the answer leaves) has a time limit that
+    nothing the peer does can extend.
+    """
+
+    delimiter = b"\n"  # CRLF says the RFC; LF alone is what people type into nc.
+    MAX_LENGTH = MAX_LINE + 1  # The CR.
+    log = Logger()
+
+    factory: FingerFactory
+    transport: ITCPTransport
+    _limit: IDelayedCall | None = None
+    _answering: Deferred[str] | None = None
+    _discarded = 0
+    _isTooLong = False
+
+    def connectionMade(self) -> None:
+        """Wait for the query."""
+        self._allow(self.factory.queryTimeout)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Look the answer up.  What the peer sends after its query is thrown away."""
+        self.setRawMode()
+        self._allow(self.factory.answerTimeout)
+        self._answering = self.factory.answer(line, self._peer())
+        self._answering.addBoth(self._answer)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse.  The connection ends with the line: closed before, unread bytes would cost the peer the answer."""
+        self.setRawMode()
+        self._isTooLong = True
+        self.log.info("finger {peer} query too long", peer=self._peer())
+        self._write(BadQuery.words)
+        self._allow(self.factory.discardTimeout)
+        self.rawDataReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Throw away what follows the query."""
+        self._discarded += len(data)
+        if self._isTooLong and (b"\n" in data or self._discarded > MAX_DISCARDED):
+            self._close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Nobody waits for the answer any more."""
+        self._disallow()
+        if self._answering is not None:
+            self._answering.cancel()
+
+    def _answer(self, result: str | Failure) -> None:
+        self._answering = None
+        if self.connected:
+            self._write(explain(result, self.log) if isinstance(result, Failure) else result)
+            self._close()
+
+    def _write(self, text: str) -> None:
+        self.transport.write(encode(text, self.factory.utf8))
+
+    def _close(self) -> None:
+        self._allow(self.factory.closeTimeout)
+        self.transport.loseConnection()
+
+    def _allow(self, seconds: float) -> None:
+        """Begin a phase that may take so long."""
+        self._disallow()
+        if self.factory.clock is not None:
+                self._limit = self.factory.clock.callLater(seconds, self.transport.abortConnection)
+
+    def _disallow(self) -> None:
+        if self._limit is not None and self._limit.active():
+            self._limit.cancel()
+
+    def _peer(self) -> str:
+        return str(getattr(self.transport.getPeer(), "host", "local"))
+
+
+@implementer(IFingerFactory)
+class FingerFactory(ServerFactory[FingerProtocol]):
+    """
+    Makes L{FingerProtocol}s, and their answers.
+
+    @ivar clock: for the time limits; without one there are none.
+    @ivar utf8: send UTF-8, not ASCII.
+    @ivar matchNames: take a name that is no login for a first, last or full name (section 2.5.3).
+    @ivar queryTimeout: seconds for the query to arrive.
+    @ivar answerTimeout: seconds for it to be answered.
+    @ivar closeTimeout: seconds for the answer to be taken.
+    @ivar discardTimeout: seconds for a query that is too long to end.
+    """
+
+    protocol = FingerProtocol
+    noisy = False
+    log = Logger()
+
+    clock: IReactorTime | None = None
+    utf8 = True
+    matchNames = False
+    queryTimeout = 10.0
+    answerTimeout = 45.0
+    closeTimeout = 30.0
+    discardTimeout = 2.0
+
+    def __init__(self, service: IFingerService) -> None:
+        self._profiles = IFingerProfileService(service)
+        self._forwarder = IFingerForwarder(service, None)
+
+    def answer(self, line: bytes, peer: str) -> Deferred[str]:
+        """
+        Answer a query, and log it.
+
+        @param line: the query as it came.
+        @param peer: who asks, for the log.
+        @return: the text to send; fails only when cancelled.
+        """
+        return Deferred.fromCoroutine(self._answer(line, peer))
+
+    async def _answer(self, line: bytes, peer: str) -> str:
+        began = self._now()
+        outcomes: list[str] = []
+        try:
+            query = parseQuery(line)
+            answers = [await self._inWords(lookup, outcomes) for lookup in self._lookups(query)]
+        except BadQuery as error:
+            outcomes.append("BadQuery")
+            answers = [error.words]
+        self.log.info(
+            "finger {peer} {query!r} {outcome} {milliseconds:.1f} ms",
+            peer=peer,
+            query=line.rstrip(b"\r").decode("utf-8", "backslashreplace"),
+            outcome=",".join(outcomes),
+            milliseconds=(self._now() - began) * 1000,
+        )
+        return "\n".join(answers)
+
+    def _lookups(self, query: Query) -> list[Awaitable[str]]:
+        if not query.names:
+            return [self._list(query.verbose)]
+        return [self._one(name, query.verbose) for name in query.names]
+
+    async def _inWords(self, lookup: Awaitable[str], outcomes: list[str]) -> str:
+        """A name that cannot be answered does not keep the others of its query from their answers."""
+        try:
+            answer = await lookup
+        except Exception:
+            failure = Failure()
+            outcomes.append(failure.type.__name__ if failure.type else "")
+            return explain(failure, self.log)
+        outcomes.append("ok")
+        return answer
+
+    async def _list(self, verbose: bool) -> str:
+        profiles = await self._profiles.getProfiles()
+        if verbose and profiles:
+            return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
+        return formatList(profiles)
+
+    async def _one(self, name: str, verbose: bool) -> str:
+        remote = splitHost(name)
+        if remote is not None:
+            return await self._forward(*remote, verbose)
+        try:
+            return formatAnswer(await self._profiles.getProfile(name), verbose)
+        except NoSuchUser:
+            if not self.matchNames:
+                raise
+        return await self._matches(name, verbose)
+
+    async def _forward(self, query: str, host: str, verbose: bool) -> str:
+        if self._forwarder is None:
+            raise ForwardingRefused(host)
+        return await self._forwarder.forward(query, host, verbose)
+
+    async def _matches(self, name: str, verbose: bool) -> str:
+        """All users who are called so.  A server that does not list its users does not help to guess them either."""
+        try:
+            profiles = await self._profiles.getProfiles()
+        except ListRefused:
+            profiles = []
+        logins = [profile.login for profile in profiles if matchesName(profile, name)]
+        if not logins:
+            raise NoSuchUser(name)
+        found = [await self._profiles.getProfile(login) for login in logins[:MAX_NAMES]]
+        return "\n\n".join(formatAnswer(profile, verbose) for profile in found)
+
+    def _now(self) -> float:
+        return self.clock.seconds() if self.clock is not None else 0.0
+
+
+registerAdapter(FingerFactory, IFingerService, IFingerFactory)

@@ -1,0 +1,92 @@
+"""XML-RPC: C{getUser} and C{getUsers}, and what introspection asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, NoReturn
+from xmlrpc.client import dumps, loads
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.components import registerAdapter
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection
+from zope.interface import implementer
+
+from finger.errors import NoSuchUser
+from finger.failures import explain
+from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.wire import clean
+
+REFUSED = 1
+"""The code of a Fault that says what cannot be had, or that the server is out of order."""
+
+BAD_CALL = 2
+"""The code of a Fault that says the call itself is wrong."""
+
+
+@implementer(IXMLRPCResource)
+class FingerXMLRPC(XMLRPC):
+    """Answers XML-RPC calls.  A Fault has words for the caller, and never our insides."""
+
+    log = Logger()
+
+    def __init__(self, service: IFingerService) -> None:
+        super().__init__()
+        self._service = service
+        addIntrospection(self)
+
+    def xmlrpc_getUser(self, user: str) -> Deferred[str]:
+        """Return the status of the user of that name, or 'No such user'."""
+        if not isinstance(user, str):
+            return fail(Fault(BAD_CALL, "getUser takes one string, the user's name"))
+        return self._service.getUser(user).addCallbacks(clean, self._unknownOrFault)
+
+    xmlrpc_getUser.signature = [["string", "string"]]  # type: ignore[attr-defined]
+
+    def xmlrpc_getUsers(self) -> Deferred[list[str]]:
+        """Return the names of all users, sorted."""
+        return self._service.getUsers().addCallbacks(lambda users: [clean(user) for user in users], self._fault)
+
+    xmlrpc_getUsers.signature = [["array"]]  # type: ignore[attr-defined]
+
+    def _unknownOrFault(self, failure: Failure) -> str:
+        return NoSuchUser.words if failure.check(NoSuchUser) else self._fault(failure)
+
+    def _fault(self, failure: Failure) -> NoReturn:
+        raise Fault(REFUSED, explain(failure, self.log))
+
+    def render_POST(self, request: Request) -> Any:
+        """See L{XMLRPC.render_POST}.  What is no call is refused here: a parser's own words are not for callers."""
+        try:
+            loads(self._body(request))
+        except Exception:
+            request.setHeader(b"content-type", b"text/xml; charset=utf-8")
+            return dumps(Fault(BAD_CALL, "this is not an XML-RPC call"), methodresponse=True).encode()
+        return super().render_POST(request)
+
+    def _body(self, request: Request) -> bytes:
+        assert request.content is not None
+        request.content.seek(0)
+        body: bytes = request.content.read()
+        return body
+
+    def lookupProcedure(self, procedurePath: str) -> Callable[..., Any]:
+        """See L{XMLRPC.lookupProcedure}.  A call with too few or too many arguments is the caller's failure."""
+        procedure = super().lookupProcedure(procedurePath)
+
+        @wraps(procedure)
+        def checked(*arguments: object) -> Any:
+            try:
+                signature(procedure).bind(*arguments)
+            except TypeError as error:
+                raise Fault(BAD_CALL, f"{procedurePath}: {error}") from None
+            return procedure(*arguments)
+
+        return checked
+
+
+registerAdapter(FingerXMLRPC, IFingerService, IXMLRPCResource)

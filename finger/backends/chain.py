@@ -1,0 +1,81 @@
+"""Several back ends, one after the other, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from finger.errors import BackendUnavailable, NoSuchUser, PeerError
+from finger.interfaces import IFingerProfileService, IFingerService
+from finger.profile import Profile
+
+T = TypeVar("T")
+
+
+@implementer(IFingerService, IFingerProfileService)
+class ChainFingerService:
+    """
+    The first back end that knows a user answers.
+
+    One that is out of order is passed over, but remembered: if no other knows the user, who knows whether it
+    would have?  So then the answer is its failure, not L{NoSuchUser}.
+
+    @param services: at least one.
+    """
+
+    log = Logger()
+
+    def __init__(self, services: Sequence[IFingerService]) -> None:
+        self._services = services
+        self._profiles = [IFingerProfileService(service) for service in services]
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """See L{IFingerService.getUser}."""
+        return Deferred.fromCoroutine(self._first([service.getUser for service in self._services], user))
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """See L{IFingerService.getUsers}."""
+        return self.getProfiles().addCallback(lambda profiles: [profile.login for profile in profiles])
+
+    def getProfile(self, user: str) -> Deferred[Profile]:
+        """See L{IFingerProfileService.getProfile}."""
+        return Deferred.fromCoroutine(self._first([service.getProfile for service in self._profiles], user))
+
+    def getProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerProfileService.getProfiles}."""
+        return Deferred.fromCoroutine(self._merged())
+
+    async def _first(self, lookups: Sequence[Callable[[str], Deferred[T]]], user: str) -> T:
+        broken: Exception | None = None
+        for lookup in lookups:
+            try:
+                return await lookup(user)
+            except NoSuchUser:
+                continue
+            except Exception as error:
+                broken = broken or error
+        raise broken or NoSuchUser(user)
+
+    async def _merged(self) -> list[Profile]:
+        """Every back end's users, each login once, from the first that lists it, as a lookup would choose."""
+        merged: dict[str, Profile] = {}
+        refused: PeerError | None = None
+        answered = False
+        for service in self._profiles:
+            try:
+                profiles = await service.getProfiles()
+            except PeerError as error:
+                refused = error
+            except Exception:
+                self.log.failure("a back end of the chain cannot list its users; the others' are listed")
+            else:
+                answered = True
+                for profile in profiles:
+                    merged.setdefault(profile.login, profile)
+        if not answered:
+            raise refused or BackendUnavailable("no back end of the chain can list its users")
+        return [merged[login] for login in sorted(merged)]

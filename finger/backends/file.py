@@ -1,0 +1,157 @@
+"""Users read from a file, again and again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from finger.errors import ConfigError, NoSuchUser
+from finger.interfaces import IFingerBackend, IFingerProfileService, IFingerService, IReloadable
+from finger.profile import Profile
+from finger.usersfile import UsersFile, parseUsers
+
+DEFAULT_PATH = "/etc/users"
+INTERVAL = 30.0
+"""How often the file is looked at, in seconds."""
+
+MAX_PROBLEMS = 10
+"""How many bad lines are logged at each reading; of the rest, the number."""
+
+Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of the file; lookups see it whole or not at all."""
+
+    signature: Signature
+    users: UsersFile
+    logins: tuple[str, ...]
+
+
+def _read(path: str) -> _Reading:
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        users = parseUsers(file.read())
+    return _Reading(_signature(status), users, tuple(sorted(users.profiles)))
+
+
+def _signature(status: os.stat_result) -> Signature:
+    """What differs when the file has changed; the inode for editors that write a new file and rename it."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@implementer(IFingerService, IFingerProfileService, IReloadable)
+class FileFingerService(Service):
+    """
+    The users of a file (L{finger.usersfile}).
+
+    While it runs as a service the file is read again when it has changed; a file that cannot be read then is
+    logged, and the users stay as they were.
+
+    @param path: the file.
+    @param reactor: for its clock and its threads.
+    @raise ConfigError: if the file cannot be read at all.
+    """
+
+    log = Logger()
+
+    def __init__(self, path: str, reactor: Any) -> None:
+        self.path = path
+        self._reactor = reactor
+        self._unreadable = ""
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+        try:
+            self._reading = _read(path)
+        except OSError as error:
+            raise ConfigError(
+                f"--file={path}: cannot be read: {error.strerror}; give a file of 'user: status' lines"
+            ) from error
+        self._tellProblems()
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """See L{IFingerService.getUser}."""
+        return self.getProfile(user).addCallback(lambda profile: profile.status)
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """See L{IFingerService.getUsers}."""
+        return succeed(list(self._reading.logins))
+
+    def getProfile(self, user: str) -> Deferred[Profile]:
+        """See L{IFingerProfileService.getProfile}."""
+        profile = self._profiles.get(user)
+        return fail(NoSuchUser(user)) if profile is None else succeed(profile)
+
+    def getProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerProfileService.getProfiles}."""
+        return succeed([self._profiles[login] for login in self._reading.logins])
+
+    @property
+    def _profiles(self) -> Mapping[str, Profile]:
+        return self._reading.users.profiles
+
+    def startService(self) -> None:
+        """Begin to watch the file."""
+        super().startService()
+        self._looking.start(INTERVAL, now=False)
+
+    def stopService(self) -> None:
+        """Stop watching it."""
+        super().stopService()
+        self._looking.stop()
+
+    def _look(self) -> Deferred[None]:
+        try:
+            changed = _signature(os.stat(self.path)) != self._reading.signature
+        except OSError:
+            changed = True  # The reading says what is wrong, and says it once.
+        return self.reload() if changed else succeed(None)
+
+    def reload(self) -> Deferred[None]:
+        """See L{IReloadable.reload}.  A file of many users is read off the reactor thread."""
+        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _read, self.path)
+        return reading.addCallbacks(self._readAgain, self._notRead)
+
+    def _readAgain(self, reading: _Reading) -> None:
+        self._reading = reading
+        self._unreadable = ""
+        self.log.info("read {users} users from {path}", users=len(reading.logins), path=self.path)
+        self._tellProblems()
+
+    def _notRead(self, failure: Failure) -> None:
+        why = failure.getErrorMessage()
+        if why != self._unreadable:
+            self.log.error("{path} cannot be read, its last good users stay: {why}", path=self.path, why=why)
+        self._unreadable = why
+
+    def _tellProblems(self) -> None:
+        problems = self._reading.users.problems
+        for number, problem in problems[:MAX_PROBLEMS]:
+            self.log.warn("{path}:{number}: skipped: {problem}", path=self.path, number=number, problem=problem)
+        if len(problems) > MAX_PROBLEMS:
+            self.log.warn("{path}: {more} more such lines", path=self.path, more=len(problems) - MAX_PROBLEMS)
+
+
+@implementer(IPlugin, IFingerBackend)
+class FileBackend:
+    """C{--backend=file} and C{--backend=file:PATH}."""
+
+    name = "file"
+    argument = "[:PATH]"
+    summary = "'user: status' lines of a file, read again when it changes; PATH instead of --file's"
+
+    def makeBackend(self, argument: str, reactor: Any) -> FileFingerService:
+        """See L{IFingerBackend.makeBackend}."""
+        return FileFingerService(argument or DEFAULT_PATH, reactor)

@@ -1,0 +1,305 @@
+"""
+Ports: IPv4 and IPv6 side by side on one number.
+
+Each family has a socket of its own (C{IPV6_V6ONLY}, RFC 3493 section 5.3), so that peers over IPv4 are seen as
+such, and one family can be stopped without the other.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.tcp import Port
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from finger.errors import ConfigError
+
+BACKLOG = 511
+"""How many connections may wait to be accepted.  With Twisted's 50, some of 500 clients at once wait for a second."""
+
+_NO_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+
+
+class _V6OnlyPort(Port):
+    """A port for IPv6 that leaves IPv4 to another."""
+
+    def createInternetSocket(self) -> socket.socket:
+        sock: socket.socket = super().createInternetSocket()
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return sock
+
+
+def listenTCP6(
+    reactor: Any, port: int, factory: IProtocolFactory, backlog: int = BACKLOG, interface: str = "::"
+) -> IListeningPort:
+    """
+    Listen on IPv6 and IPv6 alone: what C{reactor.listenTCP} is for IPv4.
+
+    @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
+    @param port: the number, or 0 for any free one.
+    @param factory: what answers there.
+    @param backlog: how many connections may wait to be accepted.
+    @param interface: the address to listen on.
+    @raise CannotListenError: if the port cannot be had.
+    """
+    listening = _V6OnlyPort(port, factory, backlog, interface, reactor)
+    listening.startListening()
+    return listening
+
+
+@implementer(IStreamServerEndpoint)
+class TCP6OnlyEndpoint:
+    """L{listenTCP6} as an endpoint; its parameters are that function's."""
+
+    def __init__(self, reactor: Any, port: int, backlog: int = BACKLOG, interface: str = "::") -> None:
+        self._where = reactor, port
+        self._how = backlog, interface
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """See L{IStreamServerEndpoint.listen}."""
+        return maybeDeferred(listenTCP6, *self._where, protocolFactory, *self._how)
+
+
+class PortService(Service):
+    """
+    A port that is open while the service runs.
+
+    @ivar endpoint: where to listen.
+    @ivar factory: what answers there.
+    @ivar label: the option this port comes from and its value, for messages.
+    @ivar port: the open port, or L{None}.
+    @ivar problem: why there is none.
+    """
+
+    log = Logger()
+    port: IListeningPort | None = None
+    problem: ConfigError | None = None
+    _opening: Deferred[None] | None = None
+
+    def __init__(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, label: str = "port") -> None:
+        self.endpoint = endpoint
+        self.factory = factory
+        self.label = label
+
+    def open(self) -> None:
+        """
+        Open the port, if it is not open yet.
+
+        @raise ConfigError: if it cannot be had.
+        """
+        if self._opening is None:
+            self._opening = self.endpoint.listen(self.factory).addCallbacks(self._opened, self._notOpened)
+        if self.problem is not None:
+            raise self.problem
+
+    def privilegedStartService(self) -> None:
+        """Open the port while there are the privileges for it."""
+        self.open()
+
+    def startService(self) -> None:
+        """Open the port, if that is still to be done."""
+        self.open()
+        super().startService()
+
+    def stopService(self) -> Deferred[None] | None:
+        """Close the port; connections that are there go on."""
+        super().stopService()
+        port, opening = self.port, self._opening
+        self.port = self._opening = self.problem = None
+        if opening is not None:
+            opening.cancel()
+        return port.stopListening() if port is not None else None
+
+    def _opened(self, port: IListeningPort) -> None:
+        self.port = port
+        self.log.info("{label}: listening on {address}", label=self.label, address=formatAddress(port.getHost()))
+
+    def _notOpened(self, failure: Failure) -> None:
+        self.problem = MissingFamily(self.label) if _errno(failure) in _NO_FAMILY else None
+        self.problem = self.problem or ConfigError(f"{self.label}: {_whyNot(failure)}")
+        if self.running:  # An endpoint that took its time; nobody is there any more to raise to.
+            self.log.error("{problem}", problem=self.problem)
+
+
+class TCP6Server(PortService):
+    """
+    A port for IPv6 alone, as a service: what L{twisted.application.internet.TCPServer} is for IPv4.
+
+    @param port: the number, or 0 for any free one.
+    @param factory: what answers there.
+    @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
+    @param backlog: how many connections may wait to be accepted.
+    @param interface: the address to listen on.
+    """
+
+    def __init__(
+        self, port: int, factory: IProtocolFactory, reactor: Any, backlog: int = BACKLOG, interface: str = "::"
+    ) -> None:
+        super().__init__(TCP6OnlyEndpoint(reactor, port, backlog, interface), factory, f"port {port}")
+
+
+class MissingFamily(ConfigError):
+    """This machine has no IPv4, or no IPv6."""
+
+
+class DualPortService(MultiService):
+    """
+    One port number on both families: a L{PortService} for each.  One family may miss, but not both.
+
+    @param reactor: an L{IReactorTCP <twisted.internet.interfaces.IReactorTCP>} that is an C{IReactorFDSet}, too.
+    @param port: the number, or 0 for any that is free on both.
+    @param factory: what answers there.
+    @param label: the option this port comes from and its value, for messages.
+    @param loopback: listen to this machine alone.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, port: int, factory: IProtocolFactory, label: str = "port", loopback: bool = False
+    ) -> None:
+        super().__init__()
+        port = port or _freePort()
+        v4, v6 = ("127.0.0.1", "::1") if loopback else ("", "::")
+        for endpoint in (
+            TCP4ServerEndpoint(reactor, port, BACKLOG, v4),
+            TCP6OnlyEndpoint(reactor, port, BACKLOG, v6),
+        ):
+            PortService(endpoint, factory, label).setServiceParent(self)
+
+    def open(self) -> None:
+        """
+        Open both.
+
+        @raise ConfigError: if one cannot be had, or this machine has neither family.
+        """
+        missing = 0
+        for service in list(self):
+            try:
+                service.open()
+            except MissingFamily:
+                missing += 1
+                self.removeService(service)
+                self.log.warn("{label}: one address family is missing on this machine", label=service.label)
+        if missing == 2:
+            raise ConfigError(f"{service.label}: this machine has neither IPv4 nor IPv6")
+
+    def privilegedStartService(self) -> None:
+        """Open both while there are the privileges for it."""
+        self.open()
+
+    def startService(self) -> None:
+        """Open both, if that is still to be done."""
+        self.open()
+        super().startService()
+
+
+class _V6OnlyReactor:
+    """A reactor whose IPv6 ports, as endpoint strings ask for them, leave IPv4 alone."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = BACKLOG, interface: str = ""
+    ) -> IListeningPort:
+        if isIPv6Address(interface):
+            return listenTCP6(self._reactor, port, factory, backlog, interface)
+        port4: IListeningPort = self._reactor.listenTCP(port, factory, backlog, interface)
+        return port4
+
+
+def portService(
+    option: str, value: str, reactor: Any, factory: IProtocolFactory, loopback: bool = False
+) -> PortService | DualPortService | None:
+    """
+    Make the service that a port option asks for.
+
+    @param option: the option's name, for messages.
+    @param value: a number, which is that port on both families; an endpoint string; or C{none}.
+    @param loopback: let a number mean that port for this machine alone.
+    @return: the service, or L{None} for C{none}.
+    @raise ConfigError: if the value is none of these.
+    """
+    label = f"--{option}={value}"
+    if value == "none":
+        return None
+    if value.isascii() and value.isdigit():
+        if int(value) > 65535:
+            raise ConfigError(f"{label}: a port is a number from 0 to 65535")
+        return DualPortService(reactor, int(value), factory, label, loopback)
+    try:
+        return PortService(serverFromString(_V6OnlyReactor(reactor), value), factory, label)
+    except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
+        raise ConfigError(
+            f"{label}: is no port number, no endpoint string such as 'tcp:79:interface=192.0.2.1', and not 'none' "
+            f"({error})"
+        ) from error
+
+
+def openPorts(service: Sequence[Any]) -> list[IListeningPort]:
+    """
+    The ports that are open now.
+
+    @param service: a L{PortService}, or a collection of services that holds some at any depth.
+    """
+    if isinstance(service, PortService):
+        return [service.port] if service.port is not None else []
+    return [port for child in service for port in openPorts(child)]
+
+
+def formatAddress(address: IAddress) -> str:
+    """Write an address as people do: C{192.0.2.1:79}, C{[2001:db8::1]:79}."""
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    if host is None:
+        return str(address)
+    return f"[{host}]:{port}" if isIPv6Address(host) else f"{host}:{port}"
+
+
+def _freePort() -> int:
+    """A number that is free on both families, or on the one there is."""
+    dual = socket.has_dualstack_ipv6()
+    with closing(socket.socket(socket.AF_INET6 if dual else socket.AF_INET)) as sock:
+        if dual:  # One socket on both families gets a number that neither has taken.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(("", 0))
+        number: int = sock.getsockname()[1]
+    return number
+
+
+def _errno(failure: Failure) -> int | None:
+    error = failure.value
+    return getattr(error.socketError if isinstance(error, CannotListenError) else error, "errno", None)
+
+
+def _whyNot(failure: Failure) -> str:
+    """One line: why the port cannot be had, and what to do."""
+    port = getattr(failure.value, "port", None)
+    match _errno(failure):
+        case errno.EADDRINUSE:
+            return f"port {port} is taken by another program; end that one, or choose another port"
+        case errno.EACCES:
+            return (
+                f"port {port} is for root: start as root (which is given up at once), grant CAP_NET_BIND_SERVICE, "
+                "have systemd open it, or choose one above 1023"
+            )
+        case None:
+            return failure.getErrorMessage()
+        case number:
+            return f"port {port} cannot be opened: {os.strerror(number)}"

@@ -1,0 +1,84 @@
+"""
+The users file, as text and as profiles.  No I/O.
+
+::
+
+    # a comment
+    moshez: Happy and well
+    ada (Ada Lovelace): Working on the engine.
+        A line that starts with white space continues the status above it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from finger.profile import Profile
+
+_HEAD: Final = re.compile(r"(?P<login>[^()]*?)\s*(?:\((?P<name>[^()]*)\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class UsersFile:
+    """
+    What a users file says.
+
+    @ivar profiles: the users by login, in the file's order.
+    @ivar problems: the lines that say nothing: their numbers, from 1, and what is wrong with each.
+    """
+
+    profiles: Mapping[str, Profile]
+    problems: tuple[tuple[int, str], ...]
+
+
+def parseUsers(content: bytes) -> UsersFile:
+    """Read a users file.  A bad line costs itself and its continuation lines, and no other."""
+    users: dict[str, tuple[str | None, list[str]]] = {}
+    problems: list[tuple[int, str]] = []
+    status: list[str] | None = None
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            line = raw.decode("utf-8")
+            if not line.strip() or line.startswith("#"):
+                continue
+            if line[0].isspace():
+                _continuation(status, line)
+                continue
+            status = []  # Where the continuation lines of a bad line go.
+            login, name, first = _entry(line, users)
+        except ValueError as error:
+            problems.append((number, _reason(error)))
+            continue
+        status = [first] if first else []
+        users[login] = name, status
+    profiles = {login: Profile(login, name, "\n".join(lines)) for login, (name, lines) in users.items()}
+    return UsersFile(profiles, tuple(problems))
+
+
+def _continuation(status: list[str] | None, line: str) -> None:
+    if status is None:
+        raise ValueError("continues a status, but there is none above it")
+    status.append(line.strip())
+
+
+def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str]:
+    """Split C{user (Full Name): status} at its first colon."""
+    head, colon, status = line.partition(":")
+    if not colon:
+        raise ValueError("has no colon: expected 'user: status'")
+    match = _HEAD.fullmatch(head.strip())
+    if match is None or not match["login"]:
+        raise ValueError("names no user: expected 'user: status' or 'user (Full Name): status'")
+    login, name = match["login"], match["name"]
+    if not login.isprintable() or "@" in login:
+        raise ValueError("a user's name holds no @ and no control characters")
+    if login in users:
+        raise ValueError(f"says again who {login!r} is; the first line stands")
+    return login, name.strip() if name is not None else None, status.strip()
+
+
+def _reason(error: ValueError) -> str:
+    return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

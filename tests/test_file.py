@@ -1,0 +1,145 @@
+"""The file back end."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from finger.backends.file import INTERVAL, MAX_PROBLEMS, FileBackend, FileFingerService
+from finger.errors import ConfigError, NoSuchUser
+from finger.interfaces import IFingerBackend, IFingerService, IReloadable
+from finger.profile import Profile
+from finger.testing import FingerServiceContract, ThreadlessReactor
+
+
+class FileContractTests(FingerServiceContract, SynchronousTestCase):
+    """It is a back end."""
+
+    known, unknown = "moshez", "nobody"
+
+    def makeService(self) -> IFingerService:
+        """Two users."""
+        path = Path(self.mktemp())
+        path.write_text("moshez (Moshe Zadka): Happy and well\nanna:\n")
+        return FileBackend().makeBackend(str(path), ThreadlessReactor())
+
+
+class FileTests(SynchronousTestCase):
+    """Reading, and reading again."""
+
+    def setUp(self) -> None:
+        """A file, and a service that watches it."""
+        self.path = Path(self.mktemp())
+        self.path.write_text("a: 1\nb (B): 2\n")
+        self.reactor = ThreadlessReactor()
+        self.service = FileFingerService(str(self.path), self.reactor)
+        self.service.startService()
+
+    def users(self) -> list[str]:
+        """Who is there."""
+        return self.successResultOf(self.service.getUsers())
+
+    def test_plugin(self) -> None:
+        """The plugin, and its default."""
+        verifyObject(IFingerBackend, FileBackend())
+        verifyObject(IReloadable, self.service)
+        with patch("finger.backends.file.DEFAULT_PATH", str(self.path)):
+            self.assertEqual(FileBackend().makeBackend("", self.reactor).path, str(self.path))
+
+    def test_profile(self) -> None:
+        """A full name is known if the file says it."""
+        self.assertEqual(self.successResultOf(self.service.getProfile("b")), Profile("b", "B", "2"))
+
+    def test_missing(self) -> None:
+        """Without the file there is no start."""
+        error = self.assertRaises(ConfigError, FileFingerService, "/nowhere", self.reactor)
+        self.assertEqual(
+            str(error),
+            "--file=/nowhere: cannot be read: No such file or directory; give a file of 'user: status' lines",
+        )
+
+    def test_changed(self) -> None:
+        """A change is seen at the next look, and users who are gone are gone."""
+        self.path.write_text("c: 3\n")
+        self.reactor.advance(INTERVAL - 1)
+        self.assertEqual(self.users(), ["a", "b"])
+        self.reactor.advance(1)
+        self.assertEqual(self.users(), ["c"])
+        self.failureResultOf(self.service.getUser("a"), NoSuchUser)
+
+    def test_renamed(self) -> None:
+        """So is a new file of the same size and time, as editors make."""
+        status = self.path.stat()
+        new = self.path.with_suffix(".new")
+        new.write_text("a: 9\nb (B): 2\n")
+        os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+        new.rename(self.path)
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(self.successResultOf(self.service.getUser("a")), "9")
+
+    def test_unchanged(self) -> None:
+        """A file that has not changed is not read."""
+        with patch("finger.backends.file._read", side_effect=AssertionError("read")):
+            self.reactor.advance(INTERVAL)
+
+    def test_reload(self) -> None:
+        """A reload does not wait for the next look."""
+        self.path.write_text("c: 3\n")
+        self.successResultOf(self.service.reload())
+        self.assertEqual(self.users(), ["c"])
+
+    def test_lost(self) -> None:
+        """While the file cannot be read its last good users stay; that is said once; afterwards it goes on."""
+        content = self.path.read_text()
+        self.path.unlink()
+        with capturedLogs() as logs:
+            self.reactor.pump([INTERVAL] * 3)
+        self.assertEqual(self.users(), ["a", "b"])
+        self.assertEqual([event["log_level"] for event in logs], [LogLevel.error])
+        self.assertIn("No such file", logs[0]["why"])
+        self.path.write_text(content + "c: 3\n")
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(self.users(), ["a", "b", "c"])
+
+    def test_badLines(self) -> None:
+        """Bad lines are logged with their number, not without end, and the others count."""
+        self.path.write_text("nonsense\n" * (MAX_PROBLEMS + 2) + "c: 3\n")
+        with capturedLogs() as logs:
+            self.successResultOf(self.service.reload())
+        self.assertEqual(self.users(), ["c"])
+        warnings = [event for event in logs if event["log_level"] is LogLevel.warn]
+        self.assertEqual(len(warnings), MAX_PROBLEMS + 1)
+        self.assertEqual((warnings[0]["path"], warnings[0]["number"]), (str(self.path), 1))
+        self.assertEqual(warnings[-1]["more"], 2)
+
+    def test_stopped(self) -> None:
+        """Stopped, it looks no more."""
+        self.service.stopService()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_many(self) -> None:
+        """With 100,000 users, a lookup costs what it costs with ten: as many steps, whatever the clock says."""
+        path = Path(self.mktemp())
+        path.write_text("".join(f"user{number}: status {number}\n" for number in range(100_000)))
+        many = FileFingerService(str(path), self.reactor)
+        self.assertEqual(self.successResultOf(many.getUser("user99999")), "status 99999")
+        self.assertEqual(len(self.successResultOf(many.getUsers())), 100_000)
+        self.assertLess(_cost(many, "user5000"), 20 * _cost(self.service, "a"))
+
+
+def _cost(service: FileFingerService, user: str) -> float:
+    """CPU seconds of the fastest of some lookups."""
+
+    def once() -> float:
+        began = time.process_time()
+        for _ in range(1000):
+            service.getUser(user)
+        return time.process_time() - began
+
+    return min(once() for _ in range(5))

@@ -1,0 +1,672 @@
+"""Tests for L{finger.backends.local} and what it reads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, current_thread
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import Logger, capturedLogs
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+import finger
+from finger.backends._accounts import Accounts, Found, SystemPasswd, parsePasswd, readMail, readUIDRange
+from finger.backends._lastlog import findLastLogin
+from finger.backends.local import LocalBackend, LocalFingerService, Readings, startThread
+from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
+from finger.failures import explain
+from finger.interfaces import IFingerBackend
+from finger.profile import LastLogin, Mail, Profile
+from finger.testing import FingerServiceContract
+from finger.wire import encode, formatAnswer
+
+ME = os.geteuid()
+NOBODY = 65534
+PEOPLE = range(ME, ME + 100)
+
+
+class PasswdDouble:
+    """
+    A password database in memory.
+
+    @ivar asked: the names it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[pwd.struct_passwd] = []
+        self.asked: list[str] = []
+
+    def add(
+        self, name: str, home: str = "/nonexistent", uid: int = ME, gecos: str = "", shell: str = "/bin/sh"
+    ) -> None:
+        """Add a user."""
+        self.entries.append(pwd.struct_passwd((name, "x", uid, uid, gecos, home, shell)))
+
+    def getpwnam(self, name: str, /) -> pwd.struct_passwd:
+        """Find a user, as name services do that are not strict."""
+        self.asked.append(name)
+        for entry in self.entries:
+            if name.lower() == entry.pw_name or name == str(entry.pw_uid):
+                return entry
+        raise KeyError(name)
+
+    def getpwall(self) -> list[pwd.struct_passwd]:
+        """Find all users."""
+        return self.entries
+
+
+class ReactorDouble(Clock):
+    """A clock, and a way back from threads for a test to walk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fromThreads: SimpleQueue[Callable[[], object]] = SimpleQueue()
+
+    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
+        """Note the call."""
+        self.fromThreads.put(lambda: function(*arguments))
+
+    def callNext(self) -> None:
+        """Make the next call, once it comes."""
+        self.fromThreads.get(timeout=60)()
+
+
+class ThreadsDouble:
+    """Threads that run when they are told to."""
+
+    def __init__(self) -> None:
+        self.begun: list[Callable[[], None]] = []
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Begin a thread."""
+        self.begun.append(work)
+
+
+class AtOnce(Clock):
+    """A reactor whose threads are done when they begin; use it with C{start=run}."""
+
+    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call."""
+        function(*arguments)
+
+
+def run(work: Callable[[], None]) -> None:
+    """Do it here and now."""
+    work()
+
+
+class AccountsTestCase(SynchronousTestCase):
+    """A test with a password database and home directories."""
+
+    def setUp(self) -> None:
+        """Make a machine without users."""
+        self.passwd = PasswdDouble()
+        self.root = Path(tempfile.mkdtemp(prefix="finger-local-"))
+        self.addCleanup(shutil.rmtree, self.root)
+        self.root.chmod(0o755)
+        self.mail = self.root / "mail"
+        self.mail.mkdir()
+        self.lastLogins: dict[str, LastLogin] = {}
+        self.reactor = AtOnce()
+
+    def addUser(self, name: str, plan: str | None = None, **fields: Any) -> Path:
+        """Add a user with a home directory."""
+        home = self.root / name
+        home.mkdir(mode=0o755)
+        self.passwd.add(name, str(home), **fields)
+        if plan is not None:
+            (home / ".plan").write_text(plan)
+            (home / ".plan").chmod(0o644)
+        return home
+
+    def accounts(self, **options: Any) -> Accounts:
+        """Make the accounts of that machine."""
+        options = {"uidRange": PEOPLE} | options
+        return Accounts(
+            self.passwd,
+            mailDirectory=self.mail,
+            lastLogin=lambda login, uid: self.lastLogins.get(login),
+            **options,
+        )
+
+    def service(self, **options: Any) -> LocalFingerService:
+        """Make a service that answers at once."""
+        return LocalFingerService(self.reactor, self.accounts(**options), start=run)
+
+    def profile(self, user: str, **options: Any) -> Profile:
+        """The profile of a user."""
+        return self.successResultOf(self.service(**options).getProfile(user))
+
+    def users(self, **options: Any) -> list[str]:
+        """The user list."""
+        return self.successResultOf(self.service(**options).getUsers())
+
+    def answer(self, user: str) -> bytes:
+        """What goes over the wire."""
+        answer = self.service().getProfile(user).addCallback(formatAnswer).addErrback(explain, Logger())
+        return encode(self.successResultOf(answer))
+
+
+class LocalContractTests(FingerServiceContract, AccountsTestCase):
+    """It keeps the contract."""
+
+    known, unknown = "moshez", "esr"
+
+    def makeService(self) -> LocalFingerService:
+        """Make a service with one user."""
+        if not self.passwd.entries:
+            self.addUser("moshez", "Happy and well\n")
+        return self.service()
+
+
+class ThreadedContractTests(LocalContractTests):
+    """It keeps the contract with real threads, too."""
+
+    def makeService(self) -> LocalFingerService:
+        """Make a service with threads."""
+        super().makeService()
+        self.threaded = ReactorDouble()
+        return LocalFingerService(self.threaded, self.accounts())
+
+    def result(self, deferred: Deferred[Any]) -> object:
+        """Wait for a result."""
+        self.await_(deferred)
+        return self.successResultOf(deferred)
+
+    def failure(self, deferred: Deferred[Any], *expected: type[Exception]) -> object:
+        """Wait for a failure."""
+        self.await_(deferred)
+        return self.failureResultOf(deferred, *expected)
+
+    def await_(self, deferred: Deferred[Any]) -> None:
+        """Wait for a Deferred to fire."""
+        while not deferred.called:
+            self.threaded.callNext()
+
+
+class ProfileTests(AccountsTestCase):
+    """What is told of a user."""
+
+    def test_everything(self) -> None:
+        """All there is."""
+        home = self.addUser("moshez", "Happy\nand well\n", gecos="Moshe Z,Room 5,555-1234,555-9999", shell="/bin/zsh")
+        (home / ".project").write_text("fingerd\n")
+        self.lastLogins["moshez"] = LastLogin(datetime(2010, 3, 31, tzinfo=UTC), "pts/0")
+        profile = self.profile("moshez")
+        self.assertEqual(
+            profile,
+            Profile(
+                "moshez",
+                name="Moshe Z",
+                plan="Happy\nand well",
+                project="fingerd",
+                home=str(home),
+                shell="/bin/zsh",
+                lastLogin=self.lastLogins["moshez"],
+                mail=Mail(None),
+                office="Room 5, 555-1234",
+            ),
+        )
+        self.assertEqual(self.successResultOf(self.service().getUser("moshez")), "Happy\nand well")
+
+    def test_nothing(self) -> None:
+        """A user with nothing, not even a home directory."""
+        self.passwd.add("moshez")
+        self.assertEqual(
+            self.profile("moshez"),
+            Profile("moshez", name="", plan="", project="", home="/nonexistent", shell="/bin/sh", mail=Mail(None)),
+        )
+        self.assertEqual(self.successResultOf(self.service().getUser("moshez")), "No Plan.")
+
+    def test_ampersand(self) -> None:
+        """An ampersand in a full name stands for the login, capitalised."""
+        self.passwd.add("moshez", gecos="& Z.,,")
+        self.assertEqual((self.profile("moshez").name, self.profile("moshez").office), ("Moshez Z.", None))
+
+    def test_notUTF8(self) -> None:
+        """No lone surrogate leaves the database."""
+        self.passwd.add("moshez", gecos=os.fsdecode(b"Mosh\xe9 Z"))
+        self.assertEqual(self.profile("moshez").name, "Mosh\N{REPLACEMENT CHARACTER} Z")
+
+    def test_capped(self) -> None:
+        """Plans are capped where the administrator says."""
+        self.addUser("moshez", "one\ntwo\n")
+        self.assertIn("longer than 5 bytes", self.profile("moshez", maxBytes=5).status)
+
+    def test_refusal(self) -> None:
+        """Why a plan is not served is nobody's business but the administrator's, who learns it once."""
+        (self.addUser("moshez") / ".plan").symlink_to("/etc/passwd")
+        service = self.service()
+        with capturedLogs() as events:
+            for _ in range(3):
+                self.assertEqual(self.successResultOf(service.getUser("moshez")), "No Plan.")
+        [event] = events
+        self.assertEqual(event["refusal"], f"{self.root}/moshez/.plan: is a symbolic link")
+
+
+class HidingTests(AccountsTestCase):
+    """Users who do not want to be seen."""
+
+    def setUp(self) -> None:
+        """Add a user who hides, whatever else there is to see, and one who does not."""
+        super().setUp()
+        self.home = self.addUser("hidden", "secret", gecos="Secret")
+        (self.home / ".nofinger").touch()
+        self.addUser("shown", "hello")
+
+    def test_sameAsUnknown(self) -> None:
+        """Byte for byte the same answer, and nothing in the log that an unknown user would not leave there."""
+        with capturedLogs() as events:
+            self.assertEqual(self.answer("hidden"), self.answer("unknown"))
+        self.assertEqual(events, [])
+        self.assertEqual(self.answer("hidden"), b"No such user\r\n")
+
+    def test_sameWay(self) -> None:
+        """Whether a user hides, is not there or is: the query goes through a thread."""
+        for user in ("hidden", "unknown", "shown"):
+            threads = ThreadsDouble()
+            deferred = LocalFingerService(self.reactor, self.accounts(), start=threads).getUser(user)
+            self.assertNoResult(deferred)
+            threads.begun[0]()
+            self.assertTrue(deferred.called)
+            deferred.addErrback(lambda failure: failure.trap(NoSuchUser))
+
+    def test_notListed(self) -> None:
+        """Whoever hides is not in a list."""
+        self.assertEqual(self.users(), ["shown"])
+
+    def test_unseen(self) -> None:
+        """What cannot be searched cannot hide: with BSD's finger, too, such a user is shown, with no plan."""
+        with mock.patch("os.stat", side_effect=PermissionError(errno.EACCES, "no")):
+            self.assertEqual(self.profile("hidden").status, "No Plan.")
+            self.assertEqual(self.users(), ["hidden", "shown"])
+
+    def test_broken(self) -> None:
+        """While it cannot be known whether a user hides, a query fails, and a list leaves the user out."""
+        with mock.patch("os.stat", side_effect=OSError(errno.EIO, "the disk is dead")):
+            self.failureResultOf(self.service().getUser("hidden"), BackendUnavailable)
+            with capturedLogs() as events:
+                self.assertEqual(self.users(), [])
+        self.assertEqual(len(events), 2)
+        self.assertEqual(events[0]["refusal"], f"{self.home}: left out of the list: the disk is dead")
+
+
+class WhoTests(AccountsTestCase):
+    """Who is a user."""
+
+    def test_people(self) -> None:
+        """People are listed who can log in; others of them can be asked for."""
+        self.passwd.add("bob")
+        self.passwd.add("alice", shell="")
+        self.passwd.add("mailonly", shell="/usr/sbin/nologin")
+        self.passwd.add("left", shell="/bin/false")
+        self.assertEqual(self.users(), ["alice", "bob"])
+        self.assertEqual(self.profile("mailonly").login, "mailonly")
+
+    def test_systemAccounts(self) -> None:
+        """System accounts are neither listed nor there, but for root, who can be asked for."""
+        self.passwd.add("root", uid=0, gecos="Charlie &")
+        self.passwd.add("postgres", uid=101)
+        self.passwd.add("nobody", uid=65534)
+        self.assertEqual(self.users(uidRange=range(1000, 60001)), [])
+        self.assertEqual(self.profile("root", uidRange=range(1000, 60001)).name, "Charlie Root")
+        for user in ("postgres", "nobody"):
+            self.failureResultOf(self.service(uidRange=range(1000, 60001)).getUser(user), NoSuchUser)
+
+    def test_names(self) -> None:
+        """What cannot be a user's name gets no further than here."""
+        names = ["", ".", "..", "-a", "a/b", "/etc/passwd", "../../x", "a\0", "a\n", "a b", ";id", "|id", "%n", "*"]
+        for name in [*names, "search.**", "caf\xe9", "\u0661", "a@b", "a:b", ".plan", "x" * 256, "\udc80"]:
+            self.failureResultOf(self.service().getProfile(name), NoSuchUser)
+            self.assertRaises(NoSuchUser, self.accounts().find, name)
+        self.assertEqual(self.passwd.asked, [])
+
+    def test_otherNames(self) -> None:
+        """A user has one name, not a number, and not in capitals, whatever a name service finds for them."""
+        self.addUser("moshez")
+        for name in (str(ME), "MOSHEZ"):
+            self.failureResultOf(self.service().getProfile(name), NoSuchUser)
+            self.assertEqual(self.passwd.asked.pop(), name)
+
+    def test_numericName(self) -> None:
+        """Where a user's name is a number, as that of students is in places, it is a name."""
+        self.passwd.add("20261234")
+        self.assertEqual(self.profile("20261234").login, "20261234")
+
+    def test_listedTwice(self) -> None:
+        """A user whom two name services know is one, the first; one of no name that can be asked for is none."""
+        self.passwd.add("moshez", gecos="First")
+        self.passwd.add("moshez", gecos="Second")
+        self.passwd.add("+@netgroup")
+        [profile] = self.successResultOf(self.service().getProfiles())
+        self.assertEqual(profile, Profile("moshez", name="First", home="/nonexistent", shell="/bin/sh"))
+
+    def test_uidRange(self) -> None:
+        """Who is a person, the system's own configuration says."""
+        path = Path(self.mktemp())
+        self.assertEqual(readUIDRange(path), range(1000, 60001))
+        path.write_text("#UID_MIN 1\nUID_MIN\t\t  500\nUID_MAX few\nSYS_UID_MAX 999\n")
+        self.assertEqual(readUIDRange(path), range(500, 60001))
+
+
+class SystemTests(SynchronousTestCase):
+    """The real databases of this machine, whatever is in them."""
+
+    def test_getpwnam(self) -> None:
+        """Users are found."""
+        self.assertEqual(SystemPasswd().getpwnam("root").pw_uid, 0)
+
+    def test_getpwall(self) -> None:
+        """The list holds what the module C{pwd} lists, though not it is asked."""
+        self.assertEqual(SystemPasswd().getpwall(), pwd.getpwall())
+
+    def test_withoutGetent(self) -> None:
+        """Where there is no C{getent}, it is the module."""
+        self.assertEqual(SystemPasswd(("/nonexistent/getent",)).getpwall(), pwd.getpwall())
+
+    def test_broken(self) -> None:
+        """A list that fails or takes too long is an error."""
+        for passwd in (SystemPasswd(("false",)), SystemPasswd(("sleep", "60"), timeout=0.01)):
+            self.assertRaises(OSError, passwd.getpwall)
+
+    def test_parsePasswd(self) -> None:
+        """Lines that are no users are passed over; no character but a newline ends a line."""
+        text = "a:x:1:2:A\u2028B:/:/bin/sh\n\nb:x:1\n+::::::\nc:x:1:two:::\n"
+        self.assertEqual(parsePasswd(text), [pwd.struct_passwd(("a", "x", 1, 2, "A\u2028B", "/", "/bin/sh"))])
+
+    def test_root(self) -> None:
+        """All defaults together find root."""
+        profile = self.successResultOf(LocalFingerService(AtOnce(), start=run).getProfile("root"))
+        self.assertEqual((profile.login, profile.home), ("root", pwd.getpwnam("root").pw_dir))
+        self.assertEqual(profile.lastLogin, findLastLogin("root", 0))
+
+
+class MailTests(AccountsTestCase):
+    """Mailboxes."""
+
+    def test_none(self) -> None:
+        """There is no mail: no mailbox, or an empty one."""
+        self.assertEqual(readMail(self.mail / "moshez"), Mail(None))
+        (self.mail / "moshez").touch()
+        self.assertEqual(readMail(self.mail / "moshez"), Mail(None))
+
+    def test_states(self) -> None:
+        """Mail that came after the mailbox was read is unread."""
+        self.passwd.add("moshez")
+        box = self.mail / "moshez"
+        box.write_text("From us\n")
+        early, late = datetime.fromtimestamp(1000, UTC), datetime.fromtimestamp(2000, UTC)
+        os.utime(box, (1000, 2000))
+        self.assertEqual(self.profile("moshez").mail, Mail(late, unreadSince=early))
+        os.utime(box, (2000, 1000))
+        self.assertEqual(self.profile("moshez").mail, Mail(early))
+
+    def test_unknown(self) -> None:
+        """What is not a file, cannot be seen or has an impossible time is not known."""
+        (self.mail / "maildir").mkdir()
+        (self.mail / "link").symlink_to("/etc/passwd")
+        for name in ("maildir", "link", "x" * 256):
+            self.assertIsNone(readMail(self.mail / name))
+        box = self.mail / "moshez"
+        box.write_text("From us\n")
+        with mock.patch("finger.backends._accounts._toTime", side_effect=OverflowError):
+            self.assertIsNone(readMail(box))
+
+
+class UnprivilegedTests(AccountsTestCase):
+    """The real thing: another process, of a user without privileges, asks for the files of others."""
+
+    def setUp(self) -> None:
+        """This takes root."""
+        if ME:
+            raise SkipTest("only root can become nobody")
+        super().setUp()
+
+    def askAsNobody(self, user: str) -> str:
+        """What a server says that runs as nobody."""
+        readable, writable = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+                os.write(writable, self.answer(user))
+            except BaseException:
+                os.write(writable, Failure().getTraceback().encode())
+            finally:
+                os._exit(0)
+        os.close(writable)
+        with os.fdopen(readable, "rb") as pipe:
+            answer = pipe.read()
+        os.waitpid(child, 0)
+        return answer.decode()
+
+    def addForeigner(self, mode: int = 0o755) -> Path:
+        """Add a user who is neither root nor nobody."""
+        home = self.addUser("moshez", "secret", uid=12345)
+        for path in (home / ".plan", home):
+            os.chown(path, 12345, 12345)
+        home.chmod(mode)
+        return home
+
+    def accounts(self, **options: Any) -> Accounts:
+        """That user is one of the people."""
+        return super().accounts(uidRange=range(12345, 12346), **options)
+
+    def test_readable(self) -> None:
+        """A plan that everybody may read is told."""
+        self.addForeigner(0o711)
+        self.assertIn("secret", self.askAsNobody("moshez"))
+
+    def test_privatePlan(self) -> None:
+        """A plan that only its owner may read is not."""
+        (self.addForeigner() / ".plan").chmod(0o600)
+        answer = self.askAsNobody("moshez")
+        self.assertIn("No Plan.", answer)
+        self.assertEqual(answer.encode(), self.answer("moshez"))  # Nor is it if we are root.
+
+    def test_privateHome(self) -> None:
+        """Neither is one in a directory that only its owner may search, and C{.nofinger} is not seen there."""
+        (self.addForeigner(0o700) / ".nofinger").touch()
+        self.assertIn("No Plan.", self.askAsNobody("moshez"))
+
+    def test_hidden(self) -> None:
+        """In a directory that may be searched, C{.nofinger} is seen."""
+        (self.addForeigner(0o711) / ".nofinger").touch()
+        self.assertEqual(self.askAsNobody("moshez"), "No such user\r\n")
+
+    def test_foreignPlan(self) -> None:
+        """A plan that belongs to root is not the user's."""
+        os.chown(self.addForeigner() / ".plan", 0, 0)
+        self.assertIn("No Plan.", self.askAsNobody("moshez"))
+
+
+class ReadingsTests(SynchronousTestCase):
+    """Threads: how many, how long, and for whom."""
+
+    def setUp(self) -> None:
+        """Two threads at a time, ten seconds for each."""
+        self.reactor = AtOnce()
+        self.threads = ThreadsDouble()
+        self.readings = Readings(self.reactor, deadline=10, maxThreads=2, start=self.threads)
+
+    def read(self, key: str) -> Deferred[Found]:
+        """Read something that says what it is."""
+        return self.readings.read(key, lambda: Found((Profile(key),)))
+
+    def test_atMost(self) -> None:
+        """Further readings wait for their turn."""
+        readings = [self.read(key) for key in "abc"]
+        self.assertEqual(len(self.threads.begun), 2)
+        self.threads.begun[1]()
+        self.successResultOf(readings[1])
+        self.assertEqual(len(self.threads.begun), 3)
+        self.threads.begun[2]()
+        self.assertEqual(self.successResultOf(readings[2]).profiles[0].login, "c")
+        self.threads.begun[0]()
+        self.successResultOf(readings[0])
+
+    def test_shared(self) -> None:
+        """Whoever asks for the same at the same time gets the same, from one thread."""
+        readings = [self.read("a") for _ in range(5)]
+        [thread] = self.threads.begun
+        thread()
+        for reading in readings:
+            self.assertEqual(self.successResultOf(reading).profiles[0].login, "a")
+        self.assertNoResult(self.read("a"))
+        self.assertEqual(len(self.threads.begun), 2)
+
+    def test_deadline(self) -> None:
+        """A reading that hangs fails; until it ends others of the same fail at once, and others get by."""
+        first = self.read("stuck")
+        self.reactor.advance(9)
+        second = self.read("stuck")
+        self.reactor.advance(1)
+        self.failureResultOf(first, BackendUnavailable)
+        self.assertNoResult(second)
+        self.failureResultOf(self.read("stuck"), BackendUnavailable)
+        other = self.read("other")
+        self.threads.begun[1]()
+        self.successResultOf(other)
+        self.reactor.advance(9)
+        self.failureResultOf(second, BackendUnavailable)
+        self.threads.begun[0]()  # The file server is back.
+        again = self.read("stuck")
+        self.threads.begun[2]()
+        self.successResultOf(again)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_allStuck(self) -> None:
+        """With all threads stuck, queries fail at their deadline, and leave nothing behind that is still to do."""
+        stuck = [self.read(key) for key in "ab"]
+        queued = [self.read("c"), self.read("c"), self.read("d")]
+        self.reactor.advance(10)
+        for reading in stuck + queued:
+            self.failureResultOf(reading, BackendUnavailable)
+        for thread in self.threads.begun[:]:
+            thread()
+        self.assertEqual(len(self.threads.begun), 2)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_cancelled(self) -> None:
+        """One who goes away does not take the result from the others, even within another's callback."""
+        readings = [self.read("a") for _ in range(3)]
+        readings[0].cancel()
+        self.failureResultOf(readings[0], CancelledError)
+        readings[1].addCallback(lambda found: readings[2].cancel())
+        self.threads.begun[0]()
+        self.successResultOf(readings[1])
+        self.failureResultOf(readings[2], CancelledError)
+
+    def test_failures(self) -> None:
+        """What the system refuses is told as such; our own mistakes are not mistaken for it."""
+        for error, expected in (
+            (OSError(errno.EIO, "dead"), BackendUnavailable),
+            (NoSuchUser("x"), NoSuchUser),
+            (SystemExit(), SystemExit),
+            (ZeroDivisionError(), ZeroDivisionError),
+        ):
+            deferred = self.readings.read("a", mock.Mock(side_effect=error))
+            self.threads.begun.pop()()
+            self.failureResultOf(deferred, expected)
+
+    def test_noThreads(self) -> None:
+        """If the system gives us no thread, that is a failure, and the next query tries again."""
+        start = mock.Mock(side_effect=[RuntimeError("can't start new thread"), None])
+        readings = Readings(self.reactor, start=start)
+        self.failureResultOf(readings.read("a", mock.Mock()), BackendUnavailable)
+        self.assertNoResult(readings.read("a", mock.Mock()))
+
+
+class ThreadTests(AccountsTestCase):
+    """Real threads."""
+
+    def test_daemon(self) -> None:
+        """The process does not wait for a thread."""
+        threads: SimpleQueue[Any] = SimpleQueue()
+        startThread(lambda: threads.put(current_thread()))
+        self.assertTrue(threads.get(timeout=60).daemon)
+
+    def test_othersAreAnswered(self) -> None:
+        """While one plan hangs, other users are found and the list is made."""
+        self.addUser("moshez", "here")
+        self.addUser("stuck")
+        isBack = Event()
+        self.addCleanup(isBack.set)
+        find = self.passwd.getpwnam
+
+        def hang(name: str, /) -> pwd.struct_passwd:
+            if name == "stuck":
+                isBack.wait(60)
+            return find(name)
+
+        self.passwd.getpwnam = hang  # type: ignore[method-assign]
+        reactor = ReactorDouble()
+        service = LocalFingerService(reactor, self.accounts(), maxThreads=2)
+        stuck = [service.getUser("stuck") for _ in range(10)]
+        for ask, expected in ((lambda: service.getUser("moshez"), "here"), (service.getUsers, ["moshez", "stuck"])):
+            answer: Deferred[Any] = ask()  # type: ignore[operator]
+            reactor.callNext()
+            self.assertEqual(self.successResultOf(answer), expected)
+        self.assertFalse(any(query.called for query in stuck))
+        isBack.set()
+        reactor.callNext()
+        for query in stuck:
+            self.assertEqual(self.successResultOf(query), "No Plan.")
+
+    def test_exit(self) -> None:
+        """A process ends while a thread of its hangs."""
+        program = """
+import threading
+from twisted.internet import reactor
+from finger.backends.local import LocalFingerService
+
+class Stuck:
+    def find(self, login):
+        reactor.callFromThread(reactor.stop)
+        threading.Event().wait()
+
+service = LocalFingerService(reactor, Stuck())
+reactor.callWhenRunning(service.getUser, "anybody")
+reactor.run()
+"""
+        path = os.pathsep.join([str(Path(finger.__file__).parent.parent), *sys.path])
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, timeout=60, capture_output=True
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+
+class BackendTests(SynchronousTestCase):
+    """C{--backend=local}."""
+
+    def test_plugin(self) -> None:
+        """It is a plugin."""
+        verifyObject(IFingerBackend, LocalBackend())
+        verifyObject(IPlugin, LocalBackend())
+
+    def test_make(self) -> None:
+        """It makes the service."""
+        self.assertIsInstance(LocalBackend().makeBackend("", Clock()), LocalFingerService)
+
+    def test_argument(self) -> None:
+        """It takes no argument, and says which was given."""
+        error = self.assertRaises(ConfigError, LocalBackend().makeBackend, "/etc", Clock())
+        self.assertIn("--backend=local:/etc", str(error))

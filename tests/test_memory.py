@@ -1,0 +1,126 @@
+"""The memory back end, and its file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from finger.backends.memory import MAX_STATUS, MemoryBackend, MemoryFingerService, Users, UsersJSON
+from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
+from finger.interfaces import IFingerBackend, IFingerService
+from finger.testing import FingerServiceContract, ThreadlessReactor
+
+
+class MemoryContractTests(FingerServiceContract, SynchronousTestCase):
+    """It is a back end."""
+
+    known, unknown = "moshez", "nobody"
+
+    def makeService(self) -> IFingerService:
+        """One user."""
+        return MemoryFingerService({"moshez": "Happy and well", "anna": "x"})
+
+
+class SetUserTests(SynchronousTestCase):
+    """Setting."""
+
+    def test_badNames(self) -> None:
+        """What cannot be asked for, or is no name, cannot be set."""
+        service = MemoryFingerService()
+        for user in ("", " a", "a ", "a\nb", "a@b", "\x1b", "\u202e", "x" * 256):
+            self.failureResultOf(service.setUser(user, "x"), BadQuery)
+        self.failureResultOf(service.setUser("a", "x" * (MAX_STATUS + 1)), BadQuery)
+        self.assertEqual(self.successResultOf(service.getUsers()), [])
+
+    def test_keptBeforeSeen(self) -> None:
+        """A change is acknowledged, and seen, once it is kept; those who come meanwhile share the next keeping."""
+        kept: list[tuple[Users, Deferred[None]]] = []
+
+        def keep(users: Users) -> Deferred[None]:
+            kept.append((users, Deferred()))
+            return kept[-1][1]
+
+        service = MemoryFingerService(keep=keep)
+        first = service.setUser("a", "1")
+        second = service.setUser("b", "2")
+        third = service.setUser("a", "3")
+        self.assertEqual([users for users, _ in kept], [{"a": "1"}])
+        self.failureResultOf(service.getUser("a"), NoSuchUser)
+        kept[0][1].callback(None)
+        self.successResultOf(first)
+        self.assertNoResult(second)
+        self.assertEqual([users for users, _ in kept], [{"a": "1"}, {"a": "3", "b": "2"}])
+        self.assertEqual(self.successResultOf(service.getUser("a")), "1")
+        kept[1][1].errback(OSError("disk full"))
+        self.failureResultOf(second, BackendUnavailable)
+        self.failureResultOf(third, BackendUnavailable)
+        self.assertEqual(self.successResultOf(service.getUsers()), ["a"])
+
+
+class UsersJSONTests(SynchronousTestCase):
+    """The file."""
+
+    def setUp(self) -> None:
+        """A place for it."""
+        self.path = Path(self.mktemp())
+        self.path.mkdir()
+        self.path /= "users.json"
+        self.reactor = ThreadlessReactor()
+
+    def make(self) -> MemoryFingerService:
+        """A back end on the file."""
+        return MemoryBackend().makeBackend(str(self.path), self.reactor)
+
+    def test_plugin(self) -> None:
+        """Without a path, nothing is kept."""
+        verifyObject(IFingerBackend, MemoryBackend())
+        self.assertEqual(self.successResultOf(MemoryBackend().makeBackend("", self.reactor).getUsers()), [])
+
+    def test_remembers(self) -> None:
+        """What was set is there at the next start."""
+        self.successResultOf(self.make().setUser("zoë", "a\nb ☕"))
+        self.assertEqual(self.successResultOf(self.make().getUser("zoë")), "a\nb ☕")
+        self.assertEqual(os.listdir(self.path.parent), ["users.json"])
+
+    def test_diskFull(self) -> None:
+        """What cannot be written is refused, and what was there stays, whole."""
+        service = self.make()
+        self.successResultOf(service.setUser("a", "1"))
+        before = self.path.read_bytes()
+        for step in ("fsync", "replace"):
+            with patch(f"os.{step}", side_effect=OSError(28, "No space left on device")):
+                failure = self.failureResultOf(service.setUser("a", "2"), BackendUnavailable)
+            self.assertIn("No space left", failure.getErrorMessage())
+            self.assertEqual(self.successResultOf(service.getUser("a")), "1")
+            self.assertEqual(self.path.read_bytes(), before)
+        self.successResultOf(service.setUser("a", "3"))
+        self.assertEqual(json.loads(self.path.read_bytes()), {"a": "3"})
+
+    def test_synced(self) -> None:
+        """The data is on the disk before the name is, and the name before the answer."""
+        calls: list[str] = []
+        sync, rename = os.fsync, os.replace
+        with (
+            patch("os.fsync", side_effect=lambda fd: calls.append("sync") or sync(fd)),
+            patch("os.replace", side_effect=lambda old, new: calls.append("rename") or rename(old, new)),
+        ):
+            self.successResultOf(self.make().setUser("a", "1").addCallback(lambda _: calls.append("answer")))
+        self.assertEqual(calls, ["sync", "rename", "sync", "answer"])
+
+    def test_bad(self) -> None:
+        """A file that holds something else is an error of one line, and is not written over."""
+        for content in (b"{", b"[]", b'{"a": 1}', b"\xff"):
+            self.path.write_bytes(content)
+            error = self.assertRaises(ConfigError, self.make)
+            self.assertIn(f"--backend=memory:{self.path}: ", str(error))
+            self.assertNotIn("\n", str(error))
+            self.assertEqual(self.path.read_bytes(), content)
+        self.path.unlink()
+        self.path.mkdir()
+        self.assertRaises(ConfigError, self.make)

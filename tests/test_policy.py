@@ -1,0 +1,101 @@
+"""What may be told."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from finger.backends.memory import MemoryFingerService
+from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, NoSuchUser
+from finger.interfaces import IFingerForwarder, IFingerService
+from finger.policy import ANSWER_TIMEOUT, PolicyFingerService
+from finger.profile import Profile
+from finger.testing import FingerServiceContract, ProfilesDouble, SilentDouble
+
+ADA = Profile("ada", "Ada L", "plan", "engine", home="/home/ada", office="12")
+
+
+@implementer(IFingerForwarder)
+class ForwarderDouble:
+    """Says what it was asked."""
+
+    def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
+        """Echo."""
+        return succeed(f"{query}|{host}|{verbose}")
+
+
+class PolicyContractTests(FingerServiceContract, SynchronousTestCase):
+    """It is a back end itself."""
+
+    known, unknown = "ada", "nobody"
+
+    def makeService(self) -> IFingerService:
+        """One user."""
+        return PolicyFingerService(ProfilesDouble(ADA), Clock())
+
+
+class PolicyTests(SynchronousTestCase):
+    """Its switches."""
+
+    def test_default(self) -> None:
+        """Name, plan and project, and a list; no forwarding."""
+        policy = PolicyFingerService(ProfilesDouble(ADA), Clock())
+        verifyObject(IFingerForwarder, policy)
+        told = Profile("ada", "Ada L", "plan", "engine")
+        self.assertEqual(self.successResultOf(policy.getProfile("ada")), told)
+        self.assertEqual(self.successResultOf(policy.getProfiles()), [told])
+        self.assertEqual(self.successResultOf(policy.getUsers()), ["ada"])
+        for user in ("u@h", "@h", "u@h1@h2", "@" * 1000):
+            self.failureResultOf(policy.getUser(user), ForwardingRefused)
+            self.failureResultOf(policy.getProfile(user), ForwardingRefused)
+
+    def test_noPlan(self) -> None:
+        """Where plans are not told, the one text is the full name (section 2.5.2)."""
+        policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), atoms={"name"})
+        self.assertEqual(self.successResultOf(policy.getUser("ada")), "Ada L")
+        self.failureResultOf(policy.getUser("nobody"), NoSuchUser)
+
+    def test_noList(self) -> None:
+        """No list, by any name (section 3.2.2); users can be asked for."""
+        policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), listing=False)
+        self.failureResultOf(policy.getUsers(), ListRefused)
+        self.failureResultOf(policy.getProfiles(), ListRefused)
+        self.assertEqual(self.successResultOf(policy.getUser("ada")), "plan")
+
+    def test_forward(self) -> None:
+        """The right-most host is asked, with the rest; through every method."""
+        policy = PolicyFingerService(MemoryFingerService(), Clock(), forwarder=ForwarderDouble())
+        self.assertEqual(self.successResultOf(policy.getUser("u@h1@[::1]")), "u@h1|::1|False")
+        self.assertEqual(self.successResultOf(policy.getProfile("@h")), Profile("@h", plan="|h|False"))
+        self.assertEqual(self.successResultOf(policy.forward("u", "h", True)), "u|h|True")
+
+    def test_silence(self) -> None:
+        """A back end that does not answer has failed after a while, and is told that nobody waits."""
+        for ask in ("getUser", "getProfile", "getUsers", "getProfiles"):
+            clock, silent = Clock(), SilentDouble()
+            policy = PolicyFingerService(silent, clock)
+            waiting = getattr(policy, ask)(*(["m"] if ask in ("getUser", "getProfile") else []))
+            clock.advance(ANSWER_TIMEOUT - 1)
+            self.assertNoResult(waiting)
+            clock.advance(1)
+            self.failureResultOf(waiting, BackendUnavailable)
+            self.assertTrue(silent.asked[0].called)
+            self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_raises(self) -> None:
+        """A back end that raises where it should fail has failed."""
+
+        @implementer(IFingerService)
+        class Raising:
+            def getUser(self, user: str) -> Deferred[str]:
+                raise ZeroDivisionError
+
+            def getUsers(self) -> Deferred[list[str]]:
+                raise ZeroDivisionError
+
+        policy = PolicyFingerService(Raising(), Clock())
+        self.failureResultOf(policy.getUser("m"), ZeroDivisionError)
+        self.failureResultOf(policy.getUsers(), ZeroDivisionError)

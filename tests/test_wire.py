@@ -1,0 +1,243 @@
+"""RFC 1288 as values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.errors import BadQuery
+from finger.profile import LastLogin, Mail, Profile
+from finger.wire import (
+    MAX_LINE,
+    MAX_NAMES,
+    Query,
+    clean,
+    cleanLine,
+    decode,
+    encode,
+    formatAnswer,
+    formatList,
+    formatQuery,
+    matchesName,
+    parseList,
+    parseQuery,
+    splitHost,
+    toASCII,
+)
+
+WHEN = datetime(2021, 3, 31, 18, 32, tzinfo=timezone(timedelta(hours=-8), "PST"))
+MOSHEZ = Profile("moshez", plan="Happy and well")
+
+
+class ParseQueryTests(SynchronousTestCase):
+    """Section 2.3."""
+
+    def test_grammar(self) -> None:
+        """Every form of the grammar, and those that clients send beside it."""
+        for line, query in {
+            b"": Query(),
+            b"\r\n": Query(),
+            b"\r": Query(),
+            b"/W": Query(True),
+            b"/W \r\n": Query(True),
+            b"/w": Query(True),
+            b"u": Query(False, ("u",)),
+            b"/W u": Query(True, ("u",)),
+            b"/W   u": Query(True, ("u",)),
+            b"/w\tu": Query(True, ("u",)),
+            b"  u\t ": Query(False, ("u",)),
+            b"u /W": Query(True, ("u",)),
+            b"@h": Query(False, ("@h",)),
+            b"u@h": Query(False, ("u@h",)),
+            b"u@h1@h2": Query(False, ("u@h1@h2",)),
+            b"/W @h": Query(True, ("@h",)),
+            b"/W u@h": Query(True, ("u@h",)),
+            b"@": Query(),
+            b"/W @": Query(True),
+            b"u@": Query(False, ("u",)),
+            b"a b  c": Query(False, ("a", "b", "c")),
+            b"/Wu": Query(False, ("/Wu",)),
+            b"/W /W": Query(True, ("/W",)),
+            b"mosh\xc3\xa9": Query(False, ("moshé",)),
+        }.items():
+            self.assertEqual(parseQuery(line), query, line)
+
+    def test_anyBytes(self) -> None:
+        """Every byte can stand in a name (section 3.1)."""
+        for value in set(range(256)) - set(b" \t\r\n@"):
+            self.assertEqual(len(parseQuery(b"a" + bytes([value]) + b"b").names), 1, value)
+
+    def test_manyAts(self) -> None:
+        """A thousand @ are one name, to be refused once."""
+        self.assertEqual(parseQuery(b"@" * 1000), Query(False, ("@" * 1000,)))
+
+    def test_tooLong(self) -> None:
+        """The longest line is taken, a longer one is not."""
+        self.assertEqual(parseQuery(b"x" * MAX_LINE + b"\r\n").names, ("x" * MAX_LINE,))
+        self.assertRaises(BadQuery, parseQuery, b"x" * (MAX_LINE + 1))
+
+    def test_tooMany(self) -> None:
+        """As many names as are taken, and one more."""
+        self.assertEqual(len(parseQuery(b"x " * MAX_NAMES).names), MAX_NAMES)
+        self.assertRaises(BadQuery, parseQuery, b"x " * (MAX_NAMES + 1))
+
+
+class FormatQueryTests(SynchronousTestCase):
+    """What we ask others."""
+
+    def test_forms(self) -> None:
+        """With and without /W."""
+        self.assertEqual(formatQuery("u@h", False), b"u@h\r\n")
+        self.assertEqual(formatQuery("u", True), b"/W u\r\n")
+        self.assertEqual(formatQuery("", True), b"/W \r\n")
+        self.assertEqual(formatQuery("", False), b"\r\n")
+
+    def test_smuggling(self) -> None:
+        """No name brings a second line, or a terminal's escapes, to the other server."""
+        for name in ("a\r\nb", "a\nb", "a\rb", "a\0", "\x1b[2J", "a\u2028b", "x" * (MAX_LINE + 1)):
+            self.assertRaises(BadQuery, formatQuery, name, False)
+
+    def test_splitHost(self) -> None:
+        """The right-most host first."""
+        for name, parts in {
+            "u": None,
+            "u@h": ("u", "h"),
+            "@h": ("", "h"),
+            "u@h1@h2": ("u@h1", "h2"),
+            "u@[::1]": ("u", "::1"),
+            "u@::1": ("u", "::1"),
+            "u@@": ("u@", ""),
+        }.items():
+            self.assertEqual(splitHost(name), parts)
+
+
+class TextTests(SynchronousTestCase):
+    """Text on the wire."""
+
+    def test_lines(self) -> None:
+        """Whatever ends a line, CRLF ends it on the wire; the last one, too (section 2.2)."""
+        for text in ("a\nb", "a\r\nb", "a\rb", "a\nb\n"):
+            self.assertEqual(encode(text), b"a\r\nb\r\n", text)
+        self.assertEqual(encode(""), b"\r\n")
+        self.assertEqual(encode("a\n\nb"), b"a\r\n\r\nb\r\n")
+        self.assertEqual(encode("\r\r\n\n"), b"\r\n\r\n\r\n")
+
+    def test_controls(self) -> None:
+        """Nothing a terminal might obey goes out (section 3.3)."""
+        bad = "\x1b\x07\x00\x7f\x9b\x0b\x0c\x85\u202e\u2066\u200e\ufeff\u2028\u2029\ud800\U000e0041"
+        self.assertEqual(clean(bad), "?" * len(bad))
+        self.assertEqual(encode(f"x{bad}y"), b"x" + b"?" * len(bad) + b"y\r\n")
+
+    def test_kept(self) -> None:
+        """Tabs, scripts and emoji stay."""
+        text = "a\tb Zoë ☕ \N{FAMILY}\u200d می\u200cخواهم"
+        self.assertEqual(clean(text), text)
+        self.assertEqual(encode(text), text.encode() + b"\r\n")
+
+    def test_ascii(self) -> None:
+        """In ASCII, letters lose their accents and the rest is marked."""
+        self.assertEqual(toASCII("Zoë Straße ☕"), "Zoe Stra?e ?")
+        self.assertEqual(encode("Zoë \x1b", utf8=False), b"Zoe ?\r\n")
+
+    def test_cleanLine(self) -> None:
+        """A line is one line."""
+        self.assertEqual(cleanLine(" a\r\nb\tc\x1b "), "a b c?")
+
+    def test_decode(self) -> None:
+        """Off the wire, text is clean, whatever came."""
+        self.assertEqual(decode(b"a\r\nb\r\n"), "a\nb")
+        self.assertEqual(decode(b"\xff\x1b[1m"), "\N{REPLACEMENT CHARACTER}?[1m")
+        self.assertEqual(decode(b""), "")
+
+
+class FormatTests(SynchronousTestCase):
+    """The long form and the short one."""
+
+    def test_statusOnly(self) -> None:
+        """Who has a status and nothing else is answered for with that, unless more is asked for (section 2.5.4)."""
+        self.assertEqual(formatAnswer(MOSHEZ), "Happy and well")
+        self.assertEqual(formatAnswer(MOSHEZ, verbose=True), "Login: moshez         \t\t\tName:\nPlan:\nHappy and well")
+        self.assertEqual(formatAnswer(Profile("moshez", plan="")), "No Plan.")
+
+    def test_long(self) -> None:
+        """Everything that can be told."""
+        profile = Profile(
+            "moshez",
+            "Moshe Zadka",
+            "Happy\nand well\n",
+            "finger\n",
+            "/home/moshez",
+            "/bin/sh",
+            LastLogin(WHEN, "pts/1", "example.org"),
+            Mail(WHEN, WHEN),
+            "Room 42",
+        )
+        self.assertEqual(
+            formatAnswer(profile),
+            "Login: moshez         \t\t\tName: Moshe Zadka\n"
+            "Directory: /home/moshez             \tShell: /bin/sh\n"
+            "Office: Room 42\n"
+            "Last login Wed Mar 31 18:32 (PST) on pts/1 from example.org\n"
+            "New mail received Wed Mar 31 18:32 (PST)\n"
+            "     Unread since Wed Mar 31 18:32 (PST)\n"
+            "Project:\nfinger\n"
+            "Plan:\nHappy\nand well",
+        )
+
+    def test_little(self) -> None:
+        """What is known to be empty is told so; what is not known or not told is left out."""
+        profile = Profile("moshez", "", "", "", None, "/bin/sh", LastLogin(None), Mail(None))
+        self.assertEqual(
+            formatAnswer(profile),
+            "Login: moshez         \t\t\tName:\n"
+            f"Directory: {'':25}\tShell: /bin/sh\n"
+            "Never logged in.\n"
+            "No mail.\n"
+            "No Plan.",
+        )
+        self.assertEqual(formatAnswer(Profile("moshez", "M")), "Login: moshez         \t\t\tName: M")
+
+    def test_moreTimes(self) -> None:
+        """Mail that was read; a login from here; a time without a zone."""
+        profile = Profile("m", lastLogin=LastLogin(WHEN.replace(tzinfo=None)), mail=Mail(WHEN.astimezone(UTC)))
+        self.assertIn("\nLast login Wed Mar 31 18:32\nMail last read Thu Apr  1 02:32 (UTC)", formatAnswer(profile))
+
+    def test_smuggledLines(self) -> None:
+        """A name cannot add a line that looks like another field."""
+        answer = formatAnswer(Profile("moshez", "M\nPlan:\nbad", home="/x\r\nNo mail."))
+        self.assertEqual(len(answer.split("\n")), 2)
+
+    def test_list(self) -> None:
+        """Login, two spaces or more, full name; and the way back."""
+        profiles = [Profile("a"), Profile("averyveryverylonglogin", "A Name"), Profile("moshez", "Moshe Zadka")]
+        self.assertEqual(
+            formatList(profiles), "a\naveryveryverylonglogin  A Name\nmoshez           Moshe Zadka"
+        )
+        self.assertEqual(parseList(formatList(profiles)), profiles)
+
+    def test_emptyList(self) -> None:
+        """No users are no silence, and no user."""
+        self.assertEqual(formatList([]), "No one logged on")
+        self.assertEqual(parseList(formatList([])), [])
+
+    def test_foreignList(self) -> None:
+        """What Debian's fingerd says: a header, columns, a login for each terminal."""
+        answer = (
+            "Login     Name       Tty      Idle  Login Time   Office     Office Phone\n"
+            "root      root       tty1       12  Nov 20 10:00\n"
+            "moshez    Moshe Z    pts/0          Nov 20 10:00 (:0)\n"
+            "moshez    Moshe Z    pts/1          Nov 20 10:00 (:0)\n"
+            "\n"
+            "This is no user.\n"
+        )
+        self.assertEqual(parseList(answer), [Profile("moshez", "Moshe Z"), Profile("root", "root")])
+
+    def test_matchesName(self) -> None:
+        """First, last and full names, in any case (section 2.5.3)."""
+        profile = Profile("moshez", "Moshe Zadka")
+        for name in ("moshe", "ZADKA", "Moshe Zadka"):
+            self.assertTrue(matchesName(profile, name), name)
+        for name in ("mosh", "moshez", ""):
+            self.assertFalse(matchesName(profile, name), name)
+        self.assertFalse(matchesName(Profile("moshez"), "moshe"))
