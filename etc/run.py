@@ -42,17 +42,15 @@ def lines(ports):
 
 def main():
     ports = {name: os.environ[name] for name in LINES}
-    reactor.callWhenRunning(
-        lambda: print("\nTry these in another terminal; Ctrl-C here ends the service.", *lines(ports), "", sep="\n", flush=True)
-    )
+    title = "\nTry these in another terminal; Ctrl-C here ends the service."
+    reactor.callWhenRunning(lambda: print(title, *lines(ports), "", sep="\n", flush=True))
     sys.argv = ["twistd", "--nodaemon", "--pidfile=", "finger", *arguments(ports)]
     try:
         run()
     except SystemExit as end:
         if isinstance(end.code, str):
-            taken = [name for name, port in ports.items() if f"={port}:" in end.code]
-            hint = f" (make run {taken[0]}={int(ports[taken[0]]) + 1000})" if taken and ports[taken[0]].isdigit() else ""
-            end.code += hint
+            taken = [name for name, port in ports.items() if port.isdigit() and f"={port}:" in end.code]
+            end.code += "".join(f" (as in: make run {name}={int(ports[name]) + 1000})" for name in taken)
         raise
 
 

@@ -1,3 +1,42 @@
-"""A finger service (RFC 1288): one small interface, many back ends, and many ways to ask."""
+"""
+A finger service (RFC 1288): one small interface, many back ends, and many ways to ask.
+
+Importing it registers every adapter, so that C{IFingerFactory(service)} and its siblings work on any
+L{IFingerService}.
+"""
 
 __version__ = "1.0.0"
+
+from finger.backends.file import FileFingerService as FingerService
+from finger.backends.local import LocalFingerService
+from finger.backends.memory import MemoryFingerService
+from finger.backends.proxy import ProxyFingerService
+from finger.config import Config
+from finger.interfaces import (
+    IFingerFactory,
+    IFingerProfileService,
+    IFingerService,
+    IFingerSetterFactory,
+    IFingerSetterService,
+    IIRCClientFactory,
+    IPerspectiveFinger,
+)
+from finger.profile import Profile
+from finger.service import makeService
+
+__all__ = [
+    "Config",
+    "FingerService",
+    "IFingerFactory",
+    "IFingerProfileService",
+    "IFingerService",
+    "IFingerSetterFactory",
+    "IFingerSetterService",
+    "IIRCClientFactory",
+    "IPerspectiveFinger",
+    "LocalFingerService",
+    "MemoryFingerService",
+    "Profile",
+    "ProxyFingerService",
+    "makeService",
+]

@@ -137,9 +137,15 @@ class IFingerBackend(IPlugin):
 class IFingerFactory(IProtocolFactory):
     """Adapts an L{IFingerService} to a factory of RFC 1288 servers."""
 
+    clock: IReactorTime | None = Attribute("For the limits of time; without one there are none.")
+    utf8: bool = Attribute("Answer in UTF-8, not in ASCII.")
+    matchNames: bool = Attribute("Take a name that is no login for a first, last or full name.")
+
 
 class IFingerSetterFactory(IProtocolFactory):
     """Adapts an L{IFingerSetterService} to a factory of setters: line 1 is the user, the rest the status."""
+
+    clock: IReactorTime | None = Attribute("For the limit of time; without one there is none.")
 
 
 class IIRCClientFactory(IProtocolFactory):

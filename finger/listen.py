@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -253,7 +252,7 @@ def portService(
         ) from error
 
 
-def openPorts(service: Sequence[Any]) -> list[IListeningPort]:
+def openPorts(service: Any) -> list[IListeningPort]:
     """
     The ports that are open now.
 

@@ -50,17 +50,20 @@ class Page:
     isIndex: bool = False
 
 
-def listPage(profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = ()) -> Page:
+def listPage(
+    profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = (), size: int = PAGE_SIZE
+) -> Page:
     """
     The user list.
 
     @param profiles: all users, sorted.
     @param number: which page of it, if it does not fit on one: from 1, and the nearest there is.
     @param taken: the paths that are not users'.
+    @param size: the most users on one page.
     """
-    last = max(1, -(-len(profiles) // PAGE_SIZE))
+    last = max(1, -(-len(profiles) // size))
     number = min(max(1, number), last)
-    shown = profiles[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    shown = profiles[(number - 1) * size : number * size]
     parts: dict[str, bool | Sequence[Values]] = {
         "users": [_userValues(profile, taken) for profile in shown],
         "nobody": not shown,

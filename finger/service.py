@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.spread.pb import PBServerFactory
 from twisted.web.resource import IResource
 from twisted.web.server import Site
@@ -22,8 +23,8 @@ import finger.adapters.pb
 import finger.adapters.profile
 import finger.adapters.setter
 import finger.adapters.tcp
-import finger.adapters.web
 import finger.adapters.xmlrpc  # noqa: F401  (importing an adapter registers it)
+from finger.adapters.web import FingerResource
 from finger.backends.chain import ChainFingerService
 from finger.backends.proxy import ProxyFingerService
 from finger.client import FingerClient
@@ -41,6 +42,7 @@ from finger.interfaces import (
     IReloadable,
     IXMLRPCResource,
 )
+from finger.ircservice import ircService
 from finger.limits import LimitedFactory
 from finger.listen import DualPortService, PortService, openPorts, portService
 from finger.policy import PolicyFingerService
@@ -82,7 +84,7 @@ class FingerServer(MultiService):
     def openPorts(self) -> dict[str, list[Any]]:
         """The addresses that are listened on now, by adapter."""
         return {
-            service.name: [port.getHost() for port in openPorts(service)]
+            str(service.name): [port.getHost() for port in openPorts(service)]
             for service in self
             if isinstance(service, PortService | DualPortService)
         }
@@ -200,7 +202,8 @@ def _addFinger(server: FingerServer, policy: PolicyFingerService, config: Config
 
 
 def _addWeb(server: FingerServer, policy: PolicyFingerService, config: Config, reactor: Any) -> None:
-    root = IResource(policy)
+    root = cast(FingerResource, IResource(policy))
+    root.clock = reactor
     root.templates = Templates(Path(config.templates) if config.templates else None)
     server.reloadables.append(root.templates)
     root.putChild(b"RPC2", IXMLRPCResource(policy))
@@ -228,7 +231,8 @@ def _certificate(config: Config) -> ReloadingCertificate:
 
 
 def _addPB(server: FingerServer, policy: PolicyFingerService, config: Config, reactor: Any) -> None:
-    _addPorts(server, "pbport", config.pbPorts, PBServerFactory(IPerspectiveFinger(policy)), config, reactor, loopback=True)
+    factory = PBServerFactory(IPerspectiveFinger(policy))
+    _addPorts(server, "pbport", config.pbPorts, factory, config, reactor, loopback=True)
 
 
 def _addSetter(server: FingerServer, services: list[IFingerService], config: Config, reactor: Any) -> None:

@@ -40,9 +40,9 @@ class Options(UsageOptions):
 
     optParameters = [
         ["file", "f", DEFAULTS.usersFile, "The users file: lines 'user: status'."],
-        ["templates", "t", DEFAULTS.templates, "The directory of the web pages' templates, if not the package's own."],
+        ["templates", "t", DEFAULTS.templates, "The directory of the web pages' templates; else the package's."],
         ["certificate", None, DEFAULTS.certificate, "The HTTPS certificate, a PEM file; without it one is made up."],
-        ["privatekey", None, DEFAULTS.privateKey, "Its private key, a PEM file, if the certificate's does not hold it."],
+        ["privatekey", None, DEFAULTS.privateKey, "Its private key, a PEM file, if that does not hold it."],
         ["ircnick", "n", DEFAULTS.ircNick, "The IRC bot's nickname; without it there is no bot."],
         ["ircserver", None, DEFAULTS.ircServer, "Its server: HOST[:PORT] or an endpoint string."],
         ["hops", None, DEFAULTS.maxHops, "Of user@host1@host2..., how many hosts --forward allows."],
@@ -54,12 +54,12 @@ class Options(UsageOptions):
     compData = None
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._repeated: defaultdict[str, list[str]] = defaultdict(list)
         self.config = DEFAULTS
 
     def opt_backend(self, value: str) -> None:
-        """A back end, NAME or NAME:ARGUMENT; repeat it for more: the first that knows a user answers. [default: file]"""
+        """A back end, NAME[:ARGUMENT]; repeatable: the first that knows a user answers. [default: file]"""
         self._repeated["backends"].append(value)
 
     def opt_fingerport(self, value: str) -> None:

@@ -111,7 +111,7 @@ def _parse(name: str, directory: Path) -> Flattenable:
 
 
 def _checkRoot(name: str, nodes: list[Any]) -> None:
-    root = next((node.tagName for node in nodes if isinstance(node, Tag)), "t:slot")
+    root = next((str(node.tagName) for node in nodes if isinstance(node, Tag)), "t:slot")
     if name == LAYOUT and root != "html":
         raise ConfigError(f"{name}: begins with <{root}>, should begin with <html>")
     if name != LAYOUT and root in {"html", "body"}:

@@ -22,7 +22,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-import finger.adapters.profile  # noqa: F401  (registers the adapter)
 from finger.errors import BackendUnavailable, NoSuchUser
 from finger.interfaces import IFingerProfileService, IFingerService, IFingerSetterService
 from finger.profile import Profile

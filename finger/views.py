@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from traceback import walk_tb
+from typing import Final
 
 from twisted.python.failure import Failure
 from twisted.web.error import FlattenerError, MissingRenderMethod, UnfilledSlot
 from twisted.web.iweb import IRequest
-from twisted.web.template import Element, Flattenable, Tag, flattenString, tags
+from twisted.web.template import Element, Flattenable, Tag, flattenString, slot, tags
 
 from finger.errors import ConfigError
-from finger.pages import PAGE_SIZE, Page, Values, errorPage, listPage, userPage
+from finger.pages import Page, Values, errorPage, listPage, userPage
 from finger.profile import LastLogin, Mail, Profile
 
 LAYOUT: Final = "layout.html"
@@ -76,7 +77,7 @@ _PROFILES: Final = (
 SAMPLES: Final = (
     listPage([]),
     listPage(_PROFILES),
-    listPage([Profile("moshez")] * (2 * PAGE_SIZE + 1), 2),
+    listPage(_PROFILES, 2, size=1),
     *map(userPage, _PROFILES),
     errorPage("No such user", 404, "moshez"),
     errorPage("Internal error in server", 500),
@@ -115,16 +116,18 @@ def _try(name: str, view: View) -> str:
 
 def _explainFlattener(error: BaseException | None) -> str:
     assert isinstance(error, FlattenerError)
-    cause, roots, _ = error.args
-    line = next(_lineNumbers(roots), 0)
+    cause = error.args[0]
+    line = f"line {_lineOf(cause)}"
     if isinstance(cause, MissingRenderMethod):
-        return f'line {line}: no t:render="{cause.renderName}" here; there are {cause.element.partNames}'
+        return f'{line}: no t:render="{cause.renderName}" here; there are {cause.element.partNames}'
     if isinstance(cause, UnfilledSlot):
-        slot = cause.args[0]
-        return f'line {line}: the slot "{slot}" is not filled here, or not always: try t:render="{slot}" around it'
-    return f"line {line}: {cause}"
+        name = cause.args[0]
+        return f'{line}: the slot "{name}" is not filled here, or not always; try t:render="{name}" around it'
+    return f"{line}: {cause}"
 
 
-def _lineNumbers(roots: list[Any]) -> Iterator[int]:
-    """The lines the things being flattened are from, the innermost first."""
-    return (root.lineNumber for root in reversed(roots) if getattr(root, "lineNumber", None))
+def _lineOf(error: Exception) -> int:
+    """The line of what was being flattened when that failed: FlattenerError's own list of what was lacks the last."""
+    roots = (frame.f_locals.get("root") for frame, _ in walk_tb(error.__traceback__))
+    lines = [root.lineNumber for root in roots if isinstance(root, Tag | slot)]
+    return lines[-1] or 0

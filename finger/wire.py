@@ -123,7 +123,9 @@ def cleanLine(text: str) -> str:
 
 
 def _isUnsafe(character: str) -> bool:
-    return unicodedata.category(character) in _CONTROLS and character not in _HARMLESS
+    if unicodedata.category(character) in _CONTROLS:
+        return character not in _HARMLESS
+    return ord(character) & 0xFFFE == 0xFFFE  # Noncharacters, which XML cannot carry.
 
 
 def toASCII(text: str) -> str:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.backends.memory import MAX_STATUS, MemoryBackend, MemoryFingerService, Users, UsersJSON
+from finger.backends.memory import MAX_STATUS, MemoryBackend, MemoryFingerService, Users
 from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerService
 from finger.testing import FingerServiceContract, ThreadlessReactor

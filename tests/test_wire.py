@@ -125,7 +125,7 @@ class TextTests(SynchronousTestCase):
 
     def test_controls(self) -> None:
         """Nothing a terminal might obey goes out (section 3.3)."""
-        bad = "\x1b\x07\x00\x7f\x9b\x0b\x0c\x85\u202e\u2066\u200e\ufeff\u2028\u2029\ud800\U000e0041"
+        bad = "\x1b\x07\x00\x7f\x9b\x0b\x0c\x85\u202e\u2066\u200e\ufeff\ufffe\uffff\u2028\u2029\ud800\U000e0041"
         self.assertEqual(clean(bad), "?" * len(bad))
         self.assertEqual(encode(f"x{bad}y"), b"x" + b"?" * len(bad) + b"y\r\n")
 
@@ -157,7 +157,8 @@ class FormatTests(SynchronousTestCase):
     def test_statusOnly(self) -> None:
         """Who has a status and nothing else is answered for with that, unless more is asked for (section 2.5.4)."""
         self.assertEqual(formatAnswer(MOSHEZ), "Happy and well")
-        self.assertEqual(formatAnswer(MOSHEZ, verbose=True), "Login: moshez         \t\t\tName:\nPlan:\nHappy and well")
+        more = "Login: moshez         \t\t\tName:\nPlan:\nHappy and well"
+        self.assertEqual(formatAnswer(MOSHEZ, verbose=True), more)
         self.assertEqual(formatAnswer(Profile("moshez", plan="")), "No Plan.")
 
     def test_long(self) -> None:

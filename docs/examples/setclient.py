@@ -1,4 +1,4 @@
-"""Send a message to a setter port and print its answer: printf 'USER\nSTATUS\n' | python docs/examples/setclient.py localhost:1080"""
+"""Send a message to a setter port: printf 'guest\\nhere\\n' | python docs/examples/setclient.py localhost:1080"""
 
 import socket
 import sys

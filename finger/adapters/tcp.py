@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
@@ -50,6 +50,7 @@ class FingerProtocol(LineReceiver):
     _answering: Deferred[str] | None = None
     _discarded = 0
     _isTooLong = False
+    _isLost = False
 
     def connectionMade(self) -> None:
         """Wait for the query."""
@@ -79,13 +80,14 @@ class FingerProtocol(LineReceiver):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nobody waits for the answer any more."""
+        self._isLost = True
         self._disallow()
         if self._answering is not None:
             self._answering.cancel()
 
     def _answer(self, result: str | Failure) -> None:
         self._answering = None
-        if self.connected:
+        if not self._isLost:
             self._write(explain(result, self.log) if isinstance(result, Failure) else result)
             self._close()
 
@@ -177,6 +179,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         """A name that cannot be answered does not keep the others of its query from their answers."""
         try:
             answer = await lookup
+        except CancelledError:
+            raise
         except Exception:
             failure = Failure()
             outcomes.append(failure.type.__name__ if failure.type else "")

@@ -202,6 +202,7 @@ def _redirectIntoDirectory(request: Request) -> int:
     """We are somebody's child, asked for without the slash that relative links build on."""
     assert request.prepath
     request.redirect(f"./{quote(request.prepath[-1], safe='')}/".encode())
+    request.setHeader(b"content-length", b"0")
     request.finish()
     return NOT_DONE_YET
 

@@ -1,0 +1,202 @@
+"""
+C{python -m finger}: a finger client for people.
+
+What other clients have not: a port can be named, an IPv6 address too, the exit status tells a failure, and what the
+other server says cannot harm the terminal (RFC 1288, section 3.3).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from typing import Any, Final, NoReturn, TextIO
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from finger import __version__
+from finger.client import FINGER_PORT, Allowed, Answer, FingerClient
+from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
+from finger.hosts import parseAddress, parseHost, parsePort
+from finger.wire import cleanLine, decode, formatQuery, splitHost
+
+DESCRIPTION: Final = "Ask finger servers (RFC 1288) for their users. Without a host this machine is asked."
+EXAMPLES: Final = """\
+examples:
+  %(prog)s -p 1079                       who is at this machine's port 1079?
+  %(prog)s moshez@finger.example.org     what about moshez?
+  %(prog)s @[2001:db8::79]               who is at that address?
+  %(prog)s moshez@inner@outer            ask outer to ask inner
+
+exit status: 0 if all was answered, 1 if something was not, 2 if the options make no sense
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    One query.
+
+    @ivar query: what to send.
+    @ivar host: whom to send it to; empty if none was named, which is this machine.
+    """
+
+    query: bytes
+    host: str
+
+
+def parseTarget(text: str, verbose: bool) -> Target:
+    """
+    Read C{user}, C{user@host}, C{@host} or C{user@host1@host2}, where the last host is asked for what is before it.
+
+    @raise ValueError: if it cannot be asked.
+    """
+    names, host = splitHost(text) or (text, "")
+    try:
+        return Target(formatQuery(names, verbose), parseHost(host) if host else "")
+    except BadQuery as error:
+        raise ValueError(f"{text!r}: {error}") from error
+
+
+def makeParser() -> ArgumentParser:
+    """Make the reader of the command line."""
+    parser = ArgumentParser(
+        prog="python -m finger",
+        usage="%(prog)s [-l] [-4 | -6] [-p PORT] [user][@host ...] ...",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    family = parser.add_mutually_exclusive_group()
+    family.add_argument("-4", "--ipv4", action="store_const", const=4, dest="family", help="use IPv4 only")
+    family.add_argument("-6", "--ipv6", action="store_const", const=6, dest="family", help="use IPv6 only")
+    parser.add_argument("-l", "--long", action="store_true", help="ask for more (/W)")
+    parser.add_argument(
+        "-p", "--port", type=_port, default=FINGER_PORT, help="ask at that port [default: %(default)s]"
+    )
+    parser.add_argument("--version", action="version", version=f"finger {__version__}")
+    parser.add_argument(
+        "targets", nargs="*", metavar="[user][@host ...]", help="whom to ask for; nobody: for all users"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    try:
+        return parsePort(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _isIPv4(address: str) -> bool:
+    return getattr(parseAddress(address), "version", None) == 4
+
+
+def _isIPv6(address: str) -> bool:
+    return not _isIPv4(address)
+
+
+FAMILIES: Final[dict[int, Allowed]] = {4: _isIPv4, 6: _isIPv6}
+
+
+class Asking:
+    """
+    Asks all that the command line asks, one after the other.
+
+    @param client: who asks.
+    @param options: the options, read.
+    @param out: where answers go; L{None} if the shell has closed it.
+    @param err: where failures go, a line each.
+    """
+
+    def __init__(self, client: FingerClient, options: Namespace, out: TextIO | None, err: TextIO | None) -> None:
+        self._client = client
+        self._options = options
+        self._out = out
+        self._err = err
+        self._printed = False
+
+    async def run(self, targets: Sequence[Target]) -> int:
+        """
+        Ask.
+
+        @return: the exit status.
+        """
+        try:
+            return 0 if all([await self._one(target) for target in targets]) else 1
+        except BrokenPipeError:  # Somebody has seen enough, as head does.
+            _discardOutput(self._out)
+        except OSError as error:
+            _discardOutput(self._out)
+            self._fail(f"could not write the answer: {error.strerror}")
+        return 1
+
+    async def _one(self, target: Target) -> bool:
+        host = target.host or "localhost"
+        try:
+            answer = await self._client.ask(
+                host, self._options.port, target.query, FAMILIES.get(self._options.family)
+            )
+        except (RemoteUnreachable, ForwardingRefused) as error:
+            why = str(error) if isinstance(error, RemoteUnreachable) else f"no IPv{self._options.family} address"
+            return self._fail(f"could not connect to {host} port {self._options.port}: {cleanLine(why)}")
+        self._print(target, answer)
+        return not answer.cut or self._fail(f"the answer of {host} was cut: {answer.cut}")
+
+    def _print(self, target: Target, answer: Answer) -> None:
+        header = [f"[{target.host}]"] if target.host else []
+        gap = [""] if self._printed else []
+        print(*gap, *header, decode(answer.content), sep="\n", file=self._out, flush=True)
+        self._printed = True
+
+    def _fail(self, message: str) -> bool:
+        print(f"finger: {message}", file=self._err)
+        return False
+
+
+def _discardOutput(out: TextIO | None) -> None:
+    """Send what is still in the buffer nowhere, as Python would complain at its end."""
+    assert out is not None
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def _showAnything(stream: TextIO | None) -> None:
+    """A letter that the terminal cannot show is no reason to fail."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+
+
+def _run(reactor: Any, options: Namespace, targets: Sequence[Target]) -> Deferred[None]:
+    async def run() -> None:
+        sys.exit(await Asking(FingerClient(reactor), options, sys.stdout, sys.stderr).run(targets))
+
+    return Deferred.fromCoroutine(run())
+
+
+def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoReturn:
+    """
+    Run the command.
+
+    @param arguments: those of the command line, without the program.
+    @param reactor: what to run; the default one if it is not given.
+    """
+    parser = makeParser()
+    options = parser.parse_intermixed_args(arguments)
+    try:
+        targets = [parseTarget(text, options.long) for text in options.targets or [""]]
+    except ValueError as error:
+        parser.error(str(error))
+    # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _showAnything(sys.stdout)
+    _showAnything(sys.stderr)
+    react(_run, (options, targets), reactor)
+
+
+if __name__ == "__main__":
+    main()

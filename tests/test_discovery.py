@@ -1,0 +1,87 @@
+"""Back ends found by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from finger.discovery import Backends, findBackends
+from finger.errors import ConfigError
+from finger.interfaces import IFingerBackend, IFingerService
+from finger.testing import ThreadlessReactor
+
+GOOD = """
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from finger.backends.memory import MemoryFingerService
+from finger.interfaces import IFingerBackend
+
+@implementer(IPlugin, IFingerBackend)
+class Weather:
+    name = "weather"
+    argument = "[:CITY]"
+    summary = "the weather of a city"
+
+    def makeBackend(self, argument, reactor):
+        return MemoryFingerService({argument: "rain"})
+
+weather = Weather()
+"""
+
+
+class FindBackendsTests(SynchronousTestCase):
+    """A package of plugins."""
+
+    def find(self, **modules: str) -> Backends:
+        """What is found in a package of these modules."""
+        name = "fingerdiscovery" + "_".join(modules)
+        directory = Path(self.mktemp()) / name
+        directory.mkdir(parents=True)
+        for module, source in {"__init__": "", **modules}.items():
+            (directory / f"{module}.py").write_text(source)
+        sys.path.insert(0, str(directory.parent))
+        self.addCleanup(sys.path.remove, str(directory.parent))
+        package: ModuleType = __import__(name)
+        return findBackends(package)
+
+    def test_ours(self) -> None:
+        """The package's own are all there, and as they should be."""
+        backends = findBackends()
+        self.assertEqual(sorted(backends.found), ["file", "local", "memory", "proxy"])
+        self.assertEqual(backends.broken, {})
+        for backend in backends.found.values():
+            verifyObject(IFingerBackend, backend)
+            self.assertIn(backend.summary, backends.help())
+
+    def test_others(self) -> None:
+        """Somebody else's is found as ours are, with its argument."""
+        backends = self.find(theirs=GOOD)
+        service = backends.make("weather:oslo:x", ThreadlessReactor())
+        verifyObject(IFingerService, service)
+        self.assertEqual(self.successResultOf(service.getUsers()), ["oslo:x"])
+        self.assertEqual(backends.help(), "weather[:CITY]         the weather of a city")
+
+    def test_broken(self) -> None:
+        """Those that cannot be imported keep no other from being found, and are named, each in a line."""
+        backends = self.find(
+            a="import nothing_of_that_name", b="raise SystemExit('away')", c="a = (\n", d="1/0", theirs2=GOOD
+        )
+        self.assertEqual(list(backends.found), ["weather"])
+        lines = backends.help().splitlines()
+        self.assertEqual(len(lines), 5)
+        self.assertIn(".a: cannot be used: ModuleNotFoundError: No module named 'nothing_of_that_name'", lines[1])
+        error = self.assertRaises(ConfigError, backends.make, "ldap", None)
+        self.assertIn("not usable: ", str(error))
+
+    def test_unknown(self) -> None:
+        """A name that is none brings the near one to mind, or all there are."""
+        backends = findBackends()
+        for name, words in {"fiel:x": "did you mean 'file'?", "": "there are file, local, memory, proxy"}.items():
+            error = self.assertRaises(ConfigError, backends.make, name, None)
+            self.assertIn(f"--backend={name}: no back end is called ", str(error))
+            self.assertIn(words, str(error))

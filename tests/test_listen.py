@@ -1,0 +1,239 @@
+"""Ports, on real sockets of this machine, and without any."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, fail, inlineCallbacks
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactor
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from finger.errors import ConfigError
+from finger.listen import (
+    DualPortService,
+    PortService,
+    TCP6OnlyEndpoint,
+    TCP6Server,
+    formatAddress,
+    listenTCP6,
+    openPorts,
+    portService,
+)
+
+FACTORY = Factory.forProtocol(Protocol)
+
+
+def number(service: Any) -> int:
+    """The one port number of a service."""
+    (only,) = {port.getHost().port for port in openPorts(service)}
+    return int(only)
+
+
+class RealPortTests(TestCase):
+    """Real sockets."""
+
+    def start(self, service: Any) -> Any:
+        """Start a service, to be stopped at the end."""
+        service.privilegedStartService()
+        service.startService()
+        self.addCleanup(service.stopService)
+        return service
+
+    @inlineCallbacks
+    def test_listenTCP6(self) -> Any:
+        """An IPv6 port leaves its number on IPv4 to another."""
+        port = listenTCP6(reactor, 0, FACTORY, interface="::1")
+        verifyObject(IListeningPort, port)
+        self.assertEqual(port.getHost().host, "::1")
+        with socket.socket(fileno=socket.dup(port.fileno())) as twin:
+            self.assertTrue(twin.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
+        yield port.stopListening()
+
+    @inlineCallbacks
+    def test_TCP6Server(self) -> Any:
+        """The same as a service, which can be started again."""
+        server = TCP6Server(0, FACTORY, reactor, interface="::1")
+        for _ in range(2):
+            server.startService()
+            port = number(server)
+            socket.create_connection(("::1", port)).close()
+            yield server.stopService()
+            self.assertRaises(ConnectionRefusedError, socket.create_connection, ("::1", port))
+
+    @inlineCallbacks
+    def test_dual(self) -> Any:
+        """One number on both families, and each can be closed without the other."""
+        service = self.start(DualPortService(reactor, 0, FACTORY, loopback=True))
+        port = number(service)
+        v4, v6 = list(service)
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port)).close()
+        yield v4.stopService()
+        self.assertRaises(ConnectionRefusedError, socket.create_connection, ("127.0.0.1", port))
+        socket.create_connection(("::1", port)).close()
+        v4.startService()
+        yield v6.stopService()
+        self.assertRaises(ConnectionRefusedError, socket.create_connection, ("::1", port))
+        socket.create_connection(("127.0.0.1", port)).close()
+
+    def test_strings(self) -> None:
+        """Endpoint strings for both families can share a number, too."""
+        service = self.start(portService("fingerport", "tcp:0:interface=127.0.0.1", reactor, FACTORY))
+        port = number(service)
+        self.start(portService("fingerport", rf"tcp6:{port}:interface=\:\:1", reactor, FACTORY))
+        socket.create_connection(("::1", port)).close()
+
+    def test_taken(self) -> None:
+        """A port that is taken is one line that says which, and what to do."""
+        for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
+            with socket.create_server((host, 0), family=family) as other:
+                taken = other.getsockname()[1]
+                service = portService("fingerport", str(taken), reactor, FACTORY, loopback=True)
+                self.addCleanup(service.stopService)
+                error = self.assertRaises(ConfigError, service.open)
+            self.assertEqual(
+                str(error),
+                f"--fingerport={taken}: port {taken} is taken by another program; "
+                "end that one, or choose another port",
+            )
+
+    def test_wide(self) -> None:
+        """Not told otherwise, the whole world may come: the sockets say so before anyone does."""
+        v4, v6 = (service.endpoint for service in DualPortService(reactor, 1079, FACTORY))
+        self.assertEqual(v4._interface, "")
+        self.assertEqual(v6._how[1], "::")
+
+
+@implementer(IStreamServerEndpoint)
+class EndpointDouble:
+    """An endpoint that does as it is told."""
+
+    def __init__(self, result: Deferred[IListeningPort]) -> None:
+        self.result = result
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """As told."""
+        return self.result
+
+
+def cannot(number: int) -> PortService:
+    """A port that cannot be had, and why."""
+    error = CannotListenError("", 79, OSError(number, "x"))
+    return PortService(EndpointDouble(fail(error)), FACTORY, "--fingerport=79")
+
+
+class PortServiceTests(SynchronousTestCase):
+    """What goes wrong."""
+
+    def test_endpoint(self) -> None:
+        """Our endpoint is one; it fails where it should, without raising."""
+        endpoint = TCP6OnlyEndpoint(reactor, 0, interface="not an address")
+        verifyObject(IStreamServerEndpoint, endpoint)
+        self.failureResultOf(endpoint.listen(FACTORY))
+
+    def test_forbidden(self) -> None:
+        """A port for root says what can be done about that."""
+        error = self.assertRaises(ConfigError, cannot(errno.EACCES).startService)
+        self.assertIn("--fingerport=79: port 79 is for root", str(error))
+        self.assertIn("CAP_NET_BIND_SERVICE", str(error))
+
+    def test_other(self) -> None:
+        """Any other reason is told in the system's words, or the endpoint's."""
+        self.assertIn("Too many open files", str(self.assertRaises(ConfigError, cannot(errno.EMFILE).open)))
+        service = PortService(EndpointDouble(fail(ValueError("no such thing"))), FACTORY)
+        self.assertEqual(str(self.assertRaises(ConfigError, service.open)), "port: no such thing")
+
+    def test_late(self) -> None:
+        """An endpoint may take its time; if it then fails, that is in the log."""
+        opening: Deferred[IListeningPort] = Deferred()
+        service = PortService(EndpointDouble(opening), FACTORY)
+        service.startService()
+        self.assertEqual(openPorts(service), [])
+        with capturedLogs() as logs:
+            opening.errback(ValueError("no such thing"))
+        self.assertEqual(str(logs[0]["problem"]), "port: no such thing")
+        service.stopService()
+
+    def test_stoppedEarly(self) -> None:
+        """One that still takes its time when the service is stopped is told."""
+        cancelled: list[object] = []
+        opening: Deferred[IListeningPort] = Deferred(cancelled.append)
+        service = PortService(EndpointDouble(opening), FACTORY)
+        service.startService()
+        service.stopService()
+        self.assertEqual(cancelled, [opening])
+        service.stopService()
+
+
+class DualPortServiceTests(SynchronousTestCase):
+    """Machines with one family, or none."""
+
+    def dual(self, *ports: PortService) -> DualPortService:
+        """A service of these ports."""
+        service = DualPortService(MemoryReactor(), 1079, FACTORY, "--fingerport=1079")
+        for before, port in zip(list(service), ports, strict=True):
+            service.removeService(before)
+            port.setServiceParent(service)
+        return service
+
+    def test_one(self) -> None:
+        """A machine without one family serves the other, and says so."""
+        for number in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            opening: Deferred[IListeningPort] = Deferred()
+            there = PortService(EndpointDouble(opening), FACTORY)
+            service = self.dual(there, cannot(number))
+            with capturedLogs() as logs:
+                service.open()
+            self.assertEqual(list(service), [there])
+            self.assertIn("one address family is missing", logs[0]["log_format"])
+
+    def test_none(self) -> None:
+        """Without both there is nothing to serve."""
+        error = self.assertRaises(ConfigError, self.dual(cannot(errno.EAFNOSUPPORT), cannot(errno.EAFNOSUPPORT)).open)
+        self.assertIn("neither IPv4 nor IPv6", str(error))
+
+
+class PortOptionTests(SynchronousTestCase):
+    """The values of port options."""
+
+    def test_values(self) -> None:
+        """A number, a string, or none."""
+        self.assertIsNone(portService("p", "none", MemoryReactor(), FACTORY))
+        self.assertIsInstance(portService("p", "1079", MemoryReactor(), FACTORY), DualPortService)
+        self.assertIsInstance(portService("p", "tcp:1079", MemoryReactor(), FACTORY), PortService)
+
+    def test_loopback(self) -> None:
+        """A number for this machine alone listens on its addresses; a string says what it says."""
+        v4, v6 = (service.endpoint for service in portService("p", "1079", MemoryReactor(), FACTORY, loopback=True))
+        self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
+
+    def test_bad(self) -> None:
+        """Anything else is an error that names the option."""
+        for value in ("", "x", "-1", "65536", "99999999999", "tcp:", "tcp:x", "nonsense:1", "\u0661"):
+            error = self.assertRaises(ConfigError, portService, "fingerport", value, MemoryReactor(), FACTORY)
+            self.assertTrue(str(error).startswith(f"--fingerport={value}: "), str(error))
+            self.assertNotIn("\n", str(error))
+
+    def test_openPorts(self) -> None:
+        """Ports are found at any depth."""
+        outer, inner = MultiService(), MultiService()
+        inner.setServiceParent(outer)
+        PortService(EndpointDouble(Deferred()), FACTORY).setServiceParent(inner)
+        self.assertEqual(openPorts(outer), [])
+
+    def test_formatAddress(self) -> None:
+        """As people write them."""
+        self.assertEqual(formatAddress(IPv4Address("TCP", "192.0.2.1", 79)), "192.0.2.1:79")
+        self.assertEqual(formatAddress(IPv6Address("TCP", "2001:db8::1", 79)), "[2001:db8::1]:79")
+        self.assertEqual(formatAddress(UNIXAddress(b"/x")), "UNIXAddress('/x')")

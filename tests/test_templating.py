@@ -1,0 +1,214 @@
+"""Templates: found, checked, reloaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from finger.errors import ConfigError
+from finger.interfaces import IReloadable
+from finger.pages import errorPage, listPage, userPage
+from finger.profile import Profile
+from finger.templating import NAMES, OWN, Templates
+from finger.views import SAMPLES
+
+NAMESPACE = 'xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1"'
+
+HTML = f"<html {NAMESPACE}><head><title>mine</title></head><body>%s</body></html>"
+
+
+class TemplatesTests(SynchronousTestCase):
+    """A directory of templates."""
+
+    def setUp(self) -> None:
+        """An empty directory."""
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+
+    def write(self, name: str, text: str | bytes) -> None:
+        """Put a template there."""
+        (self.directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def complaint(self) -> str:
+        """What is wrong with the templates there: one line that names the option and the directory."""
+        message = str(self.assertRaises(ConfigError, Templates, self.directory))
+        self.assertNotIn("\n", message)
+        start = f"--templates={self.directory}: "
+        self.assertEqual(message[: len(start)], start)
+        return message[len(start) :]
+
+    def test_own(self) -> None:
+        """The package has all of them, and every sort of page can be made with them."""
+        self.assertEqual({path.name for path in OWN.iterdir()}, set(NAMES))
+        templates = Templates()
+        verifyObject(IReloadable, templates)
+        for page in SAMPLES:
+            self.assertIn(b"<h1>", self.successResultOf(templates.render(page)))
+
+    def test_all(self) -> None:
+        """A directory with all of them replaces all."""
+        self.write("layout.html", HTML % '<t:slot name="content"/>')
+        for name in NAMES[1:]:
+            self.write(name, f"<p {NAMESPACE}>{name}: <t:slot name='title'/></p>")
+        templates = Templates(self.directory)
+        for page, title in ((listPage([]), "Users"), (userPage(Profile("ada")), "ada"), (errorPage("No", 404), "No")):
+            html = f"<title>mine</title></head><body><p>{page.template}: {title}</p></body></html>"
+            self.assertIn(html, self.successResultOf(templates.render(page)).decode())
+
+    def test_some(self) -> None:
+        """What a directory lacks is the package's own; what is no template does not matter."""
+        self.write("user.html", f"<h2 {NAMESPACE}>Just <t:slot name='login'/></h2>")
+        self.write("user.html~", "<")
+        self.write(".#user.html", "<")
+        self.write("README", "<")
+        html = self.successResultOf(Templates(self.directory).render(userPage(Profile("ada")))).decode()
+        self.assertIn("<h2>Just ada</h2>", html)
+        self.assertIn("All users", html)
+
+    def test_byteOrderMark(self) -> None:
+        """Some editors begin a file so."""
+        self.write("error.html", b"\xef\xbb\xbf<p/>")
+        Templates(self.directory)
+
+    def test_comments(self) -> None:
+        """Comments are for who writes templates."""
+        self.write("user.html", "<p>a<!-- secret --><b>c<!-- secret --></b></p>")
+        html = self.successResultOf(Templates(self.directory).render(userPage(Profile("ada")))).decode()
+        self.assertIn("<p>a<b>c</b></p>", html)
+        self.assertNotIn("secret", html)
+
+    def test_reusedParts(self) -> None:
+        """What a user's page knows, the list can show of each user."""
+        self.write("users.html", f"<ul {NAMESPACE}><li t:render='users'><b t:render='office'>x</b></li></ul>")
+        page = listPage([Profile("ada", office="1"), Profile("bob")])
+        html = self.successResultOf(Templates(self.directory).render(page)).decode()
+        self.assertIn("<ul><li><b>x</b></li><li></li></ul>", html)
+
+    def test_faults(self) -> None:
+        """Each fault is told with its file and what would be right."""
+        known = "details, home, lastlogin, mail, name, nothing, office, plan, project, shell, status, words"
+        for name, text, expected in (
+            ("user.html", "<p>\n<b>\n</p>", "user.html: line 3: mismatched tag"),
+            ("user.html", "", "user.html: line 1: no element found"),
+            ("user.html", "<p>&nbsp;</p>", "user.html: line 1: undefined entity"),
+            ("user.html", "<p t:render='plan'/>", "user.html: line 1: unbound prefix"),
+            ("user.html", b"<p>\xff</p>", "user.html: is not in UTF-8: invalid start byte at byte 3"),
+            (
+                "user.html",
+                f"<p {NAMESPACE}>\n<b t:render='plam'/></p>",
+                f'user.html: line 2: no t:render="plam" here; there are {known}',
+            ),
+            (
+                "error.html",
+                f"<p {NAMESPACE}>\n\n<t:slot name='me'/></p>",
+                'error.html: line 3: the slot "me" is not filled here, or not always; try t:render="me" around it',
+            ),
+            (
+                "user.html",
+                f"<p {NAMESPACE}><t:slot name='plan'/></p>",
+                'user.html: line 1: the slot "plan" is not filled here, or not always; try t:render="plan" around it',
+            ),
+            (
+                "user.html",
+                f"<t:attr {NAMESPACE} name='href'/>",
+                "user.html: t:attr belongs right into a tag, and t:attr and t:slot have a name",
+            ),
+            (
+                "user.html",
+                f"<p {NAMESPACE}><t:slot/></p>",
+                "user.html: t:attr belongs right into a tag, and t:attr and t:slot have a name",
+            ),
+            (
+                "user.html",
+                f"<p {NAMESPACE}><t:slot name='login'><t:attr name='x'/></t:slot></p>",
+                "user.html: t:attr belongs right into a tag, and t:attr and t:slot have a name",
+            ),
+            ("user.html", "<b>" * 9000 + "</b>" * 9000, "user.html: has too many tags within tags"),
+            (
+                "user.html",
+                "<html/>",
+                "user.html: begins with <html>, which is in layout.html; should be what is within <main>",
+            ),
+            ("layout.html", "<body/>", "layout.html: begins with <body>, should begin with <html>"),
+            (
+                "layout.html",
+                f"<t:slot {NAMESPACE} name='content'/>",
+                "layout.html: begins with <t:slot>, should begin with <html>",
+            ),
+            (
+                "layout.html",
+                HTML % "",
+                'layout.html: does not use its content; should have <t:slot name="content"/>',
+            ),
+            (
+                "layout.html",
+                HTML % '<style type="text/css">p &gt; b {}</style><t:slot name="content"/>',
+                "layout.html: <style> should do without <, >, & and CDATA, which XML and HTML read differently",
+            ),
+            (
+                "error.html",
+                "<style><![CDATA[p {}]]></style>",
+                "error.html: <style> should do without <, >, & and CDATA, which XML and HTML read differently",
+            ),
+            ("error.html", "<p><\N{SNOWMAN}/></p>", "error.html: line 1: not well-formed (invalid token)"),
+            (
+                "error.html",
+                "<é/>",
+                "error.html: line 1: 'ascii' codec can't encode character '\\xe9' in position 0: "
+                "ordinal not in range(128)",
+            ),
+        ):
+            for old in self.directory.iterdir():
+                old.unlink()
+            self.write(name, text)
+            self.assertEqual(self.complaint(), expected)
+
+    def test_misnamed(self) -> None:
+        """A misspelt name is told, not passed over."""
+        self.write("user.html", "<p/>")
+        self.write("eror.html", "<p/>")
+        self.assertEqual(
+            self.complaint(),
+            "eror.html: is not the name of a template; "
+            "expected one or more of layout.html, users.html, user.html, error.html",
+        )
+
+    def test_empty(self) -> None:
+        """A directory of something else is told."""
+        self.write("passwd", "x")
+        self.assertIn("holds no template; expected one or more of layout.html", self.complaint())
+
+    def test_unreadable(self) -> None:
+        """So is what is no directory, or no file."""
+        (self.directory / "user.html").mkdir()
+        self.assertEqual(self.complaint(), "user.html: cannot be read: Is a directory")
+        self.directory = self.directory / "nowhere"
+        self.assertIn("cannot be read: No such file or directory; it should be a directory with", self.complaint())
+
+    def test_dangling(self) -> None:
+        """A link that leads nowhere is not taken for a template that is not there."""
+        os.symlink("nowhere", self.directory / "user.html")
+        self.assertEqual(self.complaint(), "user.html: cannot be read: No such file or directory")
+
+    def test_reload(self) -> None:
+        """Templates are read again when asked to, and the old ones kept if the new are bad."""
+
+        def shown() -> bytes:
+            return self.successResultOf(templates.render(errorPage("No", 404)))
+
+        self.write("error.html", "<p>one</p>")
+        templates = Templates(self.directory)
+        self.write("error.html", "<p>two</p>")
+        self.assertIn(b"<p>one</p>", shown())
+        with capturedLogs() as events:
+            self.successResultOf(templates.reload())
+            self.assertIn(b"<p>two</p>", shown())
+            self.write("error.html", "<p>three")
+            self.successResultOf(templates.reload())
+        self.assertIn(b"<p>two</p>", shown())
+        self.assertEqual([event["log_level"].name for event in events], ["info", "error"])
+        self.assertIn("error.html: line 1: no element found", events[1]["error"])

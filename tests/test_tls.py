@@ -1,0 +1,126 @@
+"""Certificates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+from cryptography import x509
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from finger.errors import ConfigError
+from finger.interfaces import IReloadable
+from finger.tls import ReloadingCertificate, contextFromPEM, developmentCertificate, readCertificate
+
+PEM = developmentCertificate()
+CERTIFICATE, KEY = PEM[: PEM.index(b"-----BEGIN PRIVATE")], PEM[PEM.index(b"-----BEGIN PRIVATE") :]
+
+
+class ContextTests(SynchronousTestCase):
+    """PEM, good and bad."""
+
+    def test_good(self) -> None:
+        """A certificate and its key, alone or with others that vouch for it."""
+        other = developmentCertificate().partition(b"-----BEGIN PRIVATE")[0]
+        for pem in (PEM, KEY + CERTIFICATE, CERTIFICATE + other + KEY):
+            self.assertIsInstance(contextFromPEM(pem), SSL.Context)
+
+    def test_bad(self) -> None:
+        """What lacks, or does not fit, is said in one line."""
+        other = developmentCertificate().partition(b"-----BEGIN PRIVATE")
+        for pem, words in {
+            b"": "holds no PEM certificate",
+            KEY: "holds no PEM certificate",
+            CERTIFICATE: "no PEM private key",
+            CERTIFICATE + other[1] + other[2]: "cannot be used together: key values mismatch",
+            CERTIFICATE.replace(b"MII", b"XXX", 1) + KEY: "cannot be used together: ",
+            CERTIFICATE + KEY[:60] + b"\n-----END PRIVATE KEY-----\n": "cannot be used together: ",
+        }.items():
+            error = self.assertRaises(ConfigError, contextFromPEM, pem)
+            self.assertIn(words, str(error))
+            self.assertNotIn("\n", str(error))
+            self.assertFalse(str(error).rstrip().endswith(":"), str(error))
+
+
+class DevelopmentCertificateTests(SynchronousTestCase):
+    """A certificate that is made up."""
+
+    def test_names(self) -> None:
+        """It is for this machine, for a while, and signs no other."""
+        now = datetime(2026, 1, 2, tzinfo=UTC)
+        with patch("finger.tls.gethostname", return_value="here.example"):
+            certificate = x509.load_pem_x509_certificate(developmentCertificate(now))
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        self.assertEqual(names.get_values_for_type(x509.DNSName), ["localhost", "here.example"])
+        self.assertEqual([str(a) for a in names.get_values_for_type(x509.IPAddress)], ["127.0.0.1", "::1"])
+        self.assertLess(certificate.not_valid_before_utc, now)
+        self.assertEqual((certificate.not_valid_after_utc - now).days, 30)
+        self.assertFalse(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+
+    def test_strangeHost(self) -> None:
+        """A machine whose name no certificate can hold gets one all the same."""
+        for name in ("höst", ""):
+            with patch("finger.tls.gethostname", return_value=name):
+                contextFromPEM(developmentCertificate())
+
+
+class ReloadingCertificateTests(SynchronousTestCase):
+    """Renewal."""
+
+    def setUp(self) -> None:
+        """A certificate in files."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        self.certificate, self.key = directory / "cert.pem", directory / "key.pem"
+        self.certificate.write_bytes(CERTIFICATE)
+        self.key.write_bytes(KEY)
+
+    def make(self) -> ReloadingCertificate:
+        """What is read of them."""
+        read = partial(readCertificate, str(self.certificate), str(self.key))
+        return ReloadingCertificate(read, f"--certificate={self.certificate}")
+
+    def test_interfaces(self) -> None:
+        """It makes connections, and can be read again."""
+        certificate = self.make()
+        verifyObject(IOpenSSLServerConnectionCreator, certificate)
+        verifyObject(IReloadable, certificate)
+        self.assertIsInstance(certificate.serverConnectionForTLS(None), SSL.Connection)
+
+    def test_oneFile(self) -> None:
+        """One file may hold both."""
+        self.assertEqual(readCertificate(str(self.certificate), ""), CERTIFICATE)
+
+    def test_renewed(self) -> None:
+        """A renewed certificate is used from the reload on."""
+        certificate = self.make()
+        before = certificate.serverConnectionForTLS(None).get_context()
+        new = developmentCertificate()
+        self.certificate.write_bytes(new)
+        self.key.write_bytes(new)
+        self.successResultOf(certificate.reload())
+        self.assertIsNot(certificate.serverConnectionForTLS(None).get_context(), before)
+
+    def test_bad(self) -> None:
+        """A bad one is not; why, is in the log."""
+        certificate = self.make()
+        before = certificate.serverConnectionForTLS(None).get_context()
+        for spoil in (lambda: self.key.write_bytes(b""), self.key.unlink):
+            spoil()
+            with capturedLogs() as logs:
+                self.successResultOf(certificate.reload())
+            self.assertEqual(logs[0]["log_level"], LogLevel.error)
+            self.assertIs(certificate.serverConnectionForTLS(None).get_context(), before)
+
+    def test_start(self) -> None:
+        """At the start, a bad one is an error that names the option and the file."""
+        self.certificate.write_bytes(b"")
+        self.assertIn(f"--certificate={self.certificate}: holds no", str(self.assertRaises(ConfigError, self.make)))
+        self.key.unlink()
+        self.assertIn(f"--privatekey={self.key}: cannot be read", str(self.assertRaises(ConfigError, self.make)))

@@ -1,0 +1,573 @@
+"""The web, without sockets: requests as bytes into a real Site, answers out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.parser import BytesParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from justhtml import JustHTML
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Site
+from twisted.web.static import Data
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+import finger.adapters.profile  # noqa: F401  (registers the adapter)
+from finger import errors
+from finger.adapters.web import FingerResource
+from finger.interfaces import IFingerService
+from finger.pages import PAGE_SIZE
+from finger.profile import LastLogin, Mail, Profile
+from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
+
+WHEN = datetime(2026, 3, 31, 18, 32, tzinfo=UTC)
+
+ADA = Profile(
+    "ada",
+    "Ada Lovelace",
+    "Write the first program.\n\n  Then\tdebug it.",
+    "Analytical Engine",
+    "/home/ada",
+    "/bin/sh",
+    LastLogin(WHEN, "pts/1", "example.org"),
+    Mail(WHEN, WHEN),
+    "Room 12",
+)
+
+NASTY_NAMES = (
+    *("a/b", "a?b", "a#b", 'a"b', "a%b", "a%2Fb", "a b", "a&b=c;d", "a+b", "a:b", "a\\b", "<b>&amp;'", "line\nend"),
+    *(
+        ".",
+        "..",
+        "...",
+        "żółw",
+        "שלומי",
+        "\N{SNOWMAN}",
+        "RPC2",
+        "favicon.ico",
+        "ada@example.org",
+        "?page=2",
+        "//host/x",
+    ),
+)
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    code: int
+    headers: dict[str, str]
+    html: str
+    page: Any = field(repr=False)
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of the elements that are so."""
+        return [element.to_text() for element in self.page.query(selector)]
+
+    def links(self) -> dict[str, str]:
+        """The links of the user list, by their text."""
+        return {link.to_text(strip=False): link.attrs["href"] for link in self.page.query(".users a")}
+
+
+class Browser:
+    """Asks a resource."""
+
+    def __init__(self, resource: Any) -> None:
+        self._site = Site(resource, reactor=Clock())
+
+    def send(self, path: str, method: str = "GET") -> tuple[Any, StringTransport]:
+        """Ask, and do not wait for the answer."""
+        channel: Any = self._site.buildProtocol(None)
+        transport = StringTransport()
+        transport.abortConnection = transport.loseConnection
+        channel.makeConnection(transport)
+        channel.dataReceived(f"{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode("ascii"))
+        return channel, transport
+
+    def __call__(self, path: str = "/", method: str = "GET") -> Answer:
+        """Ask, and take the answer."""
+        _, transport = self.send(path, method)
+        return read(transport.value())
+
+
+def read(response: bytes) -> Answer:
+    """Take a response apart.  What is not valid HTML5 fails."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    status, _, fields = head.partition(b"\r\n")
+    headers = {name.lower(): value for name, value in BytesParser().parsebytes(fields + b"\r\n\r\n").items()}
+    page = None
+    if body:
+        page = JustHTML(body, encoding="utf-8", strict=True, sanitize=False)
+        assert int(headers["content-length"]) == len(body)
+    return Answer(int(status.split()[1]), headers, body.decode(), page)
+
+
+def browse(*profiles: Profile) -> Browser:
+    """Ask about these users."""
+    return Browser(IResource(ProfilesDouble(*profiles)))
+
+
+def broken(error: Exception) -> Browser:
+    """Ask a back end that fails."""
+    return Browser(IResource(BrokenDouble(error)))
+
+
+@implementer(IFingerService)
+class RaisingDouble:
+    """A back end that raises where it should return a Deferred that fails."""
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """Raise."""
+        raise RuntimeError("/secret/place")
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """Raise."""
+        raise errors.ListRefused
+
+
+class AdapterTests(SynchronousTestCase):
+    """Any back end has a web resource."""
+
+    def test_adapter(self) -> None:
+        """It is found by adapting, and is what it says."""
+        for service in (ProfilesDouble(), SilentDouble()):
+            resource = IResource(service)
+            self.assertIsInstance(resource, FingerResource)
+            verifyObject(IResource, resource)
+
+
+class ListTests(SynchronousTestCase):
+    """The user list."""
+
+    def test_list(self) -> None:
+        """Every user is a link: the full name, with the login beside it, or else the login."""
+        answer = browse(ADA, Profile("bob", plan="x"))()
+        self.assertEqual(answer.code, 200)
+        self.assertEqual(answer.links(), {"Ada Lovelace": "./ada", "bob": "./bob"})
+        self.assertEqual(answer.texts("li .login"), ["ada"])
+        self.assertEqual((answer.texts("title"), answer.texts("h1")), (["Users – finger"], ["Users"]))
+        self.assertEqual(answer.texts(".pager"), [])
+
+    def test_nobody(self) -> None:
+        """No users are no empty page."""
+        answer = browse()()
+        self.assertIn("There is nobody here.", answer.html)
+        self.assertEqual(answer.page.query("ul"), [])
+
+    def test_statusOnly(self) -> None:
+        """A back end that has no profiles has a list."""
+        service = SilentDouble()
+        _, transport = Browser(IResource(service)).send("/")
+        service.asked[0].callback(["ada"])
+        self.assertEqual(read(transport.value()).links(), {"ada": "./ada"})
+
+    def test_pages(self) -> None:
+        """A list too long for one page comes in several; each leads to the next and the one before."""
+        ask = browse(*(Profile(f"u{number:05}") for number in range(2 * PAGE_SIZE + 1)))
+        seen: list[str] = []
+        path = "/"
+        for number in (1, 2, 3):
+            answer = ask(path)
+            self.assertIn(
+                f"{2 * PAGE_SIZE + 1:,} users, page {number} of 3", " ".join(answer.texts("p.muted")[0].split())
+            )
+            seen.extend(answer.links())
+            later = {link.attrs["href"] for link in answer.page.query("a[rel=next]")}
+            earlier = {link.attrs["href"] for link in answer.page.query("a[rel=prev]")}
+            self.assertEqual(earlier, {f"./?page={number - 1}"} if number > 1 else set())
+            path = urljoin("/", *later) if later else ""
+        self.assertEqual(path, "")
+        self.assertEqual(seen, [f"u{number:05}" for number in range(2 * PAGE_SIZE + 1)])
+
+    def test_noSuchPage(self) -> None:
+        """A page that is none is the nearest that is one, or the first."""
+        ask = browse(*(Profile(f"u{number:05}") for number in range(PAGE_SIZE + 1)))
+        for number, first in (("0", 0), ("3", PAGE_SIZE), ("9" * 9, PAGE_SIZE), ("9" * 99, 0), ("x", 0), ("-1", 0)):
+            self.assertEqual(next(iter(ask(f"/?page={number}").links())), f"u{first:05}")
+
+    def test_links(self) -> None:
+        """A link leads to its user whatever the name is, at the root and below a proxy's prefix."""
+        resource = IResource(ProfilesDouble(*(Profile(name, plan=f"I am {name!a}") for name in NASTY_NAMES)))
+        resource.putChild(b"RPC2", Data(b"", "text/plain"))
+        ask = Browser(resource)
+        links = ask().links()
+        self.assertEqual(len(links), len(NASTY_NAMES))
+        for base in ("http://h/", "http://h/some/prefix/"):
+            for name in NASTY_NAMES:
+                url = urlsplit(urljoin(base, links[" ".join(name.split())]))
+                self.assertEqual(url.netloc, "h")
+                self.assertEqual(url.path[: len(urlsplit(base).path)], urlsplit(base).path)
+                path = url.path[len(urlsplit(base).path) - 1 :]
+                answer = ask(f"{path}?{url.query}" if url.query else path)
+                self.assertEqual(answer.texts("pre"), [f"I am {name!a}"])
+                back = urljoin(url.geturl(), answer.page.query_one("header a").attrs["href"])
+                self.assertEqual(back, base)
+
+    def test_linksLookOrdinary(self) -> None:
+        """Only what no path can carry is linked otherwise."""
+        links = browse(*map(Profile, ("a?b", "a/b", "..", "żółw", "x:y")))().links()
+        self.assertEqual(
+            links,
+            {
+                "a?b": "./a%3Fb",
+                "a/b": "./?user=a%2Fb",
+                "..": "./?user=..",
+                "żółw": "./%C5%BC%C3%B3%C5%82w",
+                "x:y": "./x%3Ay",
+            },
+        )
+
+    def test_quotedSlash(self) -> None:
+        """A quoted slash is part of a name where nothing on the way has split it."""
+        self.assertEqual(browse(Profile("a/b", plan="here"))("/a%2Fb").texts("pre"), ["here"])
+
+    def test_surrogate(self) -> None:
+        """A name that is not even text does not break the page."""
+        self.assertEqual(browse(Profile("a\ud800"))().links(), {"a?": "./a%3F"})
+
+    def test_childOfSomebody(self) -> None:
+        """As another resource's child it answers with a slash at its end, and leads there without one."""
+        root = Resource()
+        root.putChild(b"who is", IResource(ProfilesDouble(ADA)))
+        ask = Browser(root)
+        answer = ask("/who%20is")
+        self.assertEqual((answer.code, answer.headers["location"]), (302, "./who%20is/"))
+        self.assertEqual(ask("/who%20is/").links(), {"Ada Lovelace": "./ada"})
+        self.assertEqual(ask("/who%20is/ada").texts("h1"), ["Ada Lovelace"])
+
+
+class UserTests(SynchronousTestCase):
+    """A user's page."""
+
+    def test_all(self) -> None:
+        """All that is known is there, lines and all."""
+        answer = browse(ADA)("/ada")
+        self.assertEqual(answer.code, 200)
+        self.assertEqual(answer.texts("title"), ["Ada Lovelace (ada) – finger"])
+        self.assertEqual((answer.texts("h1"), answer.texts("p.login")), (["Ada Lovelace"], ["ada"]))
+        self.assertIn('<pre dir="auto">Write the first program.\n\n  Then\tdebug it.</pre>', answer.html)
+        self.assertEqual(
+            dict(zip(answer.texts("dt"), [" ".join(text.split()) for text in answer.texts("dd")], strict=True)),
+            {
+                "Plan": "Write the first program. Then debug it.",
+                "Project": "Analytical Engine",
+                "Office": "Room 12",
+                "Directory": "/home/ada",
+                "Shell": "/bin/sh",
+                "Last login": "Tue Mar 31 18:32 (UTC) on pts/1 from example.org",
+                "Mail": "New mail received Tue Mar 31 18:32 (UTC) Unread since Tue Mar 31 18:32 (UTC)",
+            },
+        )
+
+    def test_words(self) -> None:
+        """What there is to say is said as the finger protocol says it."""
+        cases = (
+            (Profile("u", plan="Hi."), {"Status": "Hi."}),
+            (Profile("u", plan=""), {"Status": "No Plan."}),
+            (Profile("u", "Name", plan=""), {"Plan": "No Plan."}),
+            (Profile("u", project="", office="", home=""), {}),
+            (Profile("u", lastLogin=LastLogin(None)), {"Last login": "Never logged in."}),
+            (Profile("u", mail=Mail(None)), {"Mail": "No mail."}),
+            (Profile("u", mail=Mail(WHEN)), {"Mail": "Mail last read Tue Mar 31 18:32 (UTC)"}),
+        )
+        for profile, expected in cases:
+            answer = browse(profile)("/u")
+            self.assertEqual(dict(zip(answer.texts("dt"), answer.texts("dd"), strict=True)), expected)
+
+    def test_nothing(self) -> None:
+        """A user of whom nothing is told is there all the same."""
+        answer = browse(Profile("u"))("/u")
+        self.assertEqual((answer.code, answer.texts("h1"), answer.texts("dl")), (200, ["u"], []))
+        self.assertIn("There is nothing more to tell.", answer.html)
+
+    def test_emptyLines(self) -> None:
+        """Lines that are empty are lines, the first too, which HTML would overlook; the last one's end is none."""
+        answer = browse(Profile("u", plan="\n\nHi\r\n\r\nyou\n"))("/u")
+        self.assertEqual(answer.page.query_one("pre").children[0].data, "\n\nHi\n\nyou")
+
+    def test_argument(self) -> None:
+        """A user can be asked for by an argument."""
+        self.assertEqual(browse(ADA)("/?user=ada").texts("h1"), ["Ada Lovelace"])
+        self.assertEqual(browse(ADA)("/?user=").texts("h1"), ["Users"])
+
+    def test_escaped(self) -> None:
+        """Nothing a user says is markup, wherever it is shown."""
+        attack = "</pre></title></style>\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
+        everything = Profile("u", *[attack] * 5, LastLogin(WHEN, attack, attack), office=attack)
+        for answer in (
+            browse(everything)(),
+            browse(everything)("/u"),
+            browse(Profile(attack))(),
+            browse()("/%3C%2Ftitle%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E%22'"),
+            browse()("/?user=%3Cscript%3Ealert(1)%3C/script%3E"),
+        ):
+            self.assertEqual(answer.page.query("script, img, [onerror]"), [])
+            self.assertIn("&lt;script&gt;", answer.html)
+
+    def test_clean(self) -> None:
+        """What could fool a reader is a question mark, wherever it is shown."""
+        bad = "a\x1b[31m\u202eb\0c\x9b\ud800"
+        everything = Profile("u", *[bad] * 5, LastLogin(WHEN, bad, bad), office=bad)
+        for answer in (
+            browse(everything)(),
+            browse(everything)("/u"),
+            browse(Profile(bad))(),
+            browse()("/a%1b%5b31m%e2%80%aeb%00c%c2%9b%ff"),
+        ):
+            self.assertIn("a?[31m?b?c?", answer.html)
+            self.assertEqual({"\x1b", "\u202e", "\0", "\x9b"}.intersection(answer.html), set())
+
+
+class RefusalTests(SynchronousTestCase):
+    """Who cannot be answered."""
+
+    def test_unknown(self) -> None:
+        """An unknown user is not found, and the page says so."""
+        answer = browse(ADA)("/bob")
+        self.assertEqual((answer.code, answer.texts("h1")), (404, ["No such user"]))
+        self.assertIn("bob", answer.texts("code"))
+
+    def test_longName(self) -> None:
+        """An endless name is not repeated endlessly."""
+        self.assertEqual(browse()("/" + "x" * 1000).texts("code"), ["x" * 80 + "…"])
+
+    def test_browsersAsk(self) -> None:
+        """What browsers and robots ask for is not there, unless a user is called so."""
+        for path in ("/favicon.ico", "/robots.txt"):
+            self.assertEqual(browse()(path).code, 404)
+            self.assertEqual(browse(Profile(path[1:]))(path).code, 200)
+
+    def test_errors(self) -> None:
+        """Each error has its status and its words; ours are logged, and say nothing of our insides."""
+        for error, code, words in (
+            (errors.BadQuery("x"), 400, "Bad query"),
+            (errors.NoSuchUser("x"), 404, "No such user"),
+            (errors.ListRefused(), 403, "Finger online user list denied"),
+            (errors.ForwardingRefused("x"), 403, "Finger forwarding service denied"),
+            (errors.RemoteUnreachable("x"), 502, "Could not connect to remote host"),
+            (errors.BackendUnavailable("/secret/place"), 503, "Internal error in server"),
+            (RuntimeError("/secret/place"), 500, "Internal error in server"),
+        ):
+            for path in ("/", "/ada"):
+                answer = broken(error)(path)
+                self.assertEqual((answer.code, answer.texts("h1")), (code, [words]))
+                self.assertNotIn("secret", answer.html)
+                self.assertEqual(len(self.flushLoggedErrors()), code in {500, 503})
+
+    def test_raises(self) -> None:
+        """A back end that raises is answered for too."""
+        ask = Browser(IResource(RaisingDouble()))
+        self.assertEqual(ask("/ada").code, 500)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(ask("/").code, 403)
+
+    def test_deeper(self) -> None:
+        """Below a user there is nothing, and the way back is the right one."""
+        for path in ("/ada/", "/ada/b", "/ada/b/c", "//", "//ada", "/a/../b", "/ada/?user=ada"):
+            answer = browse(ADA)(path)
+            self.assertEqual((answer.code, answer.texts("h1")), (404, ["No such page"]))
+            depth = path.partition("?")[0].count("/") - 1
+            self.assertEqual(answer.page.query_one("header a").attrs["href"], "../" * depth)
+
+    def test_methods(self) -> None:
+        """Nothing here can be changed."""
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "NONSENSE", "GET_x"):
+            for path in ("/", "/ada"):
+                answer = browse(ADA)(path, method)
+                self.assertEqual((answer.code, answer.headers["allow"]), (405, "GET, HEAD"))
+                self.assertEqual(answer.texts("h1"), ["Method not allowed"])
+
+    def test_head(self) -> None:
+        """HEAD is GET without the page."""
+        for path in ("/", "/ada", "/bob"):
+            whole, head = browse(ADA)(path), browse(ADA)(path, "HEAD")
+            self.assertEqual(head.html, "")
+            self.assertEqual(head.code, whole.code)
+            self.assertEqual(head.headers["content-length"], str(len(whole.html.encode())))
+
+    def test_child(self) -> None:
+        """Other resources can be put beside the users."""
+        resource = IResource(ProfilesDouble())
+        resource.putChild(b"RPC2", Data(b"<!DOCTYPE html><title>RPC</title>", "text/html"))
+        self.assertEqual(Browser(resource)("/RPC2").texts("title"), ["RPC"])
+
+
+class TimeTests(SynchronousTestCase):
+    """No request hangs, and none is answered that nobody waits for."""
+
+    def setUp(self) -> None:
+        """A back end that says nothing yet."""
+        self.service = SilentDouble()
+        self.resource = FingerResource(self.service)
+        self.resource.clock = self.clock = Clock()
+
+    def test_late(self) -> None:
+        """An answer that takes its time arrives."""
+        _, transport = Browser(self.resource).send("/ada")
+        self.clock.advance(self.resource.answerTimeout - 1)
+        self.assertEqual(transport.value(), b"")
+        self.service.asked[0].callback("Hello")
+        self.assertEqual(read(transport.value()).texts("pre"), ["Hello"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_tooLate(self) -> None:
+        """A back end that says nothing in its time is out of order, and is told to stop."""
+        for path in ("/", "/ada"):
+            _, transport = Browser(self.resource).send(path)
+            self.clock.advance(self.resource.answerTimeout)
+            answer = read(transport.value())
+            self.assertEqual((answer.code, answer.texts("h1")), (503, ["Internal error in server"]))
+            self.assertEqual(len(self.flushLoggedErrors(errors.BackendUnavailable)), 1)
+
+    def test_gone(self) -> None:
+        """Who leaves is not looked up any further; that is nobody's failure."""
+        cancelled: list[Deferred[str]] = []
+        waiting: Deferred[str] = Deferred(cancelled.append)
+        self.service.getUser = lambda user: waiting  # type: ignore[method-assign]
+        channel, transport = Browser(self.resource).send("/ada")
+        with capturedLogs() as events:
+            channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(cancelled, [waiting])
+        self.assertEqual(transport.value(), b"")
+        self.assertEqual([event["outcome"] for event in events], ["Gone"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_goneAndAnswered(self) -> None:
+        """A back end that answers instead of stopping does no harm."""
+        waiting: Deferred[str] = Deferred(lambda waiting: waiting.callback("Hello"))
+        self.service.getUser = lambda user: waiting  # type: ignore[method-assign]
+        channel, transport = Browser(self.resource).send("/ada")
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(transport.value(), b"")
+
+    def test_log(self) -> None:
+        """Each request is one event: who, whom, what came of it, how long it took."""
+        with capturedLogs() as events:
+            Browser(self.resource).send("/a%0ad%ffa")
+            self.clock.advance(0.25)
+            self.service.asked[0].errback(errors.NoSuchUser("ada"))
+            FingerResource(ProfilesDouble(ADA)).render(_Request())  # type: ignore[arg-type]
+        told = [(e["peer"], e["query"], e["outcome"], e["milliseconds"]) for e in events if "outcome" in e]
+        self.assertEqual(
+            told, [("192.168.1.1", "a\nd\N{REPLACEMENT CHARACTER}a", "NoSuchUser", 250), ("local", "", "ok", 0)]
+        )
+
+
+class PageTests(SynchronousTestCase):
+    """What holds for every page."""
+
+    def everyPage(self) -> list[Answer]:
+        """One of each kind."""
+        ask = browse(ADA)
+        many = browse(*map(Profile, map(str, range(PAGE_SIZE + 1))))
+        return [ask(), browse()(), many(), ask("/ada"), ask("/bob"), ask("/a/b"), ask("/", "POST")]
+
+    def test_headers(self) -> None:
+        """A page can load nothing, run nothing and be framed by nobody."""
+        for answer in self.everyPage():
+            self.assertEqual(answer.headers["content-type"], "text/html; charset=utf-8")
+            self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+            self.assertEqual(answer.headers["referrer-policy"], "no-referrer")
+            self.assertEqual(answer.headers["cache-control"], "no-cache")
+            policy = dict(part.split(None, 1) for part in answer.headers["content-security-policy"].split(";"))
+            self.assertEqual(policy["default-src"], "'none'")
+            for ruled in ("base-uri", "form-action", "frame-ancestors"):
+                self.assertEqual(policy[ruled], "'none'")
+
+    def test_html(self) -> None:
+        """A page is a whole HTML5 document (being read has proved it valid) that screen readers find their way in."""
+        for answer in self.everyPage():
+            self.assertTrue(answer.html.startswith('<!DOCTYPE html>\n<html lang="en">'))
+            for once in ("title", "h1", "main", "header", "meta[charset]", "meta[name=viewport]", "main h1"):
+                self.assertEqual(len(answer.page.query(once)), 1, once)
+            self.assertEqual(answer.page.query("script, [style], img:not([alt])"), [])
+            self.assertNotIn("<!--", answer.html)
+            labels = [nav.attrs["aria-label"] for nav in answer.page.query("nav")]
+            self.assertEqual(len(labels), len(set(labels)))
+            self.assertGreaterEqual(len(labels), 1)
+
+    def test_current(self) -> None:
+        """The way to the list is everywhere, and on the list it is known to be here."""
+        self.assertEqual(browse(ADA)("/").page.query_one("header a").attrs["aria-current"], "page")
+        self.assertNotIn("aria-current", browse(ADA)("/ada").page.query_one("header a").attrs)
+
+    def test_contrast(self) -> None:
+        """Text can be told from what is behind it, in light and in dark (WCAG AA: 4.5 to 1)."""
+        style = browse()().page.query_one("style").to_text() or browse()().html
+        schemes = [colours(part) for part in style.split(":root {")[1:]]
+        self.assertEqual(len(schemes), 3)  # light, dark, print
+        for scheme in schemes:
+            for text in ("ink", "muted", "link"):
+                for paper in ("paper", "card"):
+                    self.assertGreaterEqual(contrast(scheme[text], scheme[paper]), 4.5, (text, paper))
+
+    def test_cannotBeRendered(self) -> None:
+        """What should not happen is answered too, and logged."""
+        resource = FingerResource(ProfilesDouble(ADA))
+        resource.templates = BadTemplates()  # type: ignore[assignment]
+        answer = Browser(resource)("/ada")
+        self.assertEqual((answer.code, answer.texts("title")), (500, ["Internal error in server"]))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class BadTemplates:
+    """Templates that fail."""
+
+    def render(self, page: object) -> Deferred[bytes]:
+        """Raise."""
+        raise RuntimeError(page)
+
+
+class _Request:
+    """A request over a socket that has no address, asked for nothing."""
+
+    method = b"GET"
+    prepath: list[bytes] = []
+    args: dict[bytes, list[bytes]] = {}
+
+    def notifyFinish(self) -> Deferred[None]:
+        """It does not end."""
+        return Deferred()
+
+    def getClientAddress(self) -> None:
+        """There is none."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: None
+
+
+def colours(style: str) -> dict[str, str]:
+    """The colours one scheme gives its names."""
+    declarations = style.partition("}")[0].split(";")
+    return {
+        name.strip().removeprefix("--"): value.strip()
+        for name, _, value in (declaration.partition(":") for declaration in declarations)
+        if value.strip().startswith("#")
+    }
+
+
+def contrast(one: str, other: str) -> float:
+    """How much lighter one colour is than the other, as WCAG 2 reckons."""
+    darker, lighter = sorted([luminance(one), luminance(other)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """How light a colour is, from 0 to 1."""
+    digits = colour.removeprefix("#")
+    digits = "".join(digit * 2 for digit in digits) if len(digits) == 3 else digits
+    channels = [int(digits[index : index + 2], 16) / 255 for index in (0, 2, 4)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,106 @@
+"""The XML-RPC adapter, without a network."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+from xmlrpc.client import Fault, dumps, loads
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.test.requesthelper import DummyRequest
+from zope.interface.verify import verifyObject
+
+from finger.backends.memory import MemoryFingerService
+from finger.errors import BackendUnavailable, ListRefused
+from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.testing import BrokenDouble
+
+USERS = MemoryFingerService({"moshez": "Happy and well", "zoë": "\x1b[2J\0\ufffe"})
+
+
+class XMLRPCTests(SynchronousTestCase):
+    """Calls and Faults."""
+
+    def post(self, body: bytes, service: IFingerService = USERS) -> Any:
+        """What a body is answered with."""
+        resource = IXMLRPCResource(service)
+        verifyObject(IXMLRPCResource, resource)
+        verifyObject(IResource, resource)
+        request = DummyRequest([b""])
+        request.method = b"POST"
+        request.content = BytesIO(body)
+        answer = resource.render(request)
+        written = b"".join(request.written) if answer is NOT_DONE_YET else answer
+        self.assertEqual(request.responseHeaders.getRawHeaders(b"content-type"), [b"text/xml; charset=utf-8"])
+        try:
+            return loads(written)[0][0]
+        except Fault as fault:
+            return fault
+
+    def call(self, method: str, *arguments: Any, service: IFingerService = USERS) -> Any:
+        """What a call is answered with."""
+        return self.post(dumps(arguments, method).encode(), service)
+
+    def assertFault(self, answer: object, code: int, text: str) -> None:
+        """An answer is a Fault, of one line."""
+        assert isinstance(answer, Fault)
+        self.assertEqual(answer.faultCode, code)
+        self.assertIn(text, answer.faultString)
+        self.assertNotIn("\n", answer.faultString)
+
+    def test_getUser(self) -> None:
+        """A status, or that there is none."""
+        self.assertEqual(self.call("getUser", "moshez"), "Happy and well")
+        self.assertEqual(self.call("getUser", "nobody"), "No such user")
+
+    def test_clean(self) -> None:
+        """A status that XML could not carry is carried without what it could not."""
+        self.assertEqual(self.call("getUser", "zoë"), "?[2J??")
+
+    def test_getUsers(self) -> None:
+        """The names."""
+        self.assertEqual(self.call("getUsers"), ["moshez", "zoë"])
+
+    def test_introspection(self) -> None:
+        """What can be called, and how."""
+        methods = self.call("system.listMethods")
+        self.assertIn("getUser", methods)
+        self.assertIn("getUsers", methods)
+        for method in methods:
+            self.assertNotEqual(self.call("system.methodHelp", method), "", method)
+            self.assertIsInstance(self.call("system.methodSignature", method)[0], list, method)
+
+    def test_broken(self) -> None:
+        """Our failure is a Fault without our insides, and logged once."""
+        for answer in (
+            self.call("getUser", "moshez", service=BrokenDouble()),
+            self.call("getUsers", service=BrokenDouble()),
+        ):
+            self.assertFault(answer, 1, "Internal error in server")
+        self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 2)
+
+    def test_refused(self) -> None:
+        """What is refused is a Fault that says so."""
+        answer = self.call("getUsers", service=BrokenDouble(ListRefused()))
+        self.assertFault(answer, 1, "Finger online user list denied")
+
+    def test_badCalls(self) -> None:
+        """A caller's mistakes are told to the caller and nobody else."""
+        for user in (1, ["moshez"], {"a": 1}):
+            self.assertFault(self.call("getUser", user), 2, "one string")
+        self.assertFault(self.call("getUser"), 2, "getUser: missing a required argument")
+        self.assertFault(self.call("getUsers", 1), 2, "getUsers: too many positional arguments")
+        self.assertFault(self.call("getNothing"), 8001, "getNothing not found")
+
+    def test_badBodies(self) -> None:
+        """What is no call at all is a Fault, with nothing of the parser's words or of our insides."""
+        for body in (b"", b"<", b"<methodCall/>", b"\xff", LAUGHS):
+            self.assertFault(self.post(body), 2, "this is not an XML-RPC call")
+
+
+LAUGHS = b"""<?xml version="1.0"?>
+<!DOCTYPE lolz [<!ENTITY l0 "ha">%s]>
+<methodCall><methodName>getUser</methodName><params><param><value><string>&l30;</string></value></param></params>
+</methodCall>""" % b"".join(b'<!ENTITY l%d "&l%d;&l%d;">' % (n, n - 1, n - 1) for n in range(1, 31))
