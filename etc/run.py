@@ -5,7 +5,6 @@ The ports come from the environment, where make puts them: FINGERPORT, WEBPORT, 
 """
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from twisted.scripts.twistd import run
 HERE = Path(__file__).resolve().parent
 PYTHON = os.path.relpath(sys.executable)
 
-XMLRPC = "import xmlrpc.client; print(xmlrpc.client.ServerProxy('http://localhost:{WEBPORT}/RPC2').getUser('moshez'))"
+XMLRPC = "from xmlrpc.client import ServerProxy as S; print(S('http://localhost:{WEBPORT}/RPC2').getUser('moshez'))"
 LINES = {
     "FINGERPORT": "{python} -m finger -p {FINGERPORT} moshez@localhost",
-    "WEBPORT": "curl http://localhost:{WEBPORT}/moshez\n{python} -c " + shlex.quote(XMLRPC),
+    "WEBPORT": "curl http://localhost:{WEBPORT}/moshez\n{python} -c " + f'"{XMLRPC}"',
     "HTTPSPORT": "curl --insecure https://localhost:{HTTPSPORT}/moshez",
     "PBPORT": "{python} {examples}/pbclient.py localhost:{PBPORT} moshez",
     "SETPORT": "printf 'guest\\nhere today\\n' | {python} {examples}/setclient.py localhost:{SETPORT}",
@@ -43,7 +42,7 @@ def lines(ports):
 def main():
     ports = {name: os.environ[name] for name in LINES}
     title = "\nTry these in another terminal; Ctrl-C here ends the service."
-    reactor.callWhenRunning(lambda: print(title, *lines(ports), "", sep="\n", flush=True))
+    reactor.callWhenRunning(lambda: print(title, *lines(ports), "", sep="\n", file=sys.__stdout__, flush=True))
     sys.argv = ["twistd", "--nodaemon", "--pidfile=", "finger", *arguments(ports)]
     try:
         run()

@@ -19,6 +19,7 @@ _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _MAX_NAME: Final = 253
 _SCOPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
@@ -106,5 +107,7 @@ def _target(address: IPAddress) -> IPAddress:
 
 
 def _isGlobal(address: IPAddress) -> bool:
-    # Multicast and reserved addresses may be "global" in IANA's table, in which Teredo's 2001::/23 is not.
+    # Some multicast addresses are called global, and so are some IPv6 addresses that are not even assigned.
+    if isinstance(address, IPv6Address):
+        return address.is_global and address in _UNICAST
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -34,7 +34,7 @@ def alternate(addresses: Sequence[IAddress]) -> list[IAddress]:
 
 
 def literalAddress(host: str, port: int) -> IAddress | None:
-    """The address that C{host} is; L{None} if it is a name.  A resolver would take a thread for it, and lose its scope."""
+    """The address that C{host} is; L{None} if it is a name.  A resolver would take a thread to say so."""
     literal = parseAddress(host)
     if literal is None:
         return None

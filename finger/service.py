@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy  # noqa: F401  (imported by others at the first request, when it may not be readable any more)
 import signal
 from collections.abc import Callable
 from functools import partial

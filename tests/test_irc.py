@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
+from subprocess import check_output
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -39,6 +41,7 @@ from finger.errors import ConfigError, ForwardingRefused
 from finger.interfaces import IFingerService, IIRCClientFactory
 from finger.ircservice import Patience, checkChannel, checkNickname, ircEndpoint, ircService
 from finger.testing import BrokenDouble, SilentDouble
+from tests.tools import ROOT
 
 USERS = {"moshez": "Happy and well", "Zoë Q": "☃ Grüße"}
 
@@ -794,6 +797,13 @@ class FactoryTests(SynchronousTestCase):
         verifyObject(IIRCClientFactory, factory)
         self.assertEqual((factory.nickname, factory.channels, factory.clock), ("fingerbot", (), None))
         factory.welcomed()
+
+    def test_noReactor(self) -> None:
+        """Who imports us may still choose a reactor."""
+        program = (
+            "import finger.adapters.irc, finger.ircservice, sys; print('twisted.internet.reactor' in sys.modules)"
+        )
+        self.assertEqual(check_output([sys.executable, "-c", program], cwd=ROOT), b"False\n")
 
     def test_noClock(self) -> None:
         """Without a clock there is no bot, only answers."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -51,30 +50,25 @@ class Server:
     """
     C{twistd finger} as a process of its own, on free ports of this machine.
 
-    Each port option not given is C{none}.  As root it is run by nobody, unless C{user} says otherwise.
+    Each port option not given is C{none}.  Run by root, it becomes nobody, as it would elsewhere.
 
     @ivar ports: the ports of each option, such as C{fingerport}.
     """
 
     LISTENING = re.compile(r"--(\w+)=\S*: listening on \S+:(\d+)$", re.MULTILINE)
 
-    def __init__(self, *options: str, twistd: tuple[str, ...] = (), user: str | None = "nobody", **environment: str):
+    def __init__(self, *options: str, twistd: tuple[str, ...] = (), **environment: str):
         given = {option.split("=")[0] for option in options}
         unwanted = [f"--{name}=none" for name in ("fingerport", "webport", "pbport") if f"--{name}" not in given]
         self.directory = Path(tempfile.mkdtemp())
         self._log = open(self.directory / "log", "wb")
-        account = pwd.getpwnam(user) if user and os.geteuid() == 0 else None
-        if account:
-            os.chown(self.directory, account.pw_uid, account.pw_gid)
+        self.directory.chmod(0o755)
         self.process = subprocess.Popen(
             [twistdPath(), "-n", "--pidfile=", *twistd, "finger", *options, *unwanted],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             cwd=self.directory,
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         )
         self.ports: defaultdict[str, list[int]] = defaultdict(list)

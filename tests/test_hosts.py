@@ -1,0 +1,132 @@
+"""Names and addresses of other servers."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.hosts import isGlobal, parseAddress, parseHost, parseHostPort, parsePort
+
+NO_HOSTS = (
+    *("", ".", "..", "a..b", ".a", "-a", "a-", "a b", "a\tb", "a\r\nb", "a\0b", "a\x1b[31m", "a/b", "a:b", "a@b"),
+    *("a%b", "[::1]", "a" * 64, "a." * 200 + "a", "\N{SNOWMAN}\N{RIGHT-TO-LEFT OVERRIDE}", "xn--a\N{SNOWMAN}", "*"),
+    *("127.1", "2130706433", "10.0.0.256", "1.2.3.4.5", "127.0.0.1.", "\uff11\uff12\uff17.0.0.1"),
+    *("fe80::1%a b", "fe80::1%\x1b", "fe80::1%", ":::", "12345::"),
+)
+
+
+class ParseHostTests(SynchronousTestCase):
+    """L{parseHost}."""
+
+    def test_spellings(self) -> None:
+        """The many spellings of a host are one."""
+        for text, host in {
+            "localhost": "localhost",
+            "Finger.Example.ORG.": "finger.example.org",
+            "a_b.example": "a_b.example",
+            "3com.example": "3com.example",
+            "xn--bcher-kva.example": "xn--bcher-kva.example",
+            "B\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example": "xn--bcher-kva.example",
+            "127.0.0.1": "127.0.0.1",
+            "0:0:0::1": "::1",
+            "2001:DB8::0001": "2001:db8::1",
+            "::ffff:192.0.2.1": "192.0.2.1",
+            "::ffff:c000:201": "192.0.2.1",
+            "fe80::1%eth0": "fe80::1%eth0",
+        }.items():
+            self.assertEqual(parseHost(text), host, text)
+
+    def test_bad(self) -> None:
+        """What is no host is said to be none, without its control characters and at no great length."""
+        for text in NO_HOSTS:
+            error = self.assertRaises(ValueError, parseHost, text)
+            self.assertIn("is neither a host name nor an address", str(error))
+            self.assertTrue(str(error).isprintable(), text)
+            self.assertLess(len(str(error)), 400)
+
+    def test_address(self) -> None:
+        """A name is no address, and an address is one in any spelling."""
+        self.assertIsNone(parseAddress("localhost"))
+        self.assertEqual(parseAddress("::ffff:127.0.0.1"), ip_address("127.0.0.1"))
+        self.assertEqual(parseAddress("::2"), ip_address("::2"))
+
+
+class ParseHostPortTests(SynchronousTestCase):
+    """L{parseHostPort} and L{parsePort}."""
+
+    def test_good(self) -> None:
+        """The port can be left out, an IPv6 address can stand without brackets."""
+        for text, expected in {
+            "host": ("host", 79),
+            "host:1079": ("host", 1079),
+            "127.0.0.1:1": ("127.0.0.1", 1),
+            "::1": ("::1", 79),
+            "::1:1079": ("::1:1079", 79),
+            "[::1]": ("::1", 79),
+            "[::1]:65535": ("::1", 65535),
+        }.items():
+            self.assertEqual(parseHostPort(text, 79), expected, text)
+
+    def test_bad(self) -> None:
+        """What is neither is told."""
+        for text in (
+            "",
+            ":79",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:x",
+            "host:-1",
+            "host:\u0661",
+            "1079",
+            "[::1]79",
+        ):
+            self.assertRaises(ValueError, parseHostPort, text, 79)
+        for text in ("[::1", "[::1]:", "[]:79", "[::1]:x", "[::1]x:79", "host:1:2", "host: 79", f"host:{'1' * 5000}"):
+            if text != "[::1":  # A bracket that does not close does no harm.
+                self.assertRaises(ValueError, parseHostPort, text, 79)
+
+    def test_port(self) -> None:
+        """The message says what a port is."""
+        error = self.assertRaises(ValueError, parsePort, "http")
+        self.assertEqual(str(error), "'http' is no port: that is a number from 1 to 65535")
+
+
+class IsGlobalTests(SynchronousTestCase):
+    """L{isGlobal}."""
+
+    def test_global(self) -> None:
+        """Public addresses, and those that lead to public addresses."""
+        for address in (
+            *("8.8.8.8", "192.0.1.1", "2001:4860:4860::8888", "2606:4700::1"),
+            *("::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"),
+        ):
+            self.assertTrue(isGlobal(address), address)
+
+    def test_notGlobal(self) -> None:
+        """All others, in all their forms."""
+        for address in (
+            *("127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+            *("169.254.169.254", "192.0.2.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "233.252.0.1"),
+            *("240.0.0.1", "255.255.255.255", "192.0.0.1"),
+            *(
+                "::",
+                "::1",
+                "fe80::1",
+                "fe80::1%eth0",
+                "fec0::1",
+                "fc00::1",
+                "fd12::1",
+                "ff02::1",
+                "ff0e::1",
+                "100::1",
+            ),
+            *("2001:db8::1", "2001:10::1", "4000::1", "::8.8.8.8"),
+            *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:a9fe:a9fe"),
+            *("64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::224.0.0.1", "64:ff9b:1::8.8.8.8"),
+            *("2002:7f00:1::1", "2002:a00:1::1", "2002:c0a8:101::1"),
+            *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001::1"),
+            *("localhost", "", "8.8.8.8.example", "8.8"),
+        ):
+            self.assertFalse(isGlobal(address), address)
