@@ -5,8 +5,7 @@ Importing it registers every adapter, so that C{IFingerFactory(service)} and its
 L{IFingerService}.
 """
 
-__version__ = "1.0.0"
-
+from finger._version import __version__
 from finger.backends.file import FileFingerService as FingerService
 from finger.backends.local import LocalFingerService
 from finger.backends.memory import MemoryFingerService
@@ -38,5 +37,6 @@ __all__ = [
     "MemoryFingerService",
     "Profile",
     "ProxyFingerService",
+    "__version__",
     "makeService",
 ]

@@ -108,9 +108,7 @@ class _Hangup(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._before = signal.signal(
-            signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self._reload)
-        )
+        self._before = signal.signal(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self._reload))
 
     def stopService(self) -> None:
         super().stopService()
@@ -225,9 +223,7 @@ def _certificate(config: Config) -> ReloadingCertificate:
     if config.privateKey:
         raise ConfigError("--privatekey: needs the --certificate it is the key of")
     made = developmentCertificate()
-    FingerServer.log.warn(
-        "--ssl without --certificate: made a development certificate, which no browser will trust"
-    )
+    FingerServer.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
     return ReloadingCertificate(lambda: made, "development certificate")
 
 

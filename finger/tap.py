@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from finger import __version__
+from finger._version import __version__
 from finger.config import Config
 from finger.discovery import findBackends
 from finger.errors import ConfigError

@@ -212,9 +212,7 @@ class FormatTests(SynchronousTestCase):
     def test_list(self) -> None:
         """Login, two spaces or more, full name; and the way back."""
         profiles = [Profile("a"), Profile("averyveryverylonglogin", "A Name"), Profile("moshez", "Moshe Zadka")]
-        self.assertEqual(
-            formatList(profiles), "a\naveryveryverylonglogin  A Name\nmoshez           Moshe Zadka"
-        )
+        self.assertEqual(formatList(profiles), "a\naveryveryverylonglogin  A Name\nmoshez           Moshe Zadka")
         self.assertEqual(parseList(formatList(profiles)), profiles)
 
     def test_emptyList(self) -> None:

@@ -13,7 +13,7 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-import finger
+from finger._version import __version__
 from finger.adapters._ircclient import ResidentIRCClient
 from finger.adapters._irctiming import Bucket
 from finger.adapters._ircwire import MAX_LINE, Message, ctcpCommand, cut, firstLines, formatMessage, plain, wrap
@@ -93,7 +93,7 @@ class FingerBot(ResidentIRCClient):
             case "FINGER":
                 return HELP.format(nickname=self.nickname)
             case "VERSION":
-                return f"finger {finger.__version__}"
+                return f"finger {__version__}"
             case _:
                 return ""
 

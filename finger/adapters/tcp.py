@@ -102,7 +102,7 @@ class FingerProtocol(LineReceiver):
         """Begin a phase that may take so long."""
         self._disallow()
         if self.factory.clock is not None:
-                self._limit = self.factory.clock.callLater(seconds, self.transport.abortConnection)
+            self._limit = self.factory.clock.callLater(seconds, self.transport.abortConnection)
 
     def _disallow(self) -> None:
         if self._limit is not None and self._limit.active():
