@@ -25,15 +25,15 @@ from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.hosts import parseAddress, parseHost, parsePort
 from finger.wire import cleanLine, decode, formatQuery, splitHost
 
-DESCRIPTION: Final = "Ask finger servers (RFC 1288) for their users. Without a host this machine is asked."
+DESCRIPTION: Final = "Ask finger servers (RFC 1288) for users; without a host, ask this machine."
 EXAMPLES: Final = """\
 examples:
-  %(prog)s -p 1079                       who is at this machine's port 1079?
-  %(prog)s moshez@finger.example.org     what about moshez?
-  %(prog)s @[2001:db8::79]               who is at that address?
-  %(prog)s moshez@inner@outer            ask outer to ask inner
+  %(prog)s -p 1079                    who is at this port, here?
+  %(prog)s moshez@finger.example.org  what about moshez?
+  %(prog)s @[2001:db8::79]            who is at that address?
+  %(prog)s moshez@inner@outer         ask outer to ask inner
 
-exit status: 0 if all was answered, 1 if something was not, 2 if the options make no sense
+exit status: 0 if all was answered, 1 if not, 2 if the options make no sense
 """
 
 
@@ -67,7 +67,7 @@ def makeParser() -> ArgumentParser:
     """Make the reader of the command line."""
     parser = ArgumentParser(
         prog="python -m finger",
-        usage="%(prog)s [-l] [-4 | -6] [-p PORT] [user][@host ...] ...",
+        usage="%(prog)s [-l] [-4|-6] [-p PORT] [user][@host ...] ...",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
@@ -81,7 +81,7 @@ def makeParser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"finger {__version__}")
     parser.add_argument(
-        "targets", nargs="*", metavar="[user][@host ...]", help="whom to ask for; nobody: for all users"
+        "targets", nargs="*", metavar="[user][@host ...]", help="whom to ask for; without a user, for all"
     )
     return parser
 

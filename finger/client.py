@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable
 from finger.hosts import parseHost
-from finger.lookup import ResolvedReactor, alternate, hostOf, literalAddress, lookUp
+from finger.lookup import ResolvedReactor, alternate, hostOf, knownAddresses, lookUp
 from finger.underway import UnderWay
 from finger.wire import decode, formatQuery
 
@@ -177,9 +177,9 @@ class FingerClient:
             raise RemoteUnreachable(_reason(error)) from error
 
     def _lookUp(self, host: str, port: int) -> Deferred[list[IAddress]]:
-        literal = literalAddress(host, port)
-        if literal is not None:
-            return succeed([literal])
+        known = knownAddresses(host, port)
+        if known:
+            return succeed(known)
         return self._lookups.join((host, port), lambda: self._resolve(host, port))
 
     def _resolve(self, host: str, port: int) -> Deferred[list[IAddress]]:

@@ -33,12 +33,19 @@ def alternate(addresses: Sequence[IAddress]) -> list[IAddress]:
     return [address for pair in zip_longest(first, second) for address in pair if address is not None]
 
 
-def literalAddress(host: str, port: int) -> IAddress | None:
-    """The address that C{host} is; L{None} if it is a name.  A resolver would take a thread to say so."""
+def knownAddresses(host: str, port: int) -> list[IAddress]:
+    """
+    The addresses of a host that needs no lookup: of an address, itself; of C{localhost}, both (RFC 6761, section
+    6.3), whatever this machine's C{/etc/hosts} has forgotten.  The address that every machine has comes first.
+
+    @return: none, if C{host} is any other name.
+    """
+    if host == "localhost":
+        return [IPv4Address("TCP", "127.0.0.1", port), IPv6Address("TCP", "::1", port)]
     literal = parseAddress(host)
     if literal is None:
-        return None
-    return (IPv4Address if literal.version == 4 else IPv6Address)("TCP", host, port)
+        return []
+    return [(IPv4Address if literal.version == 4 else IPv6Address)("TCP", host, port)]
 
 
 def lookUp(resolver: IHostnameResolver, host: str, port: int) -> Deferred[list[IAddress]]:

@@ -206,7 +206,7 @@ def _addWeb(server: FingerServer, policy: PolicyFingerService, config: Config, r
     root.templates = Templates(Path(config.templates) if config.templates else None)
     server.reloadables.append(root.templates)
     root.putChild(b"RPC2", IXMLRPCResource(policy))
-    site = Site(root, reactor=reactor)
+    site = Site(root, reactor=reactor, parsePOSTFormSubmission=False)
     _addPorts(server, "webport", config.webPorts, site, config, reactor)
     if config.ssl:
         certificate = _certificate(config)

@@ -103,6 +103,7 @@ def splitHost(name: str) -> tuple[str, str] | None:
 # Text on its way out.
 
 _CONTROLS: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_SUSPECT: Final = re.compile(r"[^\t\n\x20-\x7e]")
 _HARMLESS: Final = {"\t", "\n", "\u200c", "\u200d"}  # The joiners are part of many scripts' spelling, and of emoji.
 
 
@@ -111,10 +112,7 @@ def clean(text: str) -> str:
     Make a text safe to show (section 3.3): every line end becomes a newline, and what a terminal might obey or a
     reader be fooled by (control and format characters, lone surrogates, separators) a question mark.
     """
-    text = _LINE_ENDS.sub("\n", text)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join("?" if _isUnsafe(character) else character for character in text)
+    return _SUSPECT.sub(lambda match: "?" if _isUnsafe(match[0]) else match[0], _LINE_ENDS.sub("\n", text))
 
 
 def cleanLine(text: str) -> str:

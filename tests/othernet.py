@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
+from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -17,8 +17,6 @@ from zope.interface import implementer
 
 from finger.client import Answer
 from finger.errors import RemoteUnreachable
-
-LOCAL = {"localhost": ("::1", "127.0.0.1")}
 
 
 def _address(host: str, port: int) -> IPv4Address | IPv6Address:
@@ -68,7 +66,7 @@ class Network(MemoryReactorClock):
     @ivar resolver: its L{ResolverDouble}.
     """
 
-    def __init__(self, names: Mapping[str, Sequence[str]] = LOCAL) -> None:
+    def __init__(self, names: Mapping[str, Sequence[str]] = {}) -> None:
         super().__init__()
         self.resolver = self.nameResolver = ResolverDouble(names)
 
@@ -144,18 +142,6 @@ class ClientDouble:
 
 
 UNREACHABLE = RemoteUnreachable("Connection refused")
-
-
-@implementer(IReactorPluggableNameResolver)
-class ResolvingReactor:
-    """The real reactor, with the names of a double."""
-
-    def __init__(self, reactor: Any, names: Mapping[str, Sequence[str]]) -> None:
-        self._reactor = reactor
-        self.nameResolver = ResolverDouble(names)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
 
 
 class _Scripted(Protocol):

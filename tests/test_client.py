@@ -30,7 +30,7 @@ from finger.lookup import ResolvedReactor, hostOf
 from finger.policy import ANSWER_TIMEOUT
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
-from tests.othernet import Network, ResolverDouble, ResolvingReactor, ScriptedServer
+from tests.othernet import Network, ResolverDouble, ScriptedServer
 
 
 class AnswerTests(SynchronousTestCase):
@@ -72,7 +72,7 @@ class FingerClientTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = Network(
             {
-                "localhost": ("::1", "127.0.0.1"),
+                "both": ("::1", "127.0.0.1"),
                 "many": (*(f"2001:db8::{number}" for number in range(1, 100)), "192.0.2.1"),
                 "four": ("192.0.2.1",),
                 "rebound": ("127.0.0.1",),
@@ -112,6 +112,13 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.attempts, ["::1", "127.0.0.1", "fe80::1%eth0"])
         self.assertEqual(self.network.resolver.asked, [])
 
+    def test_localhost(self) -> None:
+        """This machine has both its addresses, whoever forgot to say so."""
+        self.ask("LocalHost")
+        self.network.advance(0.3)
+        self.assertEqual(self.network.attempts, ["127.0.0.1", "::1"])
+        self.assertEqual(self.network.resolver.asked, [])
+
     def test_noHost(self) -> None:
         """What cannot be a host is not even looked up."""
         answer = self.ask("no such host")
@@ -124,7 +131,7 @@ class FingerClientTests(SynchronousTestCase):
 
     def test_happyEyeballs(self) -> None:
         """The next address, of the other family, is tried before the first has failed; the first to answer wins."""
-        answer = self.ask("localhost")
+        answer = self.ask("both")
         self.assertEqual(self.network.attempts, ["::1"])
         self.network.advance(0.3)
         self.assertEqual(self.network.attempts, ["::1", "127.0.0.1"])
@@ -144,7 +151,7 @@ class FingerClientTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """If no address can be connected to, it is told why."""
-        answer = self.ask("localhost")
+        answer = self.ask("both")
         self.network.refuse()
         self.assertNoResult(answer)
         self.network.advance(0.3)
@@ -172,7 +179,7 @@ class FingerClientTests(SynchronousTestCase):
 
     def test_connectTimeout(self) -> None:
         """Nobody there: it takes no longer than it may."""
-        answer = self.ask("localhost")
+        answer = self.ask("both")
         self.network.pump([0.1] * 40)
         self.assertNoResult(answer)
         self.network.advance(CONNECT_TIMEOUT - 4)
@@ -182,7 +189,7 @@ class FingerClientTests(SynchronousTestCase):
     def test_lookupTimeout(self) -> None:
         """A name server that does not answer: likewise; and what it says later is too late."""
         self.network.resolver.slow = True
-        answer = self.ask("localhost")
+        answer = self.ask("both")
         self.network.advance(CONNECT_TIMEOUT)
         self.failureResultOf(answer, RemoteUnreachable)
         self.network.resolver.answer()
@@ -195,12 +202,12 @@ class FingerClientTests(SynchronousTestCase):
         for number in range(MAX_LOOKUPS):
             self.ask(f"slow{number}")
         self.network.advance(CONNECT_TIMEOUT)
-        self.failureResultOf(self.ask("localhost"), RemoteUnreachable)
-        self.assertNotIn("localhost", self.network.resolver.asked)
+        self.failureResultOf(self.ask("both"), RemoteUnreachable)
+        self.assertNotIn("both", self.network.resolver.asked)
         self.ask("127.0.0.1")
         self.assertEqual(self.network.attempts, ["127.0.0.1"])
         self.network.resolver.answer()
-        self.assertNoResult(self.ask("localhost"))
+        self.assertNoResult(self.ask("both"))
 
     def test_lostLookups(self) -> None:
         """A resolver that never answers at all does not block us for ever."""
@@ -209,15 +216,15 @@ class FingerClientTests(SynchronousTestCase):
             self.ask(f"slow{number}")
         self.network.advance(CONNECT_TIMEOUT)
         self.network.advance(LOOKUP_TIMEOUT - CONNECT_TIMEOUT)
-        self.ask("localhost")
-        self.assertIn("localhost", self.network.resolver.asked)
+        self.ask("both")
+        self.assertIn("both", self.network.resolver.asked)
 
     def test_lookupShared(self) -> None:
         """Different queries of one host share the lookup of its name."""
         self.network.resolver.slow = True
-        self.ask("localhost", b"a\r\n")
-        self.ask("localhost", b"b\r\n")
-        self.assertEqual(self.network.resolver.asked, ["localhost"])
+        self.ask("both", b"a\r\n")
+        self.ask("both", b"b\r\n")
+        self.assertEqual(self.network.resolver.asked, ["both"])
         self.network.resolver.answer()
         self.assertEqual(self.network.attempts, ["::1", "::1"])
 
@@ -291,11 +298,11 @@ class FingerClientTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         """Each address is asked about, and only those allowed are connected to."""
         asked: list[str] = []
-        self.ask("localhost", allowed=lambda address: bool(asked.append(address)) or address == "127.0.0.1")
+        self.ask("both", allowed=lambda address: bool(asked.append(address)) or address == "127.0.0.1")
         self.network.advance(1)
         self.assertEqual(asked, ["::1", "127.0.0.1"])
         self.assertEqual(self.network.attempts, ["127.0.0.1"])
-        self.assertEqual(self.network.resolver.asked, ["localhost"])
+        self.assertEqual(self.network.resolver.asked, ["both"])
 
     def test_noneAllowed(self) -> None:
         """If none is allowed, nothing is connected to, and the failure says so, be it a name or an address."""
@@ -306,7 +313,7 @@ class FingerClientTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """The same query, asked twice at a time, goes out once, whatever the spelling of the host."""
-        answers = [self.ask(host) for host in ("localhost", "LOCALHOST.", "localhost")]
+        answers = [self.ask(host) for host in ("both", "BOTH.", "both")]
         self.assertEqual(self.network.attempts, ["::1"])
         self.network.accept().answer(b"here\r\n")
         self.assertEqual([self.successResultOf(answer).text for answer in answers], ["here"] * 3)
@@ -336,7 +343,7 @@ class FingerClientTests(SynchronousTestCase):
     def test_cancel(self) -> None:
         """Cancelled at any time, it leaves nothing behind."""
         self.network.resolver.slow = True
-        lookingUp = self.ask("localhost")
+        lookingUp = self.ask("both")
         lookingUp.cancel()
         self.network.resolver.answer()
         connecting = self.ask()
@@ -416,19 +423,18 @@ class RealTests(TestCase):
         self.assertTrue(IFingerFactory.providedBy(factory))
 
     async def test_localhost(self) -> None:
-        """A name with two addresses is answered by a server that listens on either alone."""
+        """This machine's name is answered by a server that listens on either address alone."""
         factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
-        both = ResolvingReactor(reactor, {"localhost": ("::1", "127.0.0.1")})
         for host in ("127.0.0.1", "::1"):
             port = self.listen(factory, host)
-            answer = await FingerClient(both).ask("localhost", port, b"moshez\r\n")
+            answer = await FingerClient(reactor).ask("localhost", port, b"moshez\r\n")
             self.assertEqual(answer.text, "Happy and well")
 
     async def test_systemResolver(self) -> None:
-        """The reactor's own resolver knows localhost."""
+        """The reactor's own resolver is asked for other names; this one it knows without a network."""
         factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         port = self.listen(factory, "127.0.0.1")
-        answer = await FingerClient(reactor).ask("localhost", port, b"moshez\r\n", lambda host: host != "::1")
+        answer = await FingerClient(reactor).ask("0x7f000001", port, b"moshez\r\n")
         self.assertEqual(answer.text, "Happy and well")
 
     async def test_refused(self) -> None:

@@ -27,7 +27,7 @@ LOCAL_HOSTS = (
         "127.0.0.1",
         "127.1",
         "2130706433",
-        "0x7f.1",
+        "0x7f000001",
         "0",
         "0.0.0.0",
         "localhost",
@@ -186,8 +186,7 @@ class BounceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = Network(
             {
-                "localhost": ("::1", "127.0.0.1"),
-                "0x7f.1": ("127.0.0.1",),
+                "0x7f000001": ("127.0.0.1",),
                 "inner.example": ("10.0.0.1", "fd00::1", "169.254.169.254"),
                 "mapped.example": ("::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1"),
                 "both.example": ("10.0.0.1", "198.51.99.1", "::1"),

@@ -1,0 +1,21 @@
+# A finger server for those who prefer `twistd -y` to `twistd finger`: sudo twistd -ny etc/finger.tac
+#
+# What `twistd finger` takes as options is a Config here; see finger/config.py for every field.
+
+from twisted.application.service import Application
+from twisted.internet import reactor
+
+from finger import Config, makeService
+from finger.privileges import unprivileged
+
+config = Config(
+    backends=("file:/etc/users",),
+    fingerPorts=("79",),
+    webPorts=("8000",),
+    pbPorts=("none",),
+)
+
+# Started as root, it opens its ports and then is root no more.
+uid, gid = unprivileged() or (None, None)
+application = Application("finger", uid=uid, gid=gid)
+makeService(config, reactor).setServiceParent(application)

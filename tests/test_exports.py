@@ -1,0 +1,61 @@
+"""The names people import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import IResource
+from zope.interface.verify import verifyObject
+
+import finger
+from finger.interfaces import IXMLRPCResource
+
+
+class ExportTests(SynchronousTestCase):
+    """What C{finger} promises."""
+
+    def test_names(self) -> None:
+        """These and no others."""
+        self.assertEqual(
+            sorted(finger.__all__),
+            [
+                "Config",
+                "FingerService",
+                "IFingerFactory",
+                "IFingerProfileService",
+                "IFingerService",
+                "IFingerSetterFactory",
+                "IFingerSetterService",
+                "IIRCClientFactory",
+                "IPerspectiveFinger",
+                "LocalFingerService",
+                "MemoryFingerService",
+                "Profile",
+                "ProxyFingerService",
+                "__version__",
+                "makeService",
+            ],
+        )
+        for name in finger.__all__:
+            self.assertTrue(hasattr(finger, name), name)
+
+    def test_adapters(self) -> None:
+        """Importing it is all that is needed to adapt a back end to every adapter."""
+        service = finger.MemoryFingerService()
+        for interface in (
+            finger.IFingerFactory,
+            finger.IFingerProfileService,
+            finger.IFingerSetterFactory,
+            finger.IIRCClientFactory,
+            finger.IPerspectiveFinger,
+            IResource,
+            IXMLRPCResource,
+        ):
+            verifyObject(interface, interface(service))
+
+    def test_noReactor(self) -> None:
+        """Importing it chooses no reactor: that is for whoever runs it."""
+        code = "import finger, finger.tap, sys; sys.exit('twisted.internet.reactor' in sys.modules)"
+        self.assertEqual(subprocess.run([sys.executable, "-c", code], check=False).returncode, 0)
