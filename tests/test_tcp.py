@@ -241,6 +241,8 @@ class LimitTests(FingerTestCase):
         transport = self.connect()
         self.protocol.dataReceived(b"x" * (MAX_LINE + 2))
         self.clock.advance(self.factory.discardTimeout)
+        self.assertTrue(transport.disconnecting)
+        self.clock.advance(self.factory.closeTimeout)
         self.assertTrue(transport.disconnected)
 
     def test_slowQuery(self) -> None:

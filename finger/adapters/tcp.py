@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
@@ -69,7 +69,7 @@ class FingerProtocol(LineReceiver):
         self._isTooLong = True
         self.log.info("finger {peer} query too long", peer=self._peer())
         self._write(BadQuery.words)
-        self._allow(self.factory.discardTimeout)
+        self._allow(self.factory.discardTimeout, self._close)
         self.rawDataReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -98,11 +98,11 @@ class FingerProtocol(LineReceiver):
         self._allow(self.factory.closeTimeout)
         self.transport.loseConnection()
 
-    def _allow(self, seconds: float) -> None:
-        """Begin a phase that may take so long."""
+    def _allow(self, seconds: float, end: Callable[[], object] | None = None) -> None:
+        """Begin a phase that may take so long, and then ends so: by default with the connection."""
         self._disallow()
         if self.factory.clock is not None:
-            self._limit = self.factory.clock.callLater(seconds, self.transport.abortConnection)
+            self._limit = self.factory.clock.callLater(seconds, end or self.transport.abortConnection)
 
     def _disallow(self) -> None:
         if self._limit is not None and self._limit.active():
@@ -154,39 +154,38 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     async def _answer(self, line: bytes, peer: str) -> str:
         began = self._now()
-        outcomes: list[str] = []
         try:
-            query = parseQuery(line)
-            answers = [await self._inWords(lookup, outcomes) for lookup in self._lookups(query)]
+            lookups = self._lookups(parseQuery(line))
         except BadQuery as error:
-            outcomes.append("BadQuery")
-            answers = [error.words]
+            told = [(error.words, "BadQuery")]
+        else:
+            waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in lookups]
+            told = await gatherResults(waiting, consumeErrors=True)
         self.log.info(
             "finger {peer} {query!r} {outcome} {milliseconds:.1f} ms",
             peer=peer,
             query=line.rstrip(b"\r").decode("utf-8", "backslashreplace"),
-            outcome=",".join(outcomes),
+            outcome=",".join(outcome for _, outcome in told),
             milliseconds=(self._now() - began) * 1000,
         )
-        return "\n".join(answers)
+        return "\n".join(answer for answer, _ in told)
 
     def _lookups(self, query: Query) -> list[Awaitable[str]]:
         if not query.names:
             return [self._list(query.verbose)]
         return [self._one(name, query.verbose) for name in query.names]
 
-    async def _inWords(self, lookup: Awaitable[str], outcomes: list[str]) -> str:
-        """A name that cannot be answered does not keep the others of its query from their answers."""
+    async def _inWords(self, lookup: Awaitable[str]) -> tuple[str, str]:
+        """
+        The answer and the outcome, for the log.  A name that cannot be answered does not keep the others of its query
+        from their answers, nor does one that takes long.
+        """
         try:
-            answer = await lookup
+            return await lookup, "ok"
         except CancelledError:
             raise
-        except Exception:
-            failure = Failure()
-            outcomes.append(failure.type.__name__ if failure.type else "")
-            return explain(failure, self.log)
-        outcomes.append("ok")
-        return answer
+        except Exception as error:
+            return explain(Failure(), self.log), type(error).__name__
 
     async def _list(self, verbose: bool) -> str:
         profiles = await self._profiles.getProfiles()
