@@ -44,6 +44,8 @@ def contextFromPEM(pem: bytes) -> SSL.Context:
         raise ConfigError("holds no PEM certificate ('-----BEGIN CERTIFICATE-----')")
     if b"PRIVATE KEY-----" not in pem:
         raise ConfigError("there is no PEM private key; give one with --privatekey, or a file that holds both")
+    if b"ENCRYPTED" in pem:
+        raise ConfigError("the private key asks for a pass phrase, and nobody is there to give it; give one without")
     try:
         certificate, *chain = [crypto.load_certificate(crypto.FILETYPE_PEM, block) for block in blocks]
         key = crypto.load_privatekey(crypto.FILETYPE_PEM, pem, passphrase=b"")
@@ -52,16 +54,10 @@ def contextFromPEM(pem: bytes) -> SSL.Context:
         )
         context: SSL.Context = options.getContext()
         return context
-    except (SSL.Error, crypto.Error, ValueError, TypeError) as error:
-        raise ConfigError(f"the certificate and private key cannot be used together: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """OpenSSL's reasons are a list of triples; the last word of each is for people."""
-    reasons = error.args[0] if error.args else ""
-    if isinstance(reasons, list):
-        return "; ".join(str(reason[-1]) for reason in reasons)
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (SSL.Error, crypto.Error) as error:
+        # OpenSSL's reasons are a list of triples; the last word of each is for people.
+        reasons = "; ".join(reason[-1] for reason in error.args[0])
+        raise ConfigError(f"the certificate and private key cannot be used together: {reasons}") from error
 
 
 def readCertificate(certificate: str, privateKey: str) -> bytes:

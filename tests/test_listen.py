@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import tempfile
 from typing import Any
+from unittest.mock import patch
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor
@@ -93,6 +96,19 @@ class RealPortTests(TestCase):
         port = number(service)
         self.start(portService("fingerport", rf"tcp6:{port}:interface=\:\:1", reactor, FACTORY))
         socket.create_connection(("::1", port)).close()
+
+    def test_unix(self) -> None:
+        """Any other kind of endpoint will do."""
+        path = os.path.join(tempfile.mkdtemp(), "socket")
+        self.addCleanup(os.rmdir, os.path.dirname(path))
+        self.start(portService("fingerport", f"unix:{path}", reactor, FACTORY))
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+
+    def test_oneFamily(self) -> None:
+        """A free number is found on a machine without IPv6, too."""
+        with patch("socket.has_dualstack_ipv6", return_value=False):
+            DualPortService(reactor, 0, FACTORY)
 
     def test_taken(self) -> None:
         """A port that is taken is one line that says which, and what to do."""

@@ -85,6 +85,22 @@ class PolicyTests(SynchronousTestCase):
             self.assertTrue(silent.asked[0].called)
             self.assertEqual(clock.getDelayedCalls(), [])
 
+    def test_lateAnswer(self) -> None:
+        """A back end that answers when it is told that it is too late has answered."""
+
+        @implementer(IFingerService)
+        class Late:
+            def getUser(self, user: str) -> Deferred[str]:
+                return Deferred(lambda deferred: deferred.callback("late"))
+
+            def getUsers(self) -> Deferred[list[str]]:
+                return succeed([])
+
+        clock = Clock()
+        waiting = PolicyFingerService(Late(), clock).getUser("m")
+        clock.advance(ANSWER_TIMEOUT)
+        self.assertEqual(self.successResultOf(waiting), "late")
+
     def test_raises(self) -> None:
         """A back end that raises where it should fail has failed."""
 

@@ -38,6 +38,7 @@ class ContextTests(SynchronousTestCase):
             b"": "holds no PEM certificate",
             KEY: "holds no PEM certificate",
             CERTIFICATE: "no PEM private key",
+            CERTIFICATE + KEY.replace(b"BEGIN PRIVATE", b"BEGIN ENCRYPTED PRIVATE"): "asks for a pass phrase",
             CERTIFICATE + other[1] + other[2]: "cannot be used together: key values mismatch",
             CERTIFICATE.replace(b"MII", b"XXX", 1) + KEY: "cannot be used together: ",
             CERTIFICATE + KEY[:60] + b"\n-----END PRIVATE KEY-----\n": "cannot be used together: ",
