@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from finger.limits import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS
+from twisted.cred.checkers import ICredentialsChecker
+
+from finger.limits import BURST, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, RATE
 from finger.profile import DEFAULT_ATOMS
 
 
@@ -24,6 +26,8 @@ class Config:
     @ivar privateKey: the PEM file of its key; empty if the certificate's file holds it.
     @ivar pbPorts: where to answer Perspective Broker; a number is a port on loopback.
     @ivar setterPorts: where to take statuses; a number is a port on loopback.
+    @ivar checkers: what knows passwords (L{twisted.cred}), so that people can log in and set their status.
+    @ivar administrators: who may set any user's status.
     @ivar ircNick: the IRC bot's nickname; empty for no bot.
     @ivar ircServer: C{HOST[:PORT]}, or an endpoint string.
     @ivar ircChannels: the channels it joins.
@@ -35,6 +39,11 @@ class Config:
     @ivar matchNames: take a name that is no login for a first, last or full name (section 2.5.3)?
     @ivar maxConnections: how many connections an adapter takes at once.
     @ivar maxConnectionsPerAddress: how many of them from one address (IPv6: from one /64).
+    @ivar connectionsPerSecond: how many one address may open each second, in the long run; 0 for any number.
+    @ivar connectionBurst: how many it may open at once.
+    @ivar querySeconds: how long a query may take to arrive.
+    @ivar answerSeconds: how long a back end may take to answer.
+    @ivar drainSeconds: how long connections may take to come to an end when the server is stopped.
     """
 
     backends: tuple[str, ...] = ("file",)
@@ -48,6 +57,8 @@ class Config:
     privateKey: str = ""
     pbPorts: tuple[str, ...] = ("8889",)
     setterPorts: tuple[str, ...] = ()
+    checkers: tuple[ICredentialsChecker, ...] = ()
+    administrators: tuple[str, ...] = ("root",)
     ircNick: str = ""
     ircServer: str = "irc.libera.chat"
     ircChannels: tuple[str, ...] = ()
@@ -59,3 +70,8 @@ class Config:
     matchNames: bool = False
     maxConnections: int = MAX_CONNECTIONS
     maxConnectionsPerAddress: int = MAX_CONNECTIONS_PER_ADDRESS
+    connectionsPerSecond: float = RATE
+    connectionBurst: int = BURST
+    querySeconds: float = 10.0
+    answerSeconds: float = 30.0
+    drainSeconds: float = 10.0

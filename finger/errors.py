@@ -42,6 +42,18 @@ class ForwardingRefused(PeerError):
     words = "Finger forwarding service denied"
 
 
+class NotAuthenticated(PeerError):
+    """Who asks has not shown who it is."""
+
+    words = "Log in first"
+
+
+class NotAllowed(PeerError):
+    """Who asks is known, and may not."""
+
+    words = "Permission denied"
+
+
 class RemoteUnreachable(PeerError):
     """The other server the peer wants asked does not answer."""
 

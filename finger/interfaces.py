@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from finger.profile import Profile
+    from finger.querylog import QueryLog
 
 
 class IFingerService(Interface):
@@ -112,6 +113,13 @@ class IReloadable(Interface):
         """
 
 
+class IDrainable(Interface):
+    """A connection that can be brought to a good end."""
+
+    def drain() -> None:
+        """Close when what is under way is done; at once, if nothing is."""
+
+
 class IFingerBackend(IPlugin):
     """
     A plugin (L{twisted.plugin}) that makes back ends by name: C{--backend=NAME:ARGUMENT}.
@@ -138,6 +146,9 @@ class IFingerFactory(IProtocolFactory):
     """Adapts an L{IFingerService} to a factory of RFC 1288 servers."""
 
     clock: IReactorTime | None = Attribute("For the limits of time; without one there are none.")
+    queries: QueryLog = Attribute("Where queries are logged.")
+    queryTimeout: float = Attribute("Seconds for a query to arrive.")
+    answerTimeout: float = Attribute("Seconds for it to be answered.")
     utf8: bool = Attribute("Answer in UTF-8, not in ASCII.")
     matchNames: bool = Attribute("Take a name that is no login for a first, last or full name.")
 
@@ -154,6 +165,7 @@ class IIRCClientFactory(IProtocolFactory):
     """
 
     nickname: str = Attribute("The nickname to ask for.")
+    queries: QueryLog = Attribute("Where queries are logged.")
     channels: tuple[str, ...] = Attribute("The channels to join.")
     clock: IReactorTime | None = Attribute("For limits and delays; must be set before there is a bot.")
     welcomed: Callable[[], object] = Attribute("Called each time a server has welcomed a bot.")

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Protocol
-from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
+
+from finger.interfaces import IDrainable
+from finger.querylog import QueryLog
+from finger.timing import Buckets
 
 MAX_CONNECTIONS = 500
 """In all, for one adapter.  Together the adapters stay below the 1024 descriptors a process usually has."""
 
 MAX_CONNECTIONS_PER_ADDRESS = 20
 """From one IPv4 address, or one IPv6 /64, which is what one subscriber has (RFC 6177)."""
+
+RATE = 10.0
+"""How many connections one address may open each second, in the long run."""
+
+BURST = 100
+"""How many it may open at once."""
+
+LOCAL = "local"
+"""What stands for the address of a peer that has none, because it is on a UNIX socket."""
+
+RESERVED_DESCRIPTORS = 64
+"""How many file descriptors are kept for what is not a connection taken: ports, files, other servers."""
+
+
+def fitDescriptors(most: int, adapters: int) -> int:
+    """
+    Make room for connections: raise this process's limit of file descriptors as far as it may, and say how many
+    connections fit.  At the limit a server can accept nobody, not even to send them away.
+
+    @param most: how many connections an adapter should take.
+    @param adapters: how many adapters there are.
+    @return: how many it can take: C{most}, or fewer.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most * adapters + RESERVED_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return most
+    reserved = min(RESERVED_DESCRIPTORS, soft // 2)
+    return max(1, (soft - reserved) // max(1, adapters))
 
 
 def origin(host: str) -> str:
@@ -36,14 +73,14 @@ def origin(host: str) -> str:
 
 
 def _host(address: object) -> str:
-    return str(getattr(address, "host", "local"))
+    return str(getattr(address, "host", LOCAL))
 
 
 def _isLoopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == LOCAL
 
 
 class LimitedProtocol(ProtocolWrapper):
@@ -69,8 +106,18 @@ class LimitedProtocol(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Give the place back."""
-        self.factory.giveBack(self._place)
         super().connectionLost(reason)
+        self.factory.giveBack(self._place)
+
+    def drain(self) -> None:
+        """Bring the connection to an end: a good one, if its protocol knows how."""
+        protocol: Any = self.wrappedProtocol
+        while not IDrainable.providedBy(protocol) and hasattr(protocol, "wrappedProtocol"):
+            protocol = protocol.wrappedProtocol  # TLS stands between.
+        if IDrainable.providedBy(protocol):
+            protocol.drain()
+        else:
+            self.loseConnection()
 
 
 class _Refusal(Protocol):
@@ -90,15 +137,16 @@ class LimitedFactory(WrappingFactory):
     A factory that takes only so many connections at once.
 
     @param wrappedFactory: what answers the connections taken.
+    @ivar queries: where refusals are logged.
     @param label: the adapter's name, for the log.
     @param most: how many connections, in all.
     @param mostPerAddress: how many from one L{origin}; this machine itself is not counted so.
+    @param buckets: the tokens of each L{origin}, one a connection; this machine itself needs none.
     @param refusal: what one connection too many is told, in its own protocol; with nothing to say it is closed.
     """
 
     protocol = LimitedProtocol
     noisy = False
-    log = Logger()
 
     def __init__(
         self,
@@ -107,12 +155,16 @@ class LimitedFactory(WrappingFactory):
         most: int = MAX_CONNECTIONS,
         mostPerAddress: int = MAX_CONNECTIONS_PER_ADDRESS,
         refusal: bytes = b"",
+        buckets: Buckets | None = None,
     ) -> None:
         super().__init__(wrappedFactory)
         self._label = label
         self._most = most
         self._mostPerAddress = mostPerAddress
         self._refusal = refusal
+        self._buckets = buckets
+        self.queries = QueryLog()
+        self._draining: Deferred[None] | None = None
         self._taken = 0
         self._takenBy: Counter[str] = Counter()
 
@@ -120,7 +172,7 @@ class LimitedFactory(WrappingFactory):
         """See L{IProtocolFactory.buildProtocol}."""
         host = _host(addr)
         if self._isFull(host):
-            self.log.info("{label}: {host} has too many connections, or all have", label=self._label, host=host)
+            self.queries.begin(self._label, host, "")("TooManyConnections")
             return _Refusal(self._refusal) if self._refusal else None
         return super().buildProtocol(addr)
 
@@ -135,8 +187,36 @@ class LimitedFactory(WrappingFactory):
         self._takenBy[place] -= 1
         if not self._takenBy[place]:
             del self._takenBy[place]
+        if self._draining is not None and not self._taken:
+            self._draining.callback(None)
+            self._draining = None
+
+    def drain(self, clock: IReactorTime, timeout: float) -> Deferred[None]:
+        """
+        Bring all connections to an end.
+
+        @param timeout: seconds after which those that are still there are cut off.
+        @return: fires when there are none.
+        """
+        if not self._taken:
+            return succeed(None)
+        drained = self._draining = Deferred()
+        cutOff = clock.callLater(timeout, self._abortAll)
+        drained.addCallback(lambda _: cutOff.cancel() if cutOff.active() else None)
+        for protocol in list(self.protocols):
+            protocol.drain()
+        return drained
+
+    def _abortAll(self) -> None:
+        for protocol in list(self.protocols):
+            protocol.abortConnection()
 
     def _isFull(self, host: str) -> bool:
         if self._taken >= self._most:
             return True
-        return not _isLoopback(host) and self._takenBy[origin(host)] >= self._mostPerAddress
+        if _isLoopback(host):
+            return False
+        place = origin(host)
+        if self._takenBy[place] >= self._mostPerAddress:
+            return True
+        return self._buckets is not None and not self._buckets.of(place).tryTake()

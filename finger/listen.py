@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 from contextlib import closing
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.application.service import MultiService, Service
@@ -81,6 +82,7 @@ class PortService(Service):
     @ivar label: the option this port comes from and its value, for messages.
     @ivar port: the open port, or L{None}.
     @ivar problem: why there is none.
+    @param loopback: is a port that other machines can reach a problem?
     """
 
     log = Logger()
@@ -88,10 +90,13 @@ class PortService(Service):
     problem: ConfigError | None = None
     _opening: Deferred[None] | None = None
 
-    def __init__(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, label: str = "port") -> None:
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, label: str = "port", loopback: bool = False
+    ) -> None:
         self.endpoint = endpoint
         self.factory = factory
         self.label = label
+        self._loopback = loopback
 
     def open(self) -> None:
         """
@@ -123,6 +128,13 @@ class PortService(Service):
         return port.stopListening() if port is not None else None
 
     def _opened(self, port: IListeningPort) -> None:
+        if self._loopback and not _isLocal(port.getHost()):
+            self.problem = ConfigError(
+                f"{self.label}: other machines could reach it, and nobody there need say who it is; "
+                "give a number, a unix: endpoint, or one with interface=127.0.0.1"
+            )
+            port.stopListening()
+            return
         self.port = port
         self.log.info("{label}: listening on {address}", label=self.label, address=formatAddress(port.getHost()))
 
@@ -225,7 +237,12 @@ class _V6OnlyReactor:
 
 
 def portService(
-    option: str, value: str, reactor: Any, factory: IProtocolFactory, loopback: bool = False
+    option: str,
+    value: str,
+    reactor: Any,
+    factory: IProtocolFactory,
+    loopback: bool = False,
+    onlyLoopback: bool = False,
 ) -> PortService | DualPortService | None:
     """
     Make the service that a port option asks for.
@@ -233,6 +250,7 @@ def portService(
     @param option: the option's name, for messages.
     @param value: a number, which is that port on both families; an endpoint string; or C{none}.
     @param loopback: let a number mean that port for this machine alone.
+    @param onlyLoopback: let nothing else be taken.
     @return: the service, or L{None} for C{none}.
     @raise ConfigError: if the value is none of these.
     """
@@ -244,7 +262,7 @@ def portService(
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
     try:
-        return PortService(serverFromString(_V6OnlyReactor(reactor), value), factory, label)
+        return PortService(serverFromString(_V6OnlyReactor(reactor), value), factory, label, onlyLoopback)
     except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
         raise ConfigError(
             f"{label}: is no port number, no endpoint string such as 'tcp:79:interface=192.0.2.1', and not 'none' "
@@ -269,6 +287,11 @@ def formatAddress(address: IAddress) -> str:
     if host is None:
         return str(address)
     return f"[{host}]:{port}" if isIPv6Address(host) else f"{host}:{port}"
+
+
+def _isLocal(address: IAddress) -> bool:
+    host = getattr(address, "host", None)
+    return host is None or ip_address(host).is_loopback
 
 
 def _freePort() -> int:

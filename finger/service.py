@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import email.policy  # noqa: F401  (imported by others at the first request, when it may not be readable any more)
-import signal
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from socket import gethostname
 from typing import Any, cast
 
-from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.spread.pb import PBServerFactory
 from twisted.web.resource import IResource
-from twisted.web.server import Site
 
 import finger.adapters.irc
-import finger.adapters.pb
 import finger.adapters.profile
 import finger.adapters.setter
-import finger.adapters.tcp
-import finger.adapters.xmlrpc  # noqa: F401  (importing an adapter registers it)
+import finger.adapters.tcp  # noqa: F401  (importing an adapter registers it)
+from finger.adapters.pb import PerspectiveFinger
+from finger.adapters.setter import FingerSetterFactory
 from finger.adapters.web import FingerResource
+from finger.adapters.xmlrpc import FingerXMLRPC
+from finger.authority import Authority
 from finger.backends.chain import ChainFingerService
 from finger.backends.proxy import ProxyFingerService
 from finger.client import FingerClient
 from finger.config import Config
-from finger.discovery import Backends, findBackends
+from finger.discovery import findBackends
 from finger.errors import ConfigError
 from finger.forward import Forwarder
 from finger.interfaces import (
@@ -40,79 +36,22 @@ from finger.interfaces import (
     IFingerSetterService,
     IIRCClientFactory,
     IPerspectiveFinger,
-    IReloadable,
     IXMLRPCResource,
 )
 from finger.ircservice import ircService
-from finger.limits import LimitedFactory
-from finger.listen import DualPortService, PortService, openPorts, portService
+from finger.limits import LimitedFactory, fitDescriptors
+from finger.listen import portService
+from finger.pbserver import BoundedPBServerFactory
 from finger.policy import PolicyFingerService
+from finger.querylog import QueryLog
+from finger.server import FingerServer
 from finger.templating import Templates
+from finger.timing import Buckets
 from finger.tls import ReloadingCertificate, developmentCertificate, readCertificate
+from finger.webserver import BoundedSite
 from finger.wire import encode
 
 TOO_MANY = encode("Too many connections, try again later")
-
-
-class FingerServer(MultiService):
-    """
-    A whole server: back ends, and an adapter at each port.
-
-    @ivar reloadables: what is read again at SIGHUP.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reloadables: list[IReloadable] = []
-
-    log = Logger()
-
-    def startService(self) -> None:
-        """Start all parts."""
-        super().startService()
-        self.log.info("finger is ready")
-
-    def open(self) -> None:
-        """
-        Open all ports, before the service is started.
-
-        @raise ConfigError: if one cannot be had.
-        """
-        for service in self:
-            if isinstance(service, PortService | DualPortService):
-                service.open()
-
-    def openPorts(self) -> dict[str, list[Any]]:
-        """The addresses that are listened on now, by adapter."""
-        return {
-            str(service.name): [port.getHost() for port in openPorts(service)]
-            for service in self
-            if isinstance(service, PortService | DualPortService)
-        }
-
-    def reload(self) -> Deferred[Any]:
-        """Read again all that was read from files.  What is bad now stays as it was."""
-        return DeferredList([reloadable.reload() for reloadable in self.reloadables])
-
-
-class _Hangup(Service):
-    """
-    Calls C{reload} at SIGHUP.
-
-    @param reactor: where to call it.
-    """
-
-    def __init__(self, reactor: Any, reload: Callable[[], object]) -> None:
-        self._reactor = reactor
-        self._reload = reload
-
-    def startService(self) -> None:
-        super().startService()
-        self._before = signal.signal(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self._reload))
-
-    def stopService(self) -> None:
-        super().stopService()
-        signal.signal(signal.SIGHUP, self._before)
 
 
 def makeService(config: Config, reactor: Any) -> FingerServer:
@@ -122,136 +61,185 @@ def makeService(config: Config, reactor: Any) -> FingerServer:
     @param reactor: what it is to run on.
     @raise ConfigError: if the configuration cannot be.
     """
-    server = FingerServer()
-    backends = findBackends()
-    services = [_makeBackend(specification, config, backends, reactor) for specification in config.backends]
-    for service in services:
-        _adopt(server, service)
-    chain = services[0] if len(services) == 1 else ChainFingerService(services)
-    policy = PolicyFingerService(
-        chain,
-        reactor,
-        forwarder=Forwarder(FingerClient(reactor), config.forward, config.maxHops),
-        listing=config.listing,
-        atoms=config.disclose,
-    )
-    _addFinger(server, policy, config, reactor)
-    _addWeb(server, policy, config, reactor)
-    _addPB(server, policy, config, reactor)
-    _addSetter(server, services, config, reactor)
-    _addIRC(server, policy, config, reactor)
-    _Hangup(reactor, server.reload).setServiceParent(server)
-    return server
+    return _Composition(config, reactor).compose()
 
 
-def _makeBackend(specification: str, config: Config, backends: Backends, reactor: Any) -> IFingerService:
-    if specification == "file":
-        specification = f"file:{config.usersFile}"
-    service = backends.make(specification, reactor)
-    if isinstance(service, ProxyFingerService):
-        _refuseSelf(service, specification, config)
-    return service
+class _Composition:
+    """A server in the making."""
 
+    log = Logger()
 
-def _refuseSelf(proxy: ProxyFingerService, specification: str, config: Config) -> None:
-    """A server that asks itself would ask for ever."""
-    here = {"localhost", "127.0.0.1", "::1", gethostname()}
-    if proxy.host.lower() in here and str(proxy.port) in config.fingerPorts:
-        raise ConfigError(
-            f"--backend={specification}: would ask this server itself, at port {proxy.port}; "
-            "name another host, as in --backend=proxy:finger.example.org, or another --fingerport"
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._server = FingerServer(reactor, config.drainSeconds)
+        self._queries = QueryLog(reactor)
+        self._services = self._makeBackends()
+        self._policy = self._makePolicy()
+        self._authority = self._makeAuthority()
+
+    def compose(self) -> FingerServer:
+        """Add every adapter that is asked for."""
+        self._addFinger()
+        self._addWeb()
+        self._addPB()
+        self._addSetter()
+        self._addIRC()
+        return self._server
+
+    def _makeBackends(self) -> list[IFingerService]:
+        backends = findBackends()
+        services = []
+        for specification in self._config.backends:
+            if specification == "file":
+                specification = f"file:{self._config.usersFile}"
+            service = backends.make(specification, self._reactor)
+            if isinstance(service, ProxyFingerService):
+                self._refuseSelf(service, specification)
+            self._server.adopt(service)
+            services.append(service)
+        return services
+
+    def _refuseSelf(self, proxy: ProxyFingerService, specification: str) -> None:
+        """A server that asks itself would ask for ever."""
+        here = {"localhost", "127.0.0.1", "::1", gethostname()}
+        if proxy.host.lower() in here and str(proxy.port) in self._config.fingerPorts:
+            raise ConfigError(
+                f"--backend={specification}: would ask this server itself, at port {proxy.port}; "
+                "name another host, as in --backend=proxy:finger.example.org, or another --fingerport"
+            )
+
+    def _makePolicy(self) -> PolicyFingerService:
+        service = self._services[0] if len(self._services) == 1 else ChainFingerService(self._services)
+        return PolicyFingerService(
+            service,
+            self._reactor,
+            forwarder=Forwarder(FingerClient(self._reactor), self._config.forward, self._config.maxHops),
+            listing=self._config.listing,
+            atoms=self._config.disclose,
+            timeout=self._config.answerSeconds,
         )
 
-
-def _adopt(server: FingerServer, part: object) -> None:
-    """Start, stop and reload a part with the server, as far as it can be."""
-    service = IService(part, None)
-    if service is not None:
-        service.setServiceParent(server)
-    reloadable = IReloadable(part, None)
-    if reloadable is not None:
-        server.reloadables.append(reloadable)
-
-
-def _addPorts(
-    server: FingerServer,
-    option: str,
-    values: tuple[str, ...],
-    factory: IProtocolFactory,
-    config: Config,
-    reactor: Any,
-    *,
-    loopback: bool = False,
-    refusal: bytes = b"",
-) -> None:
-    limited = LimitedFactory(factory, option, config.maxConnections, config.maxConnectionsPerAddress, refusal)
-    for value in values:
-        service = portService(option, value, reactor, limited, loopback)
-        if service is not None:
-            service.setName(f"--{option}={value}")
-            service.setServiceParent(server)
-
-
-def _addFinger(server: FingerServer, policy: PolicyFingerService, config: Config, reactor: Any) -> None:
-    factory = IFingerFactory(policy)
-    factory.clock = reactor
-    factory.utf8 = config.utf8
-    factory.matchNames = config.matchNames
-    _addPorts(server, "fingerport", config.fingerPorts, factory, config, reactor, refusal=TOO_MANY)
-
-
-def _addWeb(server: FingerServer, policy: PolicyFingerService, config: Config, reactor: Any) -> None:
-    root = cast(FingerResource, IResource(policy))
-    root.clock = reactor
-    root.templates = Templates(Path(config.templates) if config.templates else None)
-    server.reloadables.append(root.templates)
-    root.putChild(b"RPC2", IXMLRPCResource(policy))
-    site = Site(root, reactor=reactor, parsePOSTFormSubmission=False)
-    _addPorts(server, "webport", config.webPorts, site, config, reactor)
-    if config.ssl:
-        certificate = _certificate(config)
-        server.reloadables.append(certificate)
-        secure = TLSMemoryBIOFactory(certificate, False, site, clock=reactor)
-        _addPorts(server, "httpsport", config.httpsPorts, secure, config, reactor)
-
-
-def _certificate(config: Config) -> ReloadingCertificate:
-    if config.certificate:
-        return ReloadingCertificate(
-            partial(readCertificate, config.certificate, config.privateKey), f"--certificate={config.certificate}"
+    def _makeAuthority(self) -> Authority | None:
+        """Who may set what, at the first back end that can be set."""
+        settable = [service for service in self._services if IFingerSetterService.providedBy(service)]
+        asking = [f"--setport={value}" for value in self._config.setterPorts if value != "none"]
+        if self._config.checkers:
+            asking.append("--auth")
+        if asking and not settable:
+            raise ConfigError(
+                f"{asking[0]}: none of the back ends ({', '.join(self._config.backends)}) can be set; "
+                "add one that can, as in --backend=memory"
+            )
+        if not settable:
+            return None
+        return Authority(
+            cast(IFingerSetterService, settable[0]),
+            self._reactor,
+            self._config.checkers,
+            self._config.administrators,
         )
-    if config.privateKey:
-        raise ConfigError("--privatekey: needs the --certificate it is the key of")
-    made = developmentCertificate()
-    FingerServer.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
-    return ReloadingCertificate(lambda: made, "development certificate")
+
+    def _addPorts(
+        self,
+        option: str,
+        values: tuple[str, ...],
+        factory: IProtocolFactory,
+        *,
+        loopback: bool = False,
+        onlyLoopback: bool = False,
+        refusal: bytes = b"",
+    ) -> None:
+        limited = self._limit(option, factory, refusal)
+        for value in values:
+            service = portService(option, value, self._reactor, limited, loopback, onlyLoopback)
+            if service is not None:
+                service.setName(f"--{option}={value}")
+                service.setServiceParent(self._server)
+
+    def _limit(self, option: str, factory: IProtocolFactory, refusal: bytes) -> LimitedFactory:
+        config = self._config
+        most = fitDescriptors(config.maxConnections, ADAPTERS)
+        if most < config.maxConnections:
+            self.log.warn(
+                "{option}: takes {most} connections at once, not {wanted}: this process may have no more descriptors",
+                option=option,
+                most=most,
+                wanted=config.maxConnections,
+            )
+        buckets = None
+        if config.connectionsPerSecond:
+            buckets = Buckets(self._reactor, config.connectionBurst, 1 / config.connectionsPerSecond)
+        limited = LimitedFactory(factory, option, most, config.maxConnectionsPerAddress, refusal, buckets)
+        limited.queries = self._queries
+        self._server.factories.append(limited)
+        return limited
+
+    def _addFinger(self) -> None:
+        factory = IFingerFactory(self._policy)
+        factory.clock = self._reactor
+        factory.queries = self._queries
+        factory.utf8 = self._config.utf8
+        factory.matchNames = self._config.matchNames
+        factory.queryTimeout = self._config.querySeconds
+        factory.answerTimeout = self._config.answerSeconds + SLACK
+        self._addPorts("fingerport", self._config.fingerPorts, factory, refusal=TOO_MANY)
+
+    def _addWeb(self) -> None:
+        root = cast(FingerResource, IResource(self._policy))
+        root.clock = self._reactor
+        root.queries = self._queries
+        root.authority = self._authority if self._config.checkers else None
+        root.templates = Templates(Path(self._config.templates) if self._config.templates else None)
+        self._server.adopt(root.templates)
+        calls = cast(FingerXMLRPC, IXMLRPCResource(self._policy))
+        calls.queries = self._queries
+        root.putChild(b"RPC2", calls)
+        site = BoundedSite(root, self._reactor)
+        self._addPorts("webport", self._config.webPorts, site)
+        if self._config.ssl:
+            certificate = self._makeCertificate()
+            self._server.adopt(certificate)
+            secure = TLSMemoryBIOFactory(certificate, False, site, clock=self._reactor)
+            self._addPorts("httpsport", self._config.httpsPorts, secure)
+
+    def _makeCertificate(self) -> ReloadingCertificate:
+        certificate, key = self._config.certificate, self._config.privateKey
+        if certificate:
+            return ReloadingCertificate(partial(readCertificate, certificate, key), f"--certificate={certificate}")
+        if key:
+            raise ConfigError("--privatekey: needs the --certificate it is the key of")
+        made = developmentCertificate()
+        self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
+        return ReloadingCertificate(lambda: made, "development certificate")
+
+    def _addPB(self) -> None:
+        root = cast(PerspectiveFinger, IPerspectiveFinger(self._policy))
+        root.queries = self._queries
+        root.authority = self._authority
+        self._addPorts("pbport", self._config.pbPorts, BoundedPBServerFactory(root, self._reactor), loopback=True)
+
+    def _addSetter(self) -> None:
+        if self._authority is None:
+            return
+        factory = cast(FingerSetterFactory, IFingerSetterFactory(self._authority.service))
+        factory.clock = self._reactor
+        factory.authority = self._authority
+        self._addPorts("setport", self._config.setterPorts, factory, loopback=True, onlyLoopback=True)
+
+    def _addIRC(self) -> None:
+        if not self._config.ircNick:
+            return
+        factory = IIRCClientFactory(self._policy)
+        factory.clock = self._reactor
+        factory.queries = self._queries
+        factory.nickname = self._config.ircNick
+        factory.channels = self._config.ircChannels
+        ircService(self._reactor, factory, self._config.ircServer).setServiceParent(self._server)
 
 
-def _addPB(server: FingerServer, policy: PolicyFingerService, config: Config, reactor: Any) -> None:
-    factory = PBServerFactory(IPerspectiveFinger(policy))
-    _addPorts(server, "pbport", config.pbPorts, factory, config, reactor, loopback=True)
+ADAPTERS = 5
+"""How many adapters share this process's descriptors: finger, web, HTTPS, PB and the setter."""
 
-
-def _addSetter(server: FingerServer, services: list[IFingerService], config: Config, reactor: Any) -> None:
-    ports = tuple(value for value in config.setterPorts if value != "none")
-    if not ports:
-        return
-    settable = [service for service in services if IFingerSetterService.providedBy(service)]
-    if not settable:
-        raise ConfigError(
-            f"--setport={ports[0]}: none of the back ends ({', '.join(config.backends)}) can be set; "
-            "add one that can, as in --backend=memory"
-        )
-    factory = IFingerSetterFactory(settable[0])
-    factory.clock = reactor
-    _addPorts(server, "setport", ports, factory, config, reactor, loopback=True)
-
-
-def _addIRC(server: FingerServer, policy: PolicyFingerService, config: Config, reactor: Any) -> None:
-    if not config.ircNick:
-        return
-    factory = IIRCClientFactory(policy)
-    factory.clock = reactor
-    factory.nickname = config.ircNick
-    factory.channels = config.ircChannels
-    ircService(reactor, factory, config.ircServer).setServiceParent(server)
+SLACK = 15.0
+"""Seconds between the end of a back end's time and that of the connection: for saying that it has come."""

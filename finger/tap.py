@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import defaultdict
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, NoReturn
 
+from twisted.cred.checkers import FilePasswordDB
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import (
+    AuthOptionMixin,
+    InvalidAuthArgumentString,
+    InvalidAuthType,
+    UnsupportedInterfaces,
+    makeChecker,
+)
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
@@ -15,14 +27,17 @@ from finger.discovery import findBackends
 from finger.errors import ConfigError
 from finger.privileges import unprivileged
 from finger.profile import DEFAULT_ATOMS, FIELD_OF_ATOM
-from finger.service import FingerServer
+from finger.server import FingerServer
 from finger.service import makeService as makeServer
 
 DEFAULTS = Config()
 
 
-class Options(UsageOptions):
+class Options(UsageOptions, AuthOptionMixin):
     """The options of C{twistd finger}."""
+
+    supportedInterfaces = (IUsernamePassword,)
+    authOutput = sys.stdout
 
     synopsis = "[options]"
     longdesc = (
@@ -47,6 +62,11 @@ class Options(UsageOptions):
         ["ircserver", None, DEFAULTS.ircServer, "Its server: HOST[:PORT] or an endpoint string."],
         ["hops", None, DEFAULTS.maxHops, "Of user@host1@host2..., how many hosts --forward allows."],
         ["disclose", None, ",".join(sorted(DEFAULT_ATOMS)), f"What is told of users: {','.join(FIELD_OF_ATOM)}."],
+        ["rate", None, DEFAULTS.connectionsPerSecond, "Connections per second from one address; 0: any number."],
+        ["burst", None, DEFAULTS.connectionBurst, "Connections at once, before --rate counts."],
+        ["query-timeout", None, DEFAULTS.querySeconds, "Seconds for a query to arrive."],
+        ["answer-timeout", None, DEFAULTS.answerSeconds, "Seconds for a back end to answer."],
+        ["drain-timeout", None, DEFAULTS.drainSeconds, "Seconds for connections to end when stopped."],
         ["max-connections", None, DEFAULTS.maxConnections, "Connections an adapter takes at once."],
         ["max-per-address", None, DEFAULTS.maxConnectionsPerAddress, "Of these, from one address."],
     ]
@@ -83,6 +103,20 @@ class Options(UsageOptions):
     def opt_setport(self, value: str) -> None:
         """The PORT for setting statuses, a number being on loopback; repeatable. [default: none]"""
         self._repeated["setterPorts"].append(value)
+
+    def opt_auth(self, description: str) -> None:
+        """What knows passwords, so that people can set their status, TYPE[:ARGUMENT]; repeatable; see --help-auth."""
+        try:
+            checker = makeChecker(description)
+            if isinstance(checker, FilePasswordDB):
+                open(checker.filename).close()
+            self.addChecker(checker)
+        except (UnsupportedInterfaces, InvalidAuthType, InvalidAuthArgumentString, ValueError, OSError) as error:
+            raise UsageError(f"--auth={description}: is no way to log in that can be used ({error})") from error
+
+    def opt_admin(self, value: str) -> None:
+        """A user who may set anybody's status; repeatable. [default: root]"""
+        self._repeated["administrators"].append(value)
 
     def opt_ircchannel(self, value: str) -> None:
         """A channel for the IRC bot to join; repeatable."""
@@ -130,10 +164,27 @@ class Options(UsageOptions):
             disclose=_atoms(self["disclose"]),
             utf8=not self["ascii"],
             matchNames=bool(self["match-names"]),
+            checkers=tuple(self.get("credCheckers", ())),
+            connectionsPerSecond=self._number("rate", 0),
+            connectionBurst=self._atLeast("burst", 1),
+            querySeconds=self._number("query-timeout"),
+            answerSeconds=self._number("answer-timeout"),
+            drainSeconds=self._number("drain-timeout", 0),
             maxConnections=self._atLeast("max-connections", 1),
             maxConnectionsPerAddress=self._atLeast("max-per-address", 1),
             **lists,
         )
+
+    def _number(self, option: str, least: float | None = None) -> float:
+        """A number of at least so much; if that is not said, of more than nothing."""
+        try:
+            value = float(self[option])
+        except ValueError:
+            value = float("nan")
+        if not (isfinite(value) and (value > 0 if least is None else value >= least)):
+            expected = "a number greater than 0" if least is None else f"a number, {least:g} or more"
+            raise UsageError(f"--{option}={self[option]}: should be {expected}")
+        return value
 
     def _atLeast(self, option: str, least: int) -> int:
         value = str(self[option])
@@ -157,6 +208,8 @@ def makeService(options: Options) -> FingerServer:
     """
     from twisted.internet import reactor
 
+    # Deadlines are about time that passes, not about what a clock on the wall is set to.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
     try:
         server = makeServer(options.config, reactor)
         server.open()

@@ -22,7 +22,7 @@ from zope.interface.verify import verifyObject
 import finger
 from finger import ircservice
 from finger.adapters import _ircclient, irc
-from finger.adapters._irctiming import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Bucket, Outbox, Timers
+from finger.adapters._irctiming import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox, Timers
 from finger.adapters._ircwire import (
     Features,
     Message,
@@ -170,22 +170,6 @@ class TimingTests(SynchronousTestCase):
         sent = b"".join(self.sent)
         self.sent.clear()
         return sent
-
-    def test_bucket(self) -> None:
-        """So many at once, then one at a time, never more than so many."""
-        bucket = Bucket(self.clock, 2, 10.0)
-        bucket.take()
-        self.assertEqual(bucket.wait(), 0)
-        bucket.take()
-        self.assertEqual(bucket.wait(), 10)
-        self.clock.advance(9)
-        self.assertEqual(bucket.wait(), 1)
-        bucket.take()
-        self.assertEqual(bucket.wait(), 11)
-        self.clock.advance(1000)
-        bucket.take()
-        bucket.take()
-        self.assertEqual(bucket.wait(), 10)
 
     def test_burst(self) -> None:
         """Some lines go at once, the rest at the server's pace, in order."""

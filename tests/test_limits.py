@@ -106,8 +106,8 @@ class LimitedFactoryTests(SynchronousTestCase):
         self.assertFalse(IHalfCloseableProtocol.providedBy(plain))
 
     def test_unix(self) -> None:
-        """Peers on a UNIX socket share the limit of one address; they have none."""
+        """Peers on a UNIX socket are this machine."""
         factory = self.make(mostPerAddress=1)
         address = UNIXAddress(None)
         factory.buildProtocol(address).makeConnection(StringTransport(peerAddress=address))
-        self.assertIsNone(factory.buildProtocol(address))
+        self.assertIsNotNone(factory.buildProtocol(address))

@@ -29,6 +29,7 @@ from finger.adapters.web import FingerResource
 from finger.interfaces import IFingerService
 from finger.pages import PAGE_SIZE
 from finger.profile import LastLogin, Mail, Profile
+from finger.querylog import QueryLog
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
 
 WHEN = datetime(2026, 3, 31, 18, 32, tzinfo=UTC)
@@ -454,6 +455,7 @@ class TimeTests(SynchronousTestCase):
 
     def test_log(self) -> None:
         """Each request is one event: who, whom, what came of it, how long it took."""
+        self.resource.queries = QueryLog(self.clock)
         with capturedLogs() as events:
             Browser(self.resource).send("/a%0ad%ffa")
             self.clock.advance(0.25)

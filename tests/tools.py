@@ -53,18 +53,19 @@ class Server:
     Each port option not given is C{none}.  Run by root, it becomes nobody, as it would elsewhere.
 
     @ivar ports: the ports of each option, such as C{fingerport}.
+    @param program: another environment's twistd.
     """
 
     LISTENING = re.compile(r"--(\w+)=\S*: listening on \S+:(\d+)$", re.MULTILINE)
 
-    def __init__(self, *options: str, twistd: tuple[str, ...] = (), **environment: str):
+    def __init__(self, *options: str, twistd: tuple[str, ...] = (), program: str | None = None, **environment: str):
         given = {option.split("=")[0] for option in options}
         unwanted = [f"--{name}=none" for name in ("fingerport", "webport", "pbport") if f"--{name}" not in given]
         self.directory = Path(tempfile.mkdtemp())
         self._log = open(self.directory / "log", "wb")
         self.directory.chmod(0o755)
         self.process = subprocess.Popen(
-            [twistdPath(), "-n", "--pidfile=", *twistd, "finger", *options, *unwanted],
+            [program or twistdPath(), "-n", "--pidfile=", *twistd, "finger", *options, *unwanted],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from finger.timing import Bucket
+
 BURST = 4
 """How many lines are sent at once.  RFC 1459 section 8.10 lets a client be 10 seconds, or five lines, ahead."""
 
@@ -18,30 +20,6 @@ ANSWERS_PER_SENDER = 3
 
 ANSWERS = 20
 """How many may be under way in all."""
-
-
-class Bucket:
-    """
-    A token bucket.
-
-    @param clock: the time.
-    @param size: how many tokens there are at once.
-    @param interval: seconds until there is one more.
-    """
-
-    def __init__(self, clock: IReactorTime, size: int, interval: float) -> None:
-        self._clock = clock
-        self._ahead = (size - 1) * interval
-        self._interval = interval
-        self._full = float("-inf")  # When the bucket will be full again; it says as much as a count would.
-
-    def wait(self) -> float:
-        """Seconds until there is a token."""
-        return max(0.0, self._full - self._ahead - self._clock.seconds())
-
-    def take(self) -> None:
-        """Take a token, even if there is none yet: later ones come later, then."""
-        self._full = max(self._full, self._clock.seconds()) + self._interval
 
 
 class Outbox:

@@ -15,11 +15,12 @@ from zope.interface import implementer
 
 from finger._version import __version__
 from finger.adapters._ircclient import ResidentIRCClient
-from finger.adapters._irctiming import Bucket
 from finger.adapters._ircwire import MAX_LINE, Message, ctcpCommand, cut, firstLines, formatMessage, plain, wrap
 from finger.errors import NoSuchUser
 from finger.failures import explain
 from finger.interfaces import IFingerService, IIRCClientFactory
+from finger.querylog import QueryLog
+from finger.timing import Bucket
 from finger.wire import clean, cleanLine
 
 HELP = "I answer a user's name with that user's status. In a channel, begin with my name: {nickname}: user"
@@ -106,6 +107,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
     @ivar nickname: the nickname to ask for.
     @ivar channels: the channels to join.
     @ivar clock: for the bots' limits and delays; it must be set before there is a bot.
+    @ivar queries: where queries are logged.
     @ivar welcomed: called each time a server has welcomed a bot.
     """
 
@@ -119,6 +121,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
 
     def __init__(self, service: IFingerService) -> None:
         self._service = service
+        self.queries = QueryLog()
 
     def buildProtocol(self, addr: IAddress | None) -> FingerBot:
         """
@@ -144,15 +147,9 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         return Deferred.fromCoroutine(self._answer(query, peer, nickname))
 
     async def _answer(self, query: str, peer: str, nickname: str) -> str:
-        began = self._now()
+        tell = self.queries.begin("irc", cleanLine(peer), query)
         words, outcome = await self._look(query)
-        self.log.info(
-            "irc {peer} {query!r} {outcome} {milliseconds:.1f} ms",
-            peer=cleanLine(peer),
-            query=query,
-            outcome=outcome.__name__ if outcome else "ok",
-            milliseconds=(self._now() - began) * 1000,
-        )
+        tell(outcome.__name__ if outcome else "ok")
         if outcome is NoSuchUser and query.lower() in HELP_WORDS:
             return HELP.format(nickname=nickname)
         return f"Status of {cut(cleanLine(query), MAX_NAME)}: {words}"
@@ -163,9 +160,6 @@ class IRCBotFactory(ClientFactory[FingerBot]):
             return clean(await self._service.getUser(user)), None
         except Exception as error:
             return explain(Failure(), self.log), type(error)
-
-    def _now(self) -> float:
-        return self.clock.seconds() if self.clock is not None else 0.0
 
 
 registerAdapter(IRCBotFactory, IFingerService, IIRCClientFactory)

@@ -1,9 +1,11 @@
-"""Perspective Broker: C{getUser} and C{getUsers} on the root object."""
+"""Perspective Broker: C{getUser} and C{getUsers} on the root object; C{setStatus} for who has logged in there."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn, Self
 
+from twisted.cred.error import LoginDenied
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.components import registerAdapter
@@ -11,9 +13,11 @@ from twisted.python.failure import Failure
 from twisted.spread import pb
 from zope.interface import implementer
 
-from finger import errors
+import finger.errors as errors
+from finger.authority import Actor, Authority
 from finger.failures import explain
 from finger.interfaces import IFingerService, IPerspectiveFinger
+from finger.querylog import QueryLog, tellOutcome
 from finger.wire import clean
 
 
@@ -25,24 +29,93 @@ class NoSuchUser(Refused):
     """There is nobody of that name."""
 
 
+class _LoginPortal(Portal):
+    """A portal whose refusals are no failures of ours."""
+
+    def login(self, credentials: Any, mind: object, *interfaces: Any) -> Deferred[Any]:
+        login: Deferred[Any] = super().login(credentials, mind, *interfaces)
+        return login.addErrback(self._denied)
+
+    def _denied(self, failure: Failure) -> NoReturn:
+        failure.trap(LoginDenied)
+        raise Refused("wrong name or password")
+
+
+class ActorPerspective(pb.Avatar):
+    """What somebody who has logged in can do: set the own status.  Whose it is, is no argument."""
+
+    log = Logger()
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    def perspective_setStatus(self, status: str) -> Deferred[None]:
+        """Set one's own status."""
+        if not isinstance(status, str):
+            return fail(Refused("setStatus takes one string, the status"))
+        return self._actor.setStatus(status).addErrback(self._inWords)
+
+    def _inWords(self, failure: Failure) -> NoReturn:
+        raise Refused(explain(failure, self.log))
+
+
+registerAdapter(ActorPerspective, Actor, pb.IPerspective)
+
+
 @implementer(IPerspectiveFinger)
 class PerspectiveFinger(pb.Root):
-    """The root object."""
+    """
+    The root object.
+
+    @ivar queries: where queries are logged.
+    @ivar authority: lets people log in; L{None} if that is not offered.
+    """
+
+    authority: Authority | None = None
 
     log = Logger()
 
     def __init__(self, service: IFingerService) -> None:
         self._service = service
+        self._broker: pb.Broker | None = None
+        self.queries = QueryLog()
+
+    def rootObject(self, broker: pb.Broker) -> Self:
+        """See L{pb.Root.rootObject}.  Each connection has an object of its own, that knows whose it is."""
+        root = type(self)(self._service)
+        root.queries = self.queries
+        root.authority = self.authority
+        root._broker = broker
+        return root
 
     def remote_getUser(self, user: str) -> Deferred[str]:
         """See L{IPerspectiveFinger.remote_getUser}."""
         if not isinstance(user, str):
             return fail(Refused("getUser takes one string, the user's name"))
-        return self._service.getUser(user).addCallbacks(clean, self._inWords)
+        answer = self._service.getUser(user).addBoth(tellOutcome, self.queries.begin("pb", self._peer(), user))
+        return answer.addCallbacks(clean, self._inWords)
 
     def remote_getUsers(self) -> Deferred[list[str]]:
         """See L{IPerspectiveFinger.remote_getUsers}."""
-        return self._service.getUsers().addCallbacks(lambda users: [clean(user) for user in users], self._inWords)
+        answer = self._service.getUsers().addBoth(tellOutcome, self.queries.begin("pb", self._peer(), ""))
+        return answer.addCallbacks(lambda users: [clean(user) for user in users], self._inWords)
+
+    def remote_login(self, username: str) -> Any:
+        """
+        Begin to log in, as L{pb.PBClientFactory.login} does.
+
+        @return: the challenge, and who takes the response; that gives an L{ActorPerspective}.
+        """
+        if self.authority is None or not self.authority.hasPasswords:
+            raise Refused("logging in is not offered here")
+        if not self.authority.mayTry(self._peer()):
+            raise Refused("too many attempts to log in, try again later")
+        portal = _LoginPortal(self.authority.portal.realm, self.authority.portal.checkers.values())
+        return pb.IPBRoot(portal).rootObject(self._broker).remote_login(username)
+
+    def _peer(self) -> str:
+        transport = self._broker.transport if self._broker is not None else None
+        return str(getattr(transport.getPeer(), "host", "local")) if transport is not None else "local"
 
     def _inWords(self, failure: Failure) -> NoReturn:
         words = explain(failure, self.log)

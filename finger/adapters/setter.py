@@ -1,18 +1,30 @@
-"""The setter: whoever connects says a user and a status.  There is no password: keep it on loopback."""
+"""
+The setter: whoever connects says a user and a status.
+
+On a UNIX socket the kernel says who that is (SO_PEERCRED), and everybody sets their own.  On a TCP port nobody does:
+it is for loopback, and for whoever trusts all who are there.
+"""
 
 from __future__ import annotations
 
+import pwd
+import socket
+import struct
+from typing import Any
+
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.authority import Authority
 from finger.errors import BadQuery
 from finger.failures import explain
 from finger.interfaces import IFingerSetterFactory, IFingerSetterService
+from finger.timing import Deadline
 from finger.wire import cleanLine, encode
 
 MAX_MESSAGE = 256 * 1024
@@ -39,6 +51,27 @@ def parseMessage(message: bytes) -> tuple[str, str]:
     return user.strip(), status.strip("\n")
 
 
+def peerUser(transport: object, users: Any = pwd) -> str | None:
+    """
+    Who is at the other end of a UNIX socket?
+
+    @param users: where names are looked up.
+    @return: the login; of somebody who has none, the uid, which nobody is called; L{None} if nobody can know, as on
+        TCP.
+    """
+    getHandle = getattr(transport, "getHandle", None)
+    handle = getHandle() if getHandle is not None else None
+    if handle is None or handle.family != socket.AF_UNIX:
+        return None
+    _pid, uid, _gid = struct.unpack(
+        "3i", handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    try:
+        return str(users.getpwuid(uid).pw_name)
+    except KeyError:
+        return f"@{uid}"
+
+
 @implementer(IHalfCloseableProtocol)
 class FingerSetterProtocol(Protocol):
     """One connection: one message, applied when the peer ends its half, and one line that says what happened."""
@@ -47,15 +80,15 @@ class FingerSetterProtocol(Protocol):
 
     factory: FingerSetterFactory
     transport: ITCPTransport
-    _limit: IDelayedCall | None = None
 
     def __init__(self) -> None:
         self._message = bytearray()
 
     def connectionMade(self) -> None:
         """Wait for the message."""
-        if self.factory.clock is not None:
-            self._limit = self.factory.clock.callLater(self.factory.timeout, self.transport.abortConnection)
+        self._actor = peerUser(self.transport)
+        self._deadline = Deadline(self.factory.clock)
+        self._deadline.allow(self.factory.timeout, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the message, and one byte more than is taken, to know that it is too long."""
@@ -64,15 +97,14 @@ class FingerSetterProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """The peer has said all."""
-        self.factory.set(bytes(self._message)).addCallback(self._tell)
+        self.factory.set(bytes(self._message), self._actor).addCallback(self._tell)
 
     def writeConnectionLost(self) -> None:
         """The peer does not want to hear; what it said still counts."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Over."""
-        if self._limit is not None and self._limit.active():
-            self._limit.cancel()
+        self._deadline.cancel()
 
     def _tell(self, line: str) -> None:
         self.transport.write(encode(line))
@@ -86,6 +118,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
     @ivar clock: for the time limit; without one there is none.
     @ivar timeout: seconds a connection may take.
+    @ivar authority: says who may set what.
     """
 
     protocol = FingerSetterProtocol
@@ -96,20 +129,20 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
     timeout = 30.0
 
     def __init__(self, service: IFingerSetterService) -> None:
-        self._service = service
+        self.authority = Authority(service)
 
-    def set(self, message: bytes) -> Deferred[str]:
+    def set(self, message: bytes, actor: str | None = None) -> Deferred[str]:
         """
         Do what a message says.
 
+        @param actor: who says it, if that is known.
         @return: what to tell the peer; never fails.
         """
-        return Deferred.fromCoroutine(self._set(message)).addErrback(self._refuse)
+        return Deferred.fromCoroutine(self._set(message, actor)).addErrback(self._refuse)
 
-    async def _set(self, message: bytes) -> str:
+    async def _set(self, message: bytes, actor: str | None) -> str:
         user, status = parseMessage(message)
-        await self._service.setUser(user, status)
-        self.log.info("set {user!r}", user=user)
+        await self.authority.set(actor, user, status)
         return f"Status of {cleanLine(user)} is set"
 
     def _refuse(self, failure: Failure) -> str:

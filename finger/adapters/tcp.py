@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
@@ -15,7 +15,9 @@ from zope.interface import implementer
 
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
 from finger.failures import explain
-from finger.interfaces import IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
+from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
+from finger.querylog import QueryLog
+from finger.timing import Deadline
 from finger.wire import (
     MAX_LINE,
     MAX_NAMES,
@@ -31,7 +33,11 @@ from finger.wire import (
 MAX_DISCARDED = 64 * 1024
 """How much of a query that is too long is read, in bytes, in the hope of its end."""
 
+MAX_LOGGED = 100
+"""How much of it is logged, in bytes."""
 
+
+@implementer(IDrainable)
 class FingerProtocol(LineReceiver):
     """
     One connection: one query, one answer, and the server closes (section 2.1).
@@ -46,7 +52,6 @@ class FingerProtocol(LineReceiver):
 
     factory: FingerFactory
     transport: ITCPTransport
-    _limit: IDelayedCall | None = None
     _answering: Deferred[str] | None = None
     _discarded = 0
     _isTooLong = False
@@ -54,12 +59,13 @@ class FingerProtocol(LineReceiver):
 
     def connectionMade(self) -> None:
         """Wait for the query."""
-        self._allow(self.factory.queryTimeout)
+        self._deadline = Deadline(self.factory.clock)
+        self._deadline.allow(self.factory.queryTimeout, self.transport.abortConnection)
 
     def lineReceived(self, line: bytes) -> None:
         """Look the answer up.  What the peer sends after its query is thrown away."""
         self.setRawMode()
-        self._allow(self.factory.answerTimeout)
+        self._deadline.allow(self.factory.answerTimeout, self.transport.abortConnection)
         self._answering = self.factory.answer(line, self._peer())
         self._answering.addBoth(self._answer)
 
@@ -67,9 +73,9 @@ class FingerProtocol(LineReceiver):
         """Refuse.  The connection ends with the line: closed before, unread bytes would cost the peer the answer."""
         self.setRawMode()
         self._isTooLong = True
-        self.log.info("finger {peer} query too long", peer=self._peer())
+        self.factory.queries.begin("finger", self._peer(), _escaped(line[:MAX_LOGGED]))("BadQuery")
         self._write(BadQuery.words)
-        self._allow(self.factory.discardTimeout, self._close)
+        self._deadline.allow(self.factory.discardTimeout, self._close)
         self.rawDataReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -81,9 +87,14 @@ class FingerProtocol(LineReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nobody waits for the answer any more."""
         self._isLost = True
-        self._disallow()
+        self._deadline.cancel()
         if self._answering is not None:
             self._answering.cancel()
+
+    def drain(self) -> None:
+        """See L{IDrainable.drain}.  Who has not asked yet is not waited for."""
+        if self._answering is None:
+            self.transport.loseConnection()
 
     def _answer(self, result: str | Failure) -> None:
         self._answering = None
@@ -95,18 +106,8 @@ class FingerProtocol(LineReceiver):
         self.transport.write(encode(text, self.factory.utf8))
 
     def _close(self) -> None:
-        self._allow(self.factory.closeTimeout)
+        self._deadline.allow(self.factory.closeTimeout, self.transport.abortConnection)
         self.transport.loseConnection()
-
-    def _allow(self, seconds: float, end: Callable[[], object] | None = None) -> None:
-        """Begin a phase that may take so long, and then ends so: by default with the connection."""
-        self._disallow()
-        if self.factory.clock is not None:
-            self._limit = self.factory.clock.callLater(seconds, end or self.transport.abortConnection)
-
-    def _disallow(self) -> None:
-        if self._limit is not None and self._limit.active():
-            self._limit.cancel()
 
     def _peer(self) -> str:
         return str(getattr(self.transport.getPeer(), "host", "local"))
@@ -118,6 +119,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     Makes L{FingerProtocol}s, and their answers.
 
     @ivar clock: for the time limits; without one there are none.
+    @ivar queries: where queries are logged.
     @ivar utf8: send UTF-8, not ASCII.
     @ivar matchNames: take a name that is no login for a first, last or full name (section 2.5.3).
     @ivar queryTimeout: seconds for the query to arrive.
@@ -141,6 +143,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     def __init__(self, service: IFingerService) -> None:
         self._profiles = IFingerProfileService(service)
         self._forwarder = IFingerForwarder(service, None)
+        self.queries = QueryLog()
 
     def answer(self, line: bytes, peer: str) -> Deferred[str]:
         """
@@ -153,7 +156,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         return Deferred.fromCoroutine(self._answer(line, peer))
 
     async def _answer(self, line: bytes, peer: str) -> str:
-        began = self._now()
+        tell = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
         try:
             lookups = self._lookups(parseQuery(line))
         except BadQuery as error:
@@ -161,13 +164,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         else:
             waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in lookups]
             told = await gatherResults(waiting, consumeErrors=True)
-        self.log.info(
-            "finger {peer} {query!r} {outcome} {milliseconds:.1f} ms",
-            peer=peer,
-            query=line.rstrip(b"\r").decode("utf-8", "backslashreplace"),
-            outcome=",".join(outcome for _, outcome in told),
-            milliseconds=(self._now() - began) * 1000,
-        )
+        tell(",".join(outcome for _, outcome in told))
         return "\n".join(answer for answer, _ in told)
 
     def _lookups(self, query: Query) -> list[Awaitable[str]]:
@@ -221,8 +218,10 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         found = [await self._profiles.getProfile(login) for login in logins[:MAX_NAMES]]
         return "\n\n".join(formatAnswer(profile, verbose) for profile in found)
 
-    def _now(self) -> float:
-        return self.clock.seconds() if self.clock is not None else 0.0
+
+def _escaped(line: bytes) -> str:
+    """A query for the log, which escapes it; what is no UTF-8 is escaped here."""
+    return line.decode("utf-8", "backslashreplace")
 
 
 registerAdapter(FingerFactory, IFingerService, IFingerFactory)

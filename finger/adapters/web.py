@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final, NoReturn
 from urllib.parse import quote
 
+from twisted.cred.credentials import UsernamePassword
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from finger.authority import Authority
 from finger.errors import (
     INTERNAL_ERROR,
     BackendUnavailable,
@@ -23,12 +25,15 @@ from finger.errors import (
     ForwardingRefused,
     ListRefused,
     NoSuchUser,
+    NotAllowed,
+    NotAuthenticated,
     PeerError,
     RemoteUnreachable,
 )
 from finger.failures import explain
 from finger.interfaces import IFingerProfileService, IFingerService
 from finger.pages import Page, errorPage, listPage, userPage
+from finger.querylog import QueryLog
 from finger.templating import Templates
 
 HEADERS: Final = {
@@ -58,6 +63,12 @@ class MethodRefused(PeerError):
     words = "Method not allowed"
 
 
+class InsecureRefused(PeerError):
+    """Something that needs a password, without encryption."""
+
+    words = "HTTPS only"
+
+
 class Gone(PeerError):
     """The peer did not wait for the answer."""
 
@@ -67,6 +78,9 @@ STATUS_OF_ERROR: Final = {
     NoSuchUser: HTTPStatus.NOT_FOUND,
     NoSuchPage: HTTPStatus.NOT_FOUND,
     MethodRefused: HTTPStatus.METHOD_NOT_ALLOWED,
+    NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    InsecureRefused: HTTPStatus.FORBIDDEN,
     ListRefused: HTTPStatus.FORBIDDEN,
     ForwardingRefused: HTTPStatus.FORBIDDEN,
     RemoteUnreachable: HTTPStatus.BAD_GATEWAY,
@@ -83,19 +97,23 @@ class FingerResource(Resource):
     that is a child.  All links are relative, so the whole can be anywhere below a reverse proxy's root.
 
     @ivar templates: what makes pages of the answers.
+    @ivar queries: where queries are logged.
     @ivar clock: for the time limit; without one there is none.
     @ivar answerTimeout: seconds the back end has.
+    @ivar authority: lets people set their status (C{PUT /username}, RFC 7617); L{None} if that is not offered.
     """
 
     log = Logger()
 
     clock: IReactorTime | None = None
     answerTimeout = 45.0
+    authority: Authority | None = None
 
     def __init__(self, service: IFingerService) -> None:
         super().__init__()
         self._profiles = IFingerProfileService(service)
         self.templates = Templates()
+        self.queries = QueryLog()
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """See L{Resource.getChild}."""
@@ -126,14 +144,16 @@ class FingerResource(Resource):
         @param look: gets the page, or fails.
         @param asked: whom the peer asks for, if that is somebody.
         """
-        if request.method not in ALLOWED:
+        if request.method == b"PUT" and asked and self.authority is not None:
+            look = partial(self._put, request, asked)
+        elif request.method not in ALLOWED:
             request.setHeader(b"allow", b", ".join(ALLOWED))
             look = partial(fail, MethodRefused())
         Deferred.fromCoroutine(self._answer(request, look, asked))
         return NOT_DONE_YET
 
     async def _answer(self, request: Request, look: Callable[[], Deferred[Page]], asked: str) -> None:
-        began = self._now()
+        tell = self.queries.begin("web", str(getattr(request.getClientAddress(), "host", "local")), asked)
         looking = self._inTime(look)
         ended = request.notifyFinish().addErrback(lambda reason: looking.cancel())
         try:
@@ -144,13 +164,29 @@ class FingerResource(Resource):
             page = errorPage(explain(failure, self.log), code, asked, "../" * len(request.postpath or ()) or "./")
         if not ended.called:
             await self._send(request, page, code)
-        self.log.info(
-            "web {peer} {query!r} {outcome} {milliseconds:.1f} ms",
-            peer=str(getattr(request.getClientAddress(), "host", "local")),
-            query=asked,
-            outcome=outcome,
-            milliseconds=(self._now() - began) * 1000,
-        )
+        tell(outcome)
+
+    def _put(self, request: Request, user: str) -> Deferred[Page]:
+        return Deferred.fromCoroutine(self._set(request, user))
+
+    async def _set(self, request: Request, user: str) -> Page:
+        """Set a status to a request's body.  A password on plain HTTP is not even looked at: it is known by now."""
+        assert self.authority is not None
+        assert request.content is not None
+        if not request.isSecure():
+            raise InsecureRefused
+        peer = str(getattr(request.getClientAddress(), "host", "local"))
+        try:
+            status = request.content.read().decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadQuery("not UTF-8") from None
+        try:
+            actor = await self.authority.login(UsernamePassword(request.getUser(), request.getPassword()), peer)
+        except NotAuthenticated:
+            request.setHeader(b"www-authenticate", b'Basic realm="finger", charset="UTF-8"')
+            raise
+        await self.authority.set(actor, user, status.removesuffix("\n"))
+        return userPage(await self._profiles.getProfile(user))
 
     def _inTime(self, look: Callable[[], Deferred[Page]]) -> Deferred[Page]:
         looking = maybeDeferred(look)
@@ -173,9 +209,6 @@ class FingerResource(Resource):
         request.setHeader(b"content-length", b"%d" % len(html))
         request.write(html)
         request.finish()
-
-    def _now(self) -> float:
-        return self.clock.seconds() if self.clock is not None else 0.0
 
 
 registerAdapter(FingerResource, IFingerService, IResource)

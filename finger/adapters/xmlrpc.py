@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from xmlrpc.client import dumps, loads
 
 from twisted.internet.defer import Deferred, fail
@@ -13,13 +13,16 @@ from twisted.logger import Logger
 from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from twisted.web.server import Request
-from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection
+from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection, withRequest
 from zope.interface import implementer
 
 from finger.errors import NoSuchUser
 from finger.failures import explain
 from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.querylog import QueryLog, tellOutcome
 from finger.wire import clean
+
+T = TypeVar("T")
 
 REFUSED = 1
 """The code of a Fault that says what cannot be had, or that the server is out of order."""
@@ -30,28 +33,40 @@ BAD_CALL = 2
 
 @implementer(IXMLRPCResource)
 class FingerXMLRPC(XMLRPC):
-    """Answers XML-RPC calls.  A Fault has words for the caller, and never our insides."""
+    """
+    Answers XML-RPC calls.  A Fault has words for the caller, and never our insides.
+
+    @ivar queries: where queries are logged.
+    """
 
     log = Logger()
 
     def __init__(self, service: IFingerService) -> None:
         super().__init__()
         self._service = service
+        self.queries = QueryLog()
         addIntrospection(self)
 
-    def xmlrpc_getUser(self, user: str) -> Deferred[str]:
+    @withRequest  # type: ignore[untyped-decorator]
+    def xmlrpc_getUser(self, request: Request, user: str) -> Deferred[str]:
         """Return the status of the user of that name, or 'No such user'."""
         if not isinstance(user, str):
             return fail(Fault(BAD_CALL, "getUser takes one string, the user's name"))
-        return self._service.getUser(user).addCallbacks(clean, self._unknownOrFault)
+        return self._told(request, user, self._service.getUser(user)).addCallbacks(clean, self._unknownOrFault)
 
-    xmlrpc_getUser.signature = [["string", "string"]]  # type: ignore[attr-defined]
+    xmlrpc_getUser.signature = [["string", "string"]]
 
-    def xmlrpc_getUsers(self) -> Deferred[list[str]]:
+    @withRequest  # type: ignore[untyped-decorator]
+    def xmlrpc_getUsers(self, request: Request) -> Deferred[list[str]]:
         """Return the names of all users, sorted."""
-        return self._service.getUsers().addCallbacks(lambda users: [clean(user) for user in users], self._fault)
+        answer = self._told(request, "", self._service.getUsers())
+        return answer.addCallbacks(lambda users: [clean(user) for user in users], self._fault)
 
-    xmlrpc_getUsers.signature = [["array"]]  # type: ignore[attr-defined]
+    xmlrpc_getUsers.signature = [["array"]]
+
+    def _told(self, request: Request, query: str, answer: Deferred[T]) -> Deferred[T]:
+        peer = str(getattr(request.getClientAddress(), "host", "local"))
+        return answer.addBoth(tellOutcome, self.queries.begin("xmlrpc", peer, query))
 
     def _unknownOrFault(self, failure: Failure) -> str:
         return NoSuchUser.words if failure.check(NoSuchUser) else self._fault(failure)

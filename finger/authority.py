@@ -1,0 +1,133 @@
+"""Who may set whose status."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import ICredentials
+from twisted.cred.error import LoginDenied
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+from finger.errors import NotAllowed, NotAuthenticated
+from finger.interfaces import IFingerSetterService
+from finger.limits import origin
+from finger.timing import Buckets
+
+ATTEMPTS = 10
+"""How many attempts to log in one address has at once."""
+
+ATTEMPT_INTERVAL = 6.0
+"""Seconds until it has one more."""
+
+
+class IAvatarName(Interface):
+    """Somebody who has logged in, of whom nothing but the name matters."""
+
+
+class Authority:
+    """
+    Lets people set their own status, and administrators any.
+
+    @param service: where statuses are set.
+    @param clock: for the limit of attempts to log in; without one there is none.
+    @param checkers: what knows passwords (L{twisted.cred}).
+    @param administrators: the names of those who may set any user.
+    @ivar service: where statuses are set.
+    @ivar hasPasswords: is there a way to log in?
+    @ivar portal: where to log in.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        service: IFingerSetterService,
+        clock: IReactorTime | None = None,
+        checkers: Sequence[ICredentialsChecker] = (),
+        administrators: Collection[str] = (),
+    ) -> None:
+        self.service = service
+        self._administrators = frozenset(administrators)
+        self._attempts = Buckets(clock, ATTEMPTS, ATTEMPT_INTERVAL) if clock is not None else None
+        self.hasPasswords = bool(checkers)
+        self.portal = Portal(_Realm(self), checkers)
+
+    def mayTry(self, peer: str) -> bool:
+        """
+        May this address try once more to log in?
+
+        @param peer: the address; an attempt of it is counted.
+        """
+        attempt = self._attempts.of(origin(peer)) if self._attempts is not None else None
+        if attempt is None or attempt.tryTake():
+            return True
+        self.log.warn("{peer} tries to log in too often", peer=peer)
+        return False
+
+    def login(self, credentials: ICredentials, peer: str) -> Deferred[str]:
+        """
+        Who is it?
+
+        @param peer: the address it comes from.
+        @return: the user's name.  Fails with L{NotAuthenticated}.
+        """
+        if not self.mayTry(peer):
+            return fail(NotAuthenticated("too many attempts"))
+        login: Deferred[Any] = self.portal.login(credentials, None, IAvatarName)
+        return login.addCallbacks(lambda avatar: str(avatar[1]), self._denied, errbackArgs=(peer,))
+
+    def set(self, actor: str | None, user: str, status: str) -> Deferred[None]:
+        """
+        Set a status.
+
+        @param actor: who wants it; L{None} is somebody who need not say so, because the administrator has opened a
+            port on loopback for everybody.
+        @return: as L{IFingerSetterService.setUser}; also fails with L{NotAllowed}.
+        """
+        if actor is not None and actor != user and actor not in self._administrators:
+            self.log.warn("{actor!r} may not set {user!r}", actor=actor, user=user)
+            return fail(NotAllowed(user))
+        done = self.service.setUser(user, status)
+        return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=actor, user=user))
+
+    def _denied(self, failure: Failure, peer: str) -> Any:
+        failure.trap(LoginDenied)
+        self.log.warn("{peer} failed to log in", peer=peer)
+        raise NotAuthenticated("wrong name or password")
+
+
+@implementer(IRealm)
+class _Realm:
+    """What those who have logged in are: their names, or what somebody has registered to be made of them."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+
+    def requestAvatar(self, avatarId: bytes | tuple[()], mind: object, *interfaces: Any) -> tuple[Any, Any, Any]:
+        name = avatarId.decode("utf-8", "replace") if isinstance(avatarId, bytes) else str(avatarId)
+        if IAvatarName in interfaces:
+            return IAvatarName, name, lambda: None
+        for interface in interfaces:
+            avatar = interface(Actor(self._authority, name), None)
+            if avatar is not None:
+                return interface, avatar, lambda: None
+        raise NotImplementedError("there is no such avatar")
+
+
+class Actor:
+    """Somebody who has logged in.  Adapters make of it what their protocol wants."""
+
+    def __init__(self, authority: Authority, name: str) -> None:
+        self._authority = authority
+        self.name = name
+
+    def setStatus(self, status: str) -> Deferred[None]:
+        """Set one's own status; see L{Authority.set}."""
+        return self._authority.set(self.name, self.name, status)

@@ -1,0 +1,94 @@
+"""The server as a whole: started, reloaded, and brought to a good end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.logger import Logger
+
+from finger.interfaces import IReloadable
+from finger.limits import LimitedFactory
+from finger.listen import DualPortService, PortService, openPorts
+
+Handler = Callable[[int, Any], Any] | int | None
+
+
+class FingerServer(MultiService):
+    """
+    A whole server: back ends, and an adapter at each port.
+
+    @param reactor: what it runs on.
+    @param drainSeconds: how long connections may take to come to an end when the server is stopped.
+    @ivar reloadables: what is read again at SIGHUP.
+    @ivar factories: whose connections are to be brought to an end.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
+        super().__init__()
+        self.reloadables: list[IReloadable] = []
+        self.factories: list[LimitedFactory] = []
+        self._reactor = reactor
+        self._drainSeconds = drainSeconds
+        self._handlers: dict[signal.Signals, Handler] = {}
+
+    def adopt(self, part: object) -> None:
+        """Start, stop and reload a part with the server, as far as it can be."""
+        service = IService(part, None)
+        if service is not None:
+            service.setServiceParent(self)
+        reloadable = IReloadable(part, None)
+        if reloadable is not None:
+            self.reloadables.append(reloadable)
+
+    def open(self) -> None:
+        """
+        Open all ports, before the service is started.
+
+        @raise ConfigError: if one cannot be had.
+        """
+        for service in self._portServices():
+            service.open()
+
+    def openPorts(self) -> dict[str, list[Any]]:
+        """The addresses that are listened on now, by option."""
+        return {str(s.name): [port.getHost() for port in openPorts(s)] for s in self._portServices()}
+
+    def startService(self) -> None:
+        """Start all parts, and reload at SIGHUP."""
+        super().startService()
+        self._handle(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self.reload))
+        self.log.info("finger is ready")
+
+    def reload(self) -> Deferred[Any]:
+        """Read again all that was read from files.  What is bad now stays as it was."""
+        return DeferredList([reloadable.reload() for reloadable in self.reloadables])
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, then give what is under way its time.  Whoever signals again meanwhile does not want to wait.
+
+        @return: fires when all connections have ended.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._handle(number, signal.SIG_DFL)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await maybeDeferred(super().stopService)
+        await DeferredList([factory.drain(self._reactor, self._drainSeconds) for factory in self.factories])
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def _handle(self, number: signal.Signals, handler: Handler) -> None:
+        before = signal.signal(number, handler)
+        self._handlers.setdefault(number, before)
+
+    def _portServices(self) -> list[PortService | DualPortService]:
+        return [service for service in self if isinstance(service, PortService | DualPortService)]

@@ -1,0 +1,160 @@
+"""HTTP for peers nobody knows: what they may send, and how long they may take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+from zope.interface import implementer
+
+from finger.interfaces import IDrainable
+from finger.timing import Deadline
+
+MAX_BODY = 64 * 1024
+"""The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
+
+MAX_REQUESTS = 100
+"""How many requests one connection may carry."""
+
+TOO_LARGE = (
+    b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: 18\r\n\r\nContent Too Large\n"
+)
+
+
+class BoundedRequest(Request):
+    """A request whose body may have so many bytes."""
+
+    channel: BoundedChannel
+    _bodySize = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """The length of the body is known, or known to be unknown."""
+        if length is not None and length > MAX_BODY:
+            self.channel.refuseBody()
+        super().gotLength(min(length or MAX_BODY, MAX_BODY))  # In memory then, never in a temporary file.
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A piece of the body has come."""
+        self._bodySize += len(data)
+        if self._bodySize > MAX_BODY:
+            self.channel.refuseBody()
+        else:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The request is complete, and to be answered if it has not been refused."""
+        if not self.channel.isRefused:
+            super().requestReceived(command, path, version)
+
+    def render(self, resrc: IResource) -> None:
+        """Answer."""
+        self.setHeader(b"server", b"finger")
+        if self.isSecure():
+            # Whoever has come by HTTPS once comes so for a year (RFC 6797).
+            self.setHeader(b"strict-transport-security", b"max-age=31536000")
+        super().render(resrc)
+
+
+@implementer(IDrainable)
+class BoundedChannel(HTTPChannel):
+    """
+    A connection on which a request has so much time, whatever its peer does meanwhile.
+
+    @ivar clock: for the limits of time; without one there are none.
+    @ivar headersTimeout: seconds for a request's headers to arrive, from the beginning of the connection or the end
+        of the answer before.
+    @ivar requestTimeout: seconds from there to the end of the answer.
+    @ivar discardTimeout: seconds a peer whose body is too long has to notice.
+    @ivar isRefused: is what comes not wanted any more?
+    """
+
+    transport: ITCPTransport
+    site: BoundedSite
+    requestFactory = BoundedRequest
+    clock: IReactorTime | None = None
+    headersTimeout = 10.0
+    requestTimeout = 30.0
+    discardTimeout = 2.0
+
+    _count = 0
+    isRefused = False
+
+    def connectionMade(self) -> None:
+        """Wait for the first request."""
+        self._deadline = Deadline(self.clock)
+        super().connectionMade()
+        self._await()
+
+    def allHeadersReceived(self) -> None:
+        """A request has begun; its time has, too."""
+        self._deadline.allow(self.requestTimeout, self.transport.abortConnection)
+        self._count += 1
+        super().allHeadersReceived()
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """See L{HTTPChannel.checkPersistence}.  There is an end to how many requests a connection carries."""
+        return self._count < MAX_REQUESTS and super().checkPersistence(request, version)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take a piece of a request, or throw away what is left of one that is too long."""
+        if not self.isRefused:
+            super().dataReceived(data)
+
+    def requestDone(self, request: Request) -> None:
+        """The answer is written."""
+        self._await()
+        super().requestDone(request)
+
+    def refuseBody(self) -> None:
+        """Say that a body is too long, and end soon: if we closed at once, unread bytes would cost the peer that."""
+        if not self.isRefused:
+            self.isRefused = True
+            self.transport.write(TOO_LARGE)
+            self._deadline.allow(self.discardTimeout, self.transport.loseConnection)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Over."""
+        self._deadline.cancel()
+        super().connectionLost(reason)
+
+    def drain(self) -> None:
+        """See L{IDrainable.drain}."""
+        self.persistent = False
+        if not self.requests:
+            self.loseConnection()
+
+    def _await(self) -> None:
+        self._deadline.allow(self.headersTimeout, self.transport.abortConnection)
+
+
+class BoundedSite(Site):
+    """
+    A L{Site} of L{BoundedChannel}s, whose log is the resources' own.
+
+    @param resource: what it serves.
+    @param reactor: for its limits of time.
+    """
+
+    noisy = False
+
+    def __init__(self, resource: IResource, reactor: Any) -> None:
+        super().__init__(resource, requestFactory=BoundedRequest, reactor=reactor, parsePOSTFormSubmission=False)
+        self._clock = reactor
+
+    def buildProtocol(self, addr: Any) -> BoundedChannel:  # type: ignore[override]
+        """Make a channel for HTTP/1; nothing here would gain by HTTP/2."""
+        channel = BoundedChannel()
+        channel.factory = self
+        channel.site = self
+        channel.clock = self._clock
+        channel.timeOut = None  # Instead of one that every byte extends.
+        return channel
+
+    def log(self, request: Any) -> None:
+        """See L{Site.log}."""

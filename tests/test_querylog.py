@@ -1,0 +1,51 @@
+"""The log of queries."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.errors import NoSuchUser
+from finger.querylog import QueryLog, tellOutcome
+
+
+class QueryLogTests(SynchronousTestCase):
+    """One line each, and no flood."""
+
+    def test_line(self) -> None:
+        """Who asked what by which way, with what outcome, and how long it took."""
+        clock = Clock()
+        with capturedLogs() as logs:
+            tell = QueryLog(clock).begin("finger", "192.0.2.1", "a\n\x1b")
+            clock.advance(0.25)
+            tell("ok")
+        self.assertEqual(formatEvent(logs[0]), r"finger 192.0.2.1 'a\n\x1b' ok 250.0 ms")
+
+    def test_flood(self) -> None:
+        """Of too many, the number is logged as soon as there is room."""
+        clock = Clock()
+        log = QueryLog(clock, burst=3, perSecond=1)
+        with capturedLogs() as logs:
+            for _ in range(10):
+                log.begin("finger", "192.0.2.1", "x")("ok")
+            clock.advance(1)
+            log.begin("finger", "192.0.2.1", "x")("ok")
+        self.assertEqual(len(logs), 5)
+        self.assertEqual(formatEvent(logs[3]), "7 more queries came than are logged")
+
+    def test_noClock(self) -> None:
+        """Without a clock, each is logged."""
+        with capturedLogs() as logs:
+            for _ in range(1000):
+                QueryLog().begin("finger", "192.0.2.1", "x")("ok")
+        self.assertEqual(len(logs), 1000)
+
+    def test_outcome(self) -> None:
+        """Results and failures are told and passed on."""
+        told: list[str] = []
+        failure = Failure(NoSuchUser())
+        self.assertEqual(tellOutcome("x", told.append), "x")
+        self.assertIs(tellOutcome(failure, told.append), failure)
+        self.assertEqual(told, ["ok", "NoSuchUser"])
