@@ -23,6 +23,7 @@ from finger import __version__
 from finger.client import FINGER_PORT, Allowed, Answer, FingerClient
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.hosts import parseAddress, parseHost, parsePort
+from finger.setclient import setStatus
 from finger.wire import cleanLine, decode, formatQuery, splitHost
 
 DESCRIPTION: Final = "Ask finger servers (RFC 1288) for users; without a host, ask this machine."
@@ -32,6 +33,10 @@ examples:
   %(prog)s moshez@finger.example.org  what about moshez?
   %(prog)s @[2001:db8::79]            who is at that address?
   %(prog)s moshez@inner@outer         ask outer to ask inner
+  echo away | %(prog)s --set -p 1080 moshez
+                                      set a status here, at the setter's port
+  echo away | %(prog)s --set=/run/finger/set
+                                      set one's own, at its UNIX socket
 
 exit status: 0 if all was answered, 1 if not, 2 if the options make no sense
 """
@@ -78,6 +83,14 @@ def makeParser() -> ArgumentParser:
     parser.add_argument("-l", "--long", action="store_true", help="ask for more (/W)")
     parser.add_argument(
         "-p", "--port", type=_port, default=FINGER_PORT, help="ask at that port [default: %(default)s]"
+    )
+    parser.add_argument(
+        "--set",
+        nargs="?",
+        const="",
+        metavar="SOCKET",
+        help="set a status to what stands on standard input, through the setter's UNIX socket or -p's port; "
+        "without a user, one's own",
     )
     parser.add_argument("--version", action="version", version=f"finger {__version__}")
     parser.add_argument(
@@ -178,6 +191,16 @@ def _run(reactor: Any, options: Namespace, targets: Sequence[Target]) -> Deferre
     return Deferred.fromCoroutine(run())
 
 
+def _set(where: int | str, user: str) -> int:
+    try:
+        said = setStatus(where, user, sys.stdin.read())
+    except (OSError, BadQuery, UnicodeError) as error:
+        said = f"could not set a status at {where}: {error}"
+    isSet = said.startswith("Status of ")
+    print(said if isSet else f"finger: {said}", file=sys.stdout if isSet else sys.stderr)
+    return 0 if isSet else 1
+
+
 def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoReturn:
     """
     Run the command.
@@ -187,6 +210,10 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     """
     parser = makeParser()
     options = parser.parse_intermixed_args(arguments)
+    if options.set is not None:
+        if len(options.targets) > 1 or any("@" in user for user in options.targets):
+            parser.error("--set sets one user of this machine")
+        sys.exit(_set(options.set or options.port, "".join(options.targets)))
     try:
         targets = [parseTarget(text, options.long) for text in options.targets or [""]]
     except ValueError as error:

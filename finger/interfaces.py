@@ -149,6 +149,7 @@ class IFingerFactory(IProtocolFactory):
     queries: QueryLog = Attribute("Where queries are logged.")
     queryTimeout: float = Attribute("Seconds for a query to arrive.")
     answerTimeout: float = Attribute("Seconds for it to be answered.")
+    closeTimeout: float = Attribute("Seconds for the answer to be taken.")
     utf8: bool = Attribute("Answer in UTF-8, not in ASCII.")
     matchNames: bool = Attribute("Take a name that is no login for a first, last or full name.")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import resource
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory, IReactorTime
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
@@ -30,11 +31,17 @@ RATE = 10.0
 BURST = 100
 """How many it may open at once."""
 
+MAX_REFUSING = 16
+"""How many at once are told that there are too many; the rest of a flood is closed without a word."""
+
 LOCAL = "local"
 """What stands for the address of a peer that has none, because it is on a UNIX socket."""
 
 RESERVED_DESCRIPTORS = 64
-"""How many file descriptors are kept for what is not a connection taken: ports, files, other servers."""
+"""How many file descriptors are wanted for what is not a connection: ports, files, other servers."""
+
+LEAST_DESCRIPTORS = 24
+"""How many of these are kept where descriptors are scarce."""
 
 
 def fitDescriptors(most: int, adapters: int) -> int:
@@ -47,14 +54,14 @@ def fitDescriptors(most: int, adapters: int) -> int:
     @return: how many it can take: C{most}, or fewer.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most * adapters + RESERVED_DESCRIPTORS
+    wanted = (most + MAX_REFUSING) * adapters + RESERVED_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return most
-    reserved = min(RESERVED_DESCRIPTORS, soft // 2)
-    return max(1, (soft - reserved) // max(1, adapters))
+    # A third of what there is goes to those who are told that there are too many.
+    return max(1, min(most, (soft - LEAST_DESCRIPTORS) * 2 // (3 * max(1, adapters))))
 
 
 def origin(host: str) -> str:
@@ -123,13 +130,17 @@ class LimitedProtocol(ProtocolWrapper):
 class _Refusal(Protocol):
     """Says why, and closes."""
 
-    def __init__(self, words: bytes) -> None:
+    def __init__(self, words: bytes, ended: Callable[[], object]) -> None:
         self._words = words
+        self._ended = ended
 
     def connectionMade(self) -> None:
         assert self.transport is not None
         self.transport.write(self._words)
         self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._ended()
 
 
 class LimitedFactory(WrappingFactory):
@@ -166,15 +177,22 @@ class LimitedFactory(WrappingFactory):
         self.queries = QueryLog()
         self._draining: Deferred[None] | None = None
         self._taken = 0
+        self._refusing = 0
         self._takenBy: Counter[str] = Counter()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See L{IProtocolFactory.buildProtocol}."""
         host = _host(addr)
-        if self._isFull(host):
-            self.queries.begin(self._label, host, "")("TooManyConnections")
-            return _Refusal(self._refusal) if self._refusal else None
-        return super().buildProtocol(addr)
+        if not self._isFull(host):
+            return super().buildProtocol(addr)
+        self.queries.begin(self._label, host, "")("TooManyConnections")
+        if not self._refusal or self._refusing >= min(MAX_REFUSING, self._most // 2):
+            return None  # Too many even to be told so.
+        self._refusing += 1
+        return _Refusal(self._refusal, self._refused)
+
+    def _refused(self) -> None:
+        self._refusing -= 1
 
     def take(self, place: str) -> None:
         """A connection of this L{origin} has begun."""

@@ -243,20 +243,17 @@ def portService(
     factory: IProtocolFactory,
     loopback: bool = False,
     onlyLoopback: bool = False,
-) -> PortService | DualPortService | None:
+) -> PortService | DualPortService:
     """
     Make the service that a port option asks for.
 
     @param option: the option's name, for messages.
-    @param value: a number, which is that port on both families; an endpoint string; or C{none}.
+    @param value: a number, which is that port on both families, or an endpoint string.
     @param loopback: let a number mean that port for this machine alone.
     @param onlyLoopback: let nothing else be taken.
-    @return: the service, or L{None} for C{none}.
-    @raise ConfigError: if the value is none of these.
+    @raise ConfigError: if the value is neither.
     """
     label = f"--{option}={value}"
-    if value == "none":
-        return None
     if value.isascii() and value.isdigit():
         if int(value) > 65535:
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")

@@ -145,10 +145,14 @@ class BoundedPBServerFactory(pb.PBServerFactory):
     A L{pb.PBServerFactory} of L{BoundedBroker}s.
 
     @param clock: for their limits of time.
+    @ivar messageTimeout: see L{BoundedBroker}.
+    @ivar closeTimeout: see L{BoundedBroker}.
     """
 
     protocol = BoundedBroker
     noisy = False
+    messageTimeout = BoundedBroker.messageTimeout
+    closeTimeout = BoundedBroker.closeTimeout
 
     def __init__(self, root: Any, clock: IReactorTime) -> None:
         super().__init__(root)
@@ -158,4 +162,6 @@ class BoundedPBServerFactory(pb.PBServerFactory):
         """See L{pb.PBServerFactory.buildProtocol}."""
         broker: BoundedBroker = super().buildProtocol(addr)
         broker.clock = self._clock
+        broker.messageTimeout = self.messageTimeout
+        broker.closeTimeout = self.closeTimeout
         return broker

@@ -123,7 +123,7 @@ class _Composition:
     def _makeAuthority(self) -> Authority | None:
         """Who may set what, at the first back end that can be set."""
         settable = [service for service in self._services if IFingerSetterService.providedBy(service)]
-        asking = [f"--setport={value}" for value in self._config.setterPorts if value != "none"]
+        asking = [f"--setport={value}" for value in _given(self._config.setterPorts)]
         if self._config.checkers:
             asking.append("--auth")
         if asking and not settable:
@@ -150,16 +150,17 @@ class _Composition:
         onlyLoopback: bool = False,
         refusal: bytes = b"",
     ) -> None:
+        if not _given(values):
+            return
         limited = self._limit(option, factory, refusal)
-        for value in values:
+        for value in _given(values):
             service = portService(option, value, self._reactor, limited, loopback, onlyLoopback)
-            if service is not None:
-                service.setName(f"--{option}={value}")
-                service.setServiceParent(self._server)
+            service.setName(f"--{option}={value}")
+            service.setServiceParent(self._server)
 
     def _limit(self, option: str, factory: IProtocolFactory, refusal: bytes) -> LimitedFactory:
         config = self._config
-        most = fitDescriptors(config.maxConnections, ADAPTERS)
+        most = fitDescriptors(config.maxConnections, self._countAdapters())
         if most < config.maxConnections:
             self.log.warn(
                 "{option}: takes {most} connections at once, not {wanted}: this process may have no more descriptors",
@@ -171,9 +172,16 @@ class _Composition:
         if config.connectionsPerSecond:
             buckets = Buckets(self._reactor, config.connectionBurst, 1 / config.connectionsPerSecond)
         limited = LimitedFactory(factory, option, most, config.maxConnectionsPerAddress, refusal, buckets)
-        limited.queries = self._queries
+        limited.queries = QueryLog(self._reactor, burst=1, perSecond=1)  # One line says as much as a flood of them.
         self._server.factories.append(limited)
         return limited
+
+    def _countAdapters(self) -> int:
+        """How many adapters share this process's descriptors."""
+        config = self._config
+        https = config.httpsPorts if config.ssl else ()
+        ports = (config.fingerPorts, config.webPorts, https, config.pbPorts, config.setterPorts)
+        return sum(1 for values in ports if _given(values))
 
     def _addFinger(self) -> None:
         factory = IFingerFactory(self._policy)
@@ -183,6 +191,7 @@ class _Composition:
         factory.matchNames = self._config.matchNames
         factory.queryTimeout = self._config.querySeconds
         factory.answerTimeout = self._config.answerSeconds + SLACK
+        factory.closeTimeout = self._config.answerSeconds
         self._addPorts("fingerport", self._config.fingerPorts, factory, refusal=TOO_MANY)
 
     def _addWeb(self) -> None:
@@ -196,6 +205,8 @@ class _Composition:
         calls.queries = self._queries
         root.putChild(b"RPC2", calls)
         site = BoundedSite(root, self._reactor)
+        site.headersTimeout = self._config.querySeconds
+        site.requestTimeout = self._config.answerSeconds
         self._addPorts("webport", self._config.webPorts, site)
         if self._config.ssl:
             certificate = self._makeCertificate()
@@ -217,7 +228,10 @@ class _Composition:
         root = cast(PerspectiveFinger, IPerspectiveFinger(self._policy))
         root.queries = self._queries
         root.authority = self._authority
-        self._addPorts("pbport", self._config.pbPorts, BoundedPBServerFactory(root, self._reactor), loopback=True)
+        factory = BoundedPBServerFactory(root, self._reactor)
+        factory.messageTimeout = self._config.querySeconds
+        factory.closeTimeout = self._config.answerSeconds
+        self._addPorts("pbport", self._config.pbPorts, factory, loopback=True)
 
     def _addSetter(self) -> None:
         if self._authority is None:
@@ -225,6 +239,7 @@ class _Composition:
         factory = cast(FingerSetterFactory, IFingerSetterFactory(self._authority.service))
         factory.clock = self._reactor
         factory.authority = self._authority
+        factory.timeout = self._config.answerSeconds
         self._addPorts("setport", self._config.setterPorts, factory, loopback=True, onlyLoopback=True)
 
     def _addIRC(self) -> None:
@@ -238,8 +253,10 @@ class _Composition:
         ircService(self._reactor, factory, self._config.ircServer).setServiceParent(self._server)
 
 
-ADAPTERS = 5
-"""How many adapters share this process's descriptors: finger, web, HTTPS, PB and the setter."""
+def _given(values: tuple[str, ...]) -> list[str]:
+    """The ports that are ports."""
+    return [value for value in values if value != "none"]
+
 
 SLACK = 15.0
 """Seconds between the end of a back end's time and that of the connection: for saying that it has come."""

@@ -139,9 +139,13 @@ class BoundedSite(Site):
 
     @param resource: what it serves.
     @param reactor: for its limits of time.
+    @ivar headersTimeout: see L{BoundedChannel}.
+    @ivar requestTimeout: see L{BoundedChannel}.
     """
 
     noisy = False
+    headersTimeout = BoundedChannel.headersTimeout
+    requestTimeout = BoundedChannel.requestTimeout
 
     def __init__(self, resource: IResource, reactor: Any) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, reactor=reactor, parsePOSTFormSubmission=False)
@@ -154,6 +158,8 @@ class BoundedSite(Site):
         channel.site = self
         channel.clock = self._clock
         channel.timeOut = None  # Instead of one that every byte extends.
+        channel.headersTimeout = self.headersTimeout
+        channel.requestTimeout = self.requestTimeout
         return channel
 
     def log(self, request: Any) -> None:

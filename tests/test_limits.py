@@ -90,10 +90,16 @@ class LimitedFactoryTests(SynchronousTestCase):
 
     def test_refusal(self) -> None:
         """Who is refused hears why, where the protocol has words."""
-        factory = self.make(most=0, refusal=b"too many\r\n")
-        _, transport = self.connect(factory)
+        factory = self.make(most=2, refusal=b"too many\r\n")
+        self.connect(factory)
+        self.connect(factory)
+        refusal, transport = self.connect(factory)
         self.assertEqual(transport.value(), b"too many\r\n")
         self.assertTrue(transport.disconnecting)
+        self.assertIsNotNone(self.connect(factory)[0])
+        self.assertIsNone(self.connect(factory)[0])
+        refusal.connectionLost()
+        self.assertIsNotNone(self.connect(factory)[0])
 
     def test_halfClose(self) -> None:
         """Half-closed connections are heard of, by those who want to."""

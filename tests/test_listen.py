@@ -224,8 +224,7 @@ class PortOptionTests(SynchronousTestCase):
     """The values of port options."""
 
     def test_values(self) -> None:
-        """A number, a string, or none."""
-        self.assertIsNone(portService("p", "none", MemoryReactor(), FACTORY))
+        """A number, or a string."""
         self.assertIsInstance(portService("p", "1079", MemoryReactor(), FACTORY), DualPortService)
         self.assertIsInstance(portService("p", "tcp:1079", MemoryReactor(), FACTORY), PortService)
 

@@ -8,7 +8,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.adapters.setter import MAX_MESSAGE, USAGE
+from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable
 from finger.interfaces import IFingerSetterFactory, IFingerSetterService
@@ -71,9 +71,23 @@ class SetterTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """A message is not kept beyond its limit."""
-        self.assertIn("a message has at most", self.send(b"moshez\n", *[b"x" * 65536] * 10))
         self.send(b"moshez\n" + b"\n" * (MAX_MESSAGE - 8) + b"y")
         self.assertEqual(self.status(), "y")
+        factory = IFingerSetterFactory(MemoryFingerService())
+        factory.clock = clock = Clock()
+        for end in ("silent", "done"):
+            protocol, transport = factory.buildProtocol(None), StringTransport()
+            protocol.makeConnection(transport)
+            for piece in [b"moshez\n"] + [b"x" * 65536] * 10:
+                protocol.dataReceived(piece)
+            self.assertEqual(transport.value(), f"{TOO_LONG}\r\n".encode())
+            self.assertFalse(transport.disconnecting)
+            if end == "done":
+                protocol.readConnectionLost()
+            else:
+                clock.advance(factory.discardTimeout)
+            self.assertTrue(transport.disconnecting)
+            protocol.connectionLost()
 
     def test_broken(self) -> None:
         """A back end that cannot keep it: our failure, logged, without details."""

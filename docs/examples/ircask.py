@@ -6,7 +6,8 @@ import time
 
 address, bot, user = sys.argv[1:]
 host, _, port = address.rpartition(":")
-with socket.create_connection((host, int(port))) as connection:
+attempts = 30
+with socket.create_connection((host, int(port)), timeout=60) as connection:
 
     def say(line):
         connection.sendall(f"{line}\r\n".encode())
@@ -14,14 +15,17 @@ with socket.create_connection((host, int(port))) as connection:
     say("NICK curious")
     say("USER curious 0 * :Curious")
     for line in connection.makefile(encoding="utf-8"):
-        prefix, command, *rest = f":- {line}".split(maxsplit=2) if line.startswith("PING") else line.split(maxsplit=2)
-        if command == "PING":
-            say(f"PONG {rest[0]}")
-        elif command == "001":  # Welcome.
+        words = line.split()
+        if words[0] == "PING":
+            say(f"PONG {words[1]}")
+        elif words[1] == "001":  # The server welcomes us.
             say(f"PRIVMSG {bot} :{user}")
-        elif command == "401":  # The bot is not there yet.
+        elif words[1] == "401" and attempts:  # The bot is not there yet.
+            attempts -= 1
             time.sleep(1)
             say(f"PRIVMSG {bot} :{user}")
-        elif command == "NOTICE" and prefix.startswith(f":{bot}!"):
-            print(rest[0].partition(" :")[2].strip())
+        elif words[1] == "401":
+            sys.exit(f"{bot} is not there")
+        elif words[1] == "NOTICE" and words[0].startswith(f":{bot}!"):
+            print(line.split(" :", 1)[1].strip())
             break

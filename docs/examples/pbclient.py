@@ -4,7 +4,7 @@ import sys
 
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.task import react
-from twisted.spread.pb import Error, PBClientFactory
+from twisted.spread.pb import PBClientFactory, RemoteError
 
 
 async def main(reactor, address="localhost:8889", user="moshez"):
@@ -13,7 +13,7 @@ async def main(reactor, address="localhost:8889", user="moshez"):
     root = await factory.getRootObject()
     try:
         print(await root.callRemote("getUser", user))
-    except Error as error:
+    except RemoteError as error:
         print(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
 from twisted.cred.error import LoginDenied
@@ -41,6 +42,16 @@ class _LoginPortal(Portal):
         raise Refused("wrong name or password")
 
 
+def _politely(receive: Callable[..., Any], *call: Any) -> Any:
+    """Pass a call on.  One that cannot be is the caller's failure, and no reason for a traceback in our log."""
+    try:
+        return receive(*call)
+    except pb.Error:
+        raise
+    except Exception as error:
+        raise Refused("there is no such call, or it takes other arguments") from error
+
+
 class ActorPerspective(pb.Avatar):
     """What somebody who has logged in can do: set the own status.  Whose it is, is no argument."""
 
@@ -48,6 +59,10 @@ class ActorPerspective(pb.Avatar):
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
+
+    def perspectiveMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
+        """See L{pb.Avatar.perspectiveMessageReceived}."""
+        return _politely(super().perspectiveMessageReceived, broker, message, args, kw)
 
     def perspective_setStatus(self, status: str) -> Deferred[None]:
         """Set one's own status."""
@@ -87,6 +102,10 @@ class PerspectiveFinger(pb.Root):
         root.authority = self.authority
         root._broker = broker
         return root
+
+    def remoteMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
+        """See L{pb.Referenceable.remoteMessageReceived}."""
+        return _politely(super().remoteMessageReceived, broker, message, args, kw)
 
     def remote_getUser(self, user: str) -> Deferred[str]:
         """See L{IPerspectiveFinger.remote_getUser}."""

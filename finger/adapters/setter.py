@@ -30,6 +30,7 @@ from finger.wire import cleanLine, encode
 MAX_MESSAGE = 256 * 1024
 """The longest message taken, in bytes."""
 
+TOO_LONG = f"Nothing was set: a message has at most {MAX_MESSAGE} bytes"
 USAGE = "Nothing was set: expected the user on the first line and the status from the second on"
 
 
@@ -37,10 +38,8 @@ def parseMessage(message: bytes) -> tuple[str, str]:
     """
     Read a message: the user on the first line, the status on those that follow.
 
-    @raise BadQuery: if it is too long or not UTF-8, or a part is missing.
+    @raise BadQuery: if it is not UTF-8, or a part is missing.
     """
-    if len(message) > MAX_MESSAGE:
-        raise BadQuery(f"Nothing was set: a message has at most {MAX_MESSAGE} bytes")
     try:
         text = message.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -79,6 +78,7 @@ class FingerSetterProtocol(Protocol):
     log = Logger()
 
     factory: FingerSetterFactory
+    _isTooLong = False
     transport: ITCPTransport
 
     def __init__(self) -> None:
@@ -91,12 +91,21 @@ class FingerSetterProtocol(Protocol):
         self._deadline.allow(self.factory.timeout, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
-        """Collect the message, and one byte more than is taken, to know that it is too long."""
-        room = MAX_MESSAGE + 1 - len(self._message)
-        self._message += data[:room]
+        """Collect the message.  One that is too long is refused at once; its peer has a moment to notice."""
+        if self._isTooLong:
+            return
+        self._message += data
+        if len(self._message) > MAX_MESSAGE:
+            self._isTooLong = True
+            self._message.clear()
+            self.transport.write(encode(TOO_LONG))
+            self._deadline.allow(self.factory.discardTimeout, self.transport.loseConnection)
 
     def readConnectionLost(self) -> None:
         """The peer has said all."""
+        if self._isTooLong:
+            self.transport.loseConnection()
+            return
         self.factory.set(bytes(self._message), self._actor).addCallback(self._tell)
 
     def writeConnectionLost(self) -> None:
@@ -118,6 +127,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
     @ivar clock: for the time limit; without one there is none.
     @ivar timeout: seconds a connection may take.
+    @ivar discardTimeout: seconds a peer whose message is too long has to notice.
     @ivar authority: says who may set what.
     """
 
@@ -127,6 +137,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
     clock: IReactorTime | None = None
     timeout = 30.0
+    discardTimeout = 2.0
 
     def __init__(self, service: IFingerSetterService) -> None:
         self.authority = Authority(service)
