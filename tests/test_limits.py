@@ -96,7 +96,6 @@ class LimitedFactoryTests(SynchronousTestCase):
         refusal, transport = self.connect(factory)
         self.assertEqual(transport.value(), b"too many\r\n")
         self.assertTrue(transport.disconnecting)
-        self.assertIsNotNone(self.connect(factory)[0])
         self.assertIsNone(self.connect(factory)[0])
         refusal.connectionLost()
         self.assertIsNotNone(self.connect(factory)[0])

@@ -1,0 +1,1 @@
+"""The tutorial: a finger server grown in stages, and the proof that each keeps its promises."""

@@ -1,0 +1,1 @@
+"""The tutorial's own tests: the gate every stage has to pass."""
