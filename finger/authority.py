@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ICredentials
-from twisted.cred.error import LoginDenied
+from twisted.cred.error import Unauthorized
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -98,7 +98,7 @@ class Authority:
         return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=actor, user=user))
 
     def _denied(self, failure: Failure, peer: str) -> Any:
-        failure.trap(LoginDenied)
+        failure.trap(Unauthorized)
         self.log.warn("{peer} failed to log in", peer=peer)
         raise NotAuthenticated("wrong name or password")
 

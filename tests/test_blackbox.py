@@ -430,12 +430,12 @@ class SetterTests(BlackBoxTestCase):
                 pass  # Killed before it could be said.
 
         with ThreadPoolExecutor(8) as pool:
-            for number in range(300):
+            for number in range(1000):
                 pool.submit(setOne, number)
-            while len(acknowledged) < 50:
+            while len(acknowledged) < 200:
                 time.sleep(0.001)
             server.process.kill()
-        self.assertGreaterEqual(len(acknowledged), 50)
+        self.assertGreaterEqual(len(acknowledged), 200)
         kept = json.loads(path.read_bytes())
         again = self.start(f"--backend=memory:{path}", "--fingerport=0", "--setport=0")
         for number in acknowledged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
-from twisted.cred.error import LoginDenied
+from twisted.cred.error import Unauthorized
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -38,7 +38,7 @@ class _LoginPortal(Portal):
         return login.addErrback(self._denied)
 
     def _denied(self, failure: Failure) -> NoReturn:
-        failure.trap(LoginDenied)
+        failure.trap(Unauthorized)
         raise Refused("wrong name or password")
 
 
