@@ -185,11 +185,13 @@ class DualPortService(MultiService):
         super().__init__()
         port = port or _freePort()
         v4, v6 = ("127.0.0.1", "::1") if loopback else ("", "::")
-        for endpoint in (
-            TCP4ServerEndpoint(reactor, port, BACKLOG, v4),
-            TCP6OnlyEndpoint(reactor, port, BACKLOG, v6),
+        for family, endpoint in (
+            ("IPv4", TCP4ServerEndpoint(reactor, port, BACKLOG, v4)),
+            ("IPv6", TCP6OnlyEndpoint(reactor, port, BACKLOG, v6)),
         ):
-            PortService(endpoint, factory, label).setServiceParent(self)
+            service = PortService(endpoint, factory, label)
+            service.setName(family)
+            service.setServiceParent(self)
 
     def open(self) -> None:
         """
@@ -204,7 +206,7 @@ class DualPortService(MultiService):
             except MissingFamily:
                 missing += 1
                 self.removeService(service)
-                self.log.warn("{label}: one address family is missing on this machine", label=service.label)
+                self.log.warn("{label}: this machine has no {family}", label=service.label, family=service.name)
         if missing == 2:
             raise ConfigError(f"{service.label}: this machine has neither IPv4 nor IPv6")
 
