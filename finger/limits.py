@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
@@ -158,6 +159,7 @@ class LimitedFactory(WrappingFactory):
 
     protocol = LimitedProtocol
     noisy = False
+    log = Logger()
 
     def __init__(
         self,
@@ -184,12 +186,20 @@ class LimitedFactory(WrappingFactory):
         """See L{IProtocolFactory.buildProtocol}."""
         host = _host(addr)
         if not self._isFull(host):
-            return super().buildProtocol(addr)
+            return self._build(addr)
         self.queries.begin(self._label, host, "")("TooManyConnections")
         if not self._refusal or self._refusing >= min(MAX_REFUSING, self._most // 2):
             return None  # Too many even to be told so.
         self._refusing += 1
         return _Refusal(self._refusal, self._refused)
+
+    def _build(self, addr: IAddress | None) -> Any:
+        """If that fails the peer is let go: it would wait on a connection that nobody has."""
+        try:
+            return super().buildProtocol(addr)
+        except Exception:
+            self.log.failure("{label}: a connection could not be served", label=self._label)
+            return None
 
     def _refused(self) -> None:
         self._refusing -= 1

@@ -13,7 +13,7 @@ from xmlrpc.client import ServerProxy
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.spread.pb import Error, PBClientFactory
+from twisted.spread.pb import PBClientFactory, RemoteError
 
 from tests.ircserver import Client, IRCTestCase
 from tests.tools import DEADLINE, FAMILIES, Server, ask
@@ -28,8 +28,6 @@ ADAPTERS = [
 """Each way to ask."""
 
 UNKNOWN = "nobody-of-that-name"
-
-SCHEMES = ("http", "https")
 
 INSECURE = ssl.create_default_context()  # The server's certificate is made up.
 INSECURE.check_hostname = False
@@ -59,11 +57,15 @@ class EverywhereTestCase(IRCTestCase):
 
     async def assertEverywhere(self, server: Server, user: str, status: str) -> None:
         """Through every adapter, over both families, a user has this status, and an unknown user is none."""
-        for name in (user, UNKNOWN):
-            self.asker.ask(name)  # The bot takes its time; meanwhile the others are asked.
+        self.asker.ask(user)
+        lines = [await noticeOf(self.asker)]
+        self.asker.ask(UNKNOWN)  # The bot takes its time for further lines; meanwhile the others are asked.
         statuses = {adapter: answer async for adapter, answer in everyAnswer(server, user)}
         unknowns = {adapter: answer async for adapter, answer in everyAnswer(server, UNKNOWN)}
-        statuses["IRC"], unknowns["IRC"] = await answersOnIRC(self.asker, user, UNKNOWN)
+        while not lines[-1].startswith(f"Status of {UNKNOWN}: "):
+            lines.append(await noticeOf(self.asker))
+        unknowns["IRC"] = statusOfNotices(UNKNOWN, [lines.pop()])
+        statuses["IRC"] = statusOfNotices(user, lines)
         self.assertEqual(statuses, dict.fromkeys(ADAPTERS, status))
         self.assertEqual(unknowns, dict.fromkeys(ADAPTERS, "No such user"))
         self.assertNotIn("Traceback", server.log)
@@ -73,7 +75,7 @@ async def everyAnswer(server: Server, user: str) -> AsyncIterator[tuple[str, str
     """What each adapter that listens answers, by its name."""
     finger, web, https, pb = map(server.port, ("fingerport", "webport", "httpsport", "pbport"))
     for family, host in FAMILIES.items():
-        site, secureSite = (f"{scheme}://{bracketed(host)}:{port}/" for scheme, port in zip(SCHEMES, (web, https)))
+        site, secureSite = f"http://{bracketed(host)}:{web}/", f"https://{bracketed(host)}:{https}/"
         yield f"finger over {family}", statusOfAnswer(ask(host, finger, f"{user}\r\n".encode()))
         yield f"finger /W over {family}", statusOfAnswer(ask(host, finger, f"/W {user}\r\n".encode()))
         yield f"web over {family}", statusOfPage(site + quote(user))
@@ -160,21 +162,18 @@ async def answerOfPB(host: str, port: int, user: str) -> str:
     root.broker.notifyOnDisconnect(lambda: gone.callback(None))
     try:
         return str(await root.callRemote("getUser", user))
-    except Error as error:
+    except RemoteError as error:
         return str(error)
     finally:
         factory.disconnect()
         await gone
 
 
-async def answersOnIRC(client: Client, user: str, other: str) -> tuple[str, str]:
-    """The bot's answers to two questions: the lines to that for C{other}, which has one, and the rest of that line."""
-    lines = [await noticeOf(client)]
-    while not lines[-1].startswith(f"Status of {other}: "):
-        lines.append(await noticeOf(client))
-    first = "\n".join(lines[:-1])
-    assert first.startswith(f"Status of {user}: "), lines
-    return first.removeprefix(f"Status of {user}: "), lines[-1].removeprefix(f"Status of {other}: ")
+def statusOfNotices(user: str, lines: list[str]) -> str:
+    """The status in the lines the bot answered with."""
+    said, status = lines[0].split(": ", 1)
+    assert said == f"Status of {user}", lines
+    return "\n".join([status, *lines[1:]])
 
 
 async def noticeOf(client: Client) -> str:

@@ -110,6 +110,16 @@ class LimitedFactoryTests(SynchronousTestCase):
         plain, _ = self.connect(LimitedFactory(Factory.forProtocol(Protocol), "webport"))
         self.assertFalse(IHalfCloseableProtocol.providedBy(plain))
 
+    def test_broken(self) -> None:
+        """A connection that cannot be served is closed, and the failure logged."""
+
+        class Broken(Factory):
+            def buildProtocol(self, addr: object) -> Protocol:
+                raise ZeroDivisionError
+
+        self.assertIsNone(self.connect(LimitedFactory(Broken(), "webport"))[0])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_unix(self) -> None:
         """Peers on a UNIX socket are this machine."""
         factory = self.make(mostPerAddress=1)
