@@ -12,6 +12,7 @@ from twisted.application.internet import ClientService
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
@@ -177,7 +178,7 @@ class _ToldEndpoint:
         return self._endpoint.connect(protocolFactory).addErrback(self._tell)
 
     def _tell(self, failure: Failure) -> Failure:
-        if not failure.check(CancelledError):
+        if not failure.check(CancelledError, ConnectingCancelledError):
             self.log.warn(
                 "irc: cannot connect to {server}: {reason}", server=self._server, reason=failure.getErrorMessage()
             )

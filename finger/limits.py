@@ -150,6 +150,8 @@ class LimitedFactory(WrappingFactory):
 
     @param wrappedFactory: what answers the connections taken.
     @ivar queries: where refusals are logged.
+    @ivar needsProtocol: is there something between, as Twisted's wrapper for HAProxy is, that cannot do without a
+        protocol even for a connection that is not taken?
     @param label: the adapter's name, for the log.
     @param most: how many connections, in all.
     @param mostPerAddress: how many from one L{origin}; this machine itself is not counted so.
@@ -160,6 +162,7 @@ class LimitedFactory(WrappingFactory):
     protocol = LimitedProtocol
     noisy = False
     log = Logger()
+    needsProtocol = False
 
     def __init__(
         self,
@@ -189,7 +192,7 @@ class LimitedFactory(WrappingFactory):
             return self._build(addr)
         self.queries.begin(self._label, host, "")("TooManyConnections")
         if not self._refusal or self._refusing >= min(MAX_REFUSING, self._most // 2):
-            return None  # Too many even to be told so.
+            return self._hangUp()  # Too many even to be told so.
         self._refusing += 1
         return _Refusal(self._refusal, self._refused)
 
@@ -199,7 +202,11 @@ class LimitedFactory(WrappingFactory):
             return super().buildProtocol(addr)
         except Exception:
             self.log.failure("{label}: a connection could not be served", label=self._label)
-            return None
+            return self._hangUp()
+
+    def _hangUp(self) -> Any:
+        """What closes a connection: nothing at all, where that is understood."""
+        return _Refusal(b"", lambda: None) if self.needsProtocol else None
 
     def _refused(self) -> None:
         self._refusing -= 1

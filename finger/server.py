@@ -10,7 +10,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
-from finger.interfaces import IReloadable
+from finger.interfaces import IFingerService, IReloadable
 from finger.limits import LimitedFactory
 from finger.listen import DualPortService, PortService, openPorts
 
@@ -23,11 +23,13 @@ class FingerServer(MultiService):
 
     @param reactor: what it runs on.
     @param drainSeconds: how long connections may take to come to an end when the server is stopped.
+    @ivar service: what every adapter asks, for who wants to add an adapter.
     @ivar reloadables: what is read again at SIGHUP.
     @ivar factories: whose connections are to be brought to an end.
     """
 
     log = Logger()
+    service: IFingerService
 
     def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
         super().__init__()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import email.policy  # noqa: F401  (imported by others at the first request, when it may not be readable any more)
+# Imported by others at the first request or look-up, when it may not be readable any more.
+import encodings.idna  # noqa: F401
 from functools import partial
 from pathlib import Path
 from socket import gethostname
@@ -75,7 +76,7 @@ class _Composition:
         self._server = FingerServer(reactor, config.drainSeconds)
         self._queries = QueryLog(reactor)
         self._services = self._makeBackends()
-        self._policy = self._makePolicy()
+        self._policy = self._server.service = self._makePolicy()
         self._authority = self._makeAuthority()
 
     def compose(self) -> FingerServer:
@@ -153,6 +154,7 @@ class _Composition:
         if not _given(values):
             return
         limited = self._limit(option, factory, refusal)
+        limited.needsProtocol = any(value.startswith("haproxy:") for value in values)
         for value in _given(values):
             service = portService(option, value, self._reactor, limited, loopback, onlyLoopback)
             service.setName(f"--{option}={value}")

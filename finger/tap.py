@@ -150,6 +150,8 @@ class Options(UsageOptions, AuthOptionMixin):
 
     def postOptions(self) -> None:
         """See L{UsageOptions.postOptions}."""
+        if not self["file"]:
+            raise UsageError("--file=: should name a file")
         lists: dict[str, Any] = {field: tuple(values) for field, values in self._repeated.items()}
         self.config = Config(
             usersFile=self["file"],

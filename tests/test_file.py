@@ -118,6 +118,13 @@ class FileTests(SynchronousTestCase):
         self.assertEqual((warnings[0]["path"], warnings[0]["number"]), (str(self.path), 1))
         self.assertEqual(warnings[-1]["more"], 2)
 
+    def test_unreadable(self) -> None:
+        """Who can read the file no more says so when the watch begins, not when the first change is missed."""
+        self.service.stopService()
+        with capturedLogs() as logs, patch("os.access", return_value=False):
+            self.service.startService()
+        self.assertIn("no change of it will be seen", logs[0]["log_format"])
+
     def test_stopped(self) -> None:
         """Stopped, it looks no more."""
         self.service.stopService()

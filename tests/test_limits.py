@@ -117,8 +117,13 @@ class LimitedFactoryTests(SynchronousTestCase):
             def buildProtocol(self, addr: object) -> Protocol:
                 raise ZeroDivisionError
 
-        self.assertIsNone(self.connect(LimitedFactory(Broken(), "webport"))[0])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        factory = LimitedFactory(Broken(), "webport")
+        self.assertIsNone(self.connect(factory)[0])
+        factory.needsProtocol = True
+        protocol, transport = self.connect(factory)
+        self.assertTrue(transport.disconnecting)
+        protocol.connectionLost()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_unix(self) -> None:
         """Peers on a UNIX socket are this machine."""

@@ -124,3 +124,5 @@ class UsersJSONTests(SynchronousTestCase):
         self.path.unlink()
         self.path.mkdir()
         self.assertRaises(ConfigError, self.make)
+        self.path = self.path.parent / "nowhere" / "users.json"
+        self.assertIn("there is no directory", str(self.assertRaises(ConfigError, self.make)))

@@ -103,7 +103,13 @@ class FileFingerService(Service):
         return self._reading.users.profiles
 
     def startService(self) -> None:
-        """Begin to watch the file."""
+        """Begin to watch the file, if that can be done: whoever opened it may be somebody else by now."""
+        if not os.access(self.path, os.R_OK):
+            self.log.warn(
+                "{path} cannot be read by the user this process has become (uid {uid}): no change of it will be seen",
+                path=self.path,
+                uid=os.geteuid(),
+            )
         super().startService()
         self._looking.start(INTERVAL, now=False)
 

@@ -153,6 +153,8 @@ class MemoryBackend:
         if not argument:
             return MemoryFingerService()
         file = UsersJSON(Path(argument))
+        if not file.path.parent.is_dir():
+            raise ConfigError(f"--backend=memory:{argument}: there is no directory {file.path.parent} to keep it in")
         return MemoryFingerService(
             file.load(), lambda users: deferToThreadPool(reactor, reactor.getThreadPool(), file.save, users)
         )
