@@ -11,12 +11,12 @@ export HTTPSPORT ?= 8443
 export PBPORT ?= 8889
 export SETPORT ?= 1080
 
-.PHONY: run test lint unit clean
+.PHONY: run test lint unit tutorial docs clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
 
-test: lint unit
+test: lint unit tutorial
 	@echo "All checks passed."
 
 lint: $(VENV)/installed-test
@@ -29,6 +29,12 @@ unit: $(VENV)/installed-test
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m twisted.trial tests
 	$(BIN)/coverage report
+
+tutorial: $(VENV)/installed-test
+	$(BIN)/python -m twisted.trial -j3 tutorial.tests
+
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m tutorial.pages build
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -43,6 +49,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@ $(VENV)/installed
 
 clean:

@@ -1,0 +1,5 @@
+"""Exercise 01: say that you are there."""
+
+from twisted.internet import reactor
+
+reactor.run()

@@ -1,0 +1,14 @@
+"""The check of exercise 04."""
+
+from ...harness import Running
+from .. import expect
+
+
+def check(running: Running) -> None:
+    """Empty lines are passed over; the first that is not empty ends the connection."""
+    for empty in b"\r\n", b"\n", b"  \r\n":
+        with running.call() as caller:
+            caller.send(empty)
+            expect(not caller.closed_within(0.2), "an open connection after an empty line", "a closed one")
+            caller.send(b"moshez\r\n")
+            expect(caller.read() == b"", "not a byte", repr(caller.received))
