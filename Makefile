@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+FUZZED := _trial_temp_fuzz
 BIN := $(VENV)/bin
 
 # Where `make run` listens: `make run FINGERPORT=2079`.
@@ -11,7 +12,11 @@ export HTTPSPORT ?= 8443
 export PBPORT ?= 8889
 export SETPORT ?= 1080
 
-.PHONY: run test lint unit tutorial docs clean
+# How many inputs each fuzzing test tries, and how many processes do it: `make fuzz EXAMPLES=100000 JOBS=8`.
+EXAMPLES ?= 10000
+JOBS ?= 2
+
+.PHONY: run test lint unit fuzz tutorial docs clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
@@ -35,6 +40,10 @@ tutorial: $(VENV)/installed-test
 
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m tutorial.pages build
+
+fuzz: $(VENV)/installed-test
+	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.test_fuzz
+	@sed -n 's/.* \([0-9]* inputs: .*\)/\1/p' $(FUZZED)/*/test.log
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
