@@ -24,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.everywhere import EverywhereTestCase, bracketed, statusOfPage
 from tests.tools import DEADLINE, FAMILIES, ROOT, Server, ask
 
+EXTRAS = ["docs", "test"]
 RUNTIME = ("Twisted[tls]>=26.10", "zope.interface", "pyOpenSSL", "service-identity")
 """What the package may need to run, and no more."""
 
@@ -220,13 +221,13 @@ class ArchiveTests(SynchronousTestCase):
         self.assertEqual(names - {".gitignore"}, self.expected | others)
 
     def test_metadata(self) -> None:
-        """It needs what it needs, and nothing else unless it is to be tested."""
+        """It needs what it needs, and nothing else unless it is to be tested or its documents built."""
         with zipfile.ZipFile(work().wheel) as archive:
             metadata = message_from_bytes(archive.read(f"{informationDirectory()}/METADATA"))
         needed = [Requirement(needed) for needed in metadata.get_all("Requires-Dist", ())]
         self.assertEqual({spelt(r) for r in needed if r.marker is None}, {spelt(Requirement(r)) for r in RUNTIME})
-        self.assertEqual({str(r.marker) for r in needed if r.marker}, {'extra == "test"'})
-        self.assertEqual(metadata.get_all("Provides-Extra"), ["test"])
+        self.assertEqual({str(r.marker) for r in needed if r.marker}, {f'extra == "{extra}"' for extra in EXTRAS})
+        self.assertEqual(metadata.get_all("Provides-Extra"), EXTRAS)
         self.assertEqual(metadata["Requires-Python"], ">=3.11")
         self.assertEqual(metadata["License-Expression"], "MIT")
 
