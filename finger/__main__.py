@@ -193,7 +193,7 @@ def _run(reactor: Any, options: Namespace, targets: Sequence[Target]) -> Deferre
 
 def _set(where: int | str, user: str) -> int:
     try:
-        said = setStatus(where, user, sys.stdin.read())
+        said = setStatus(where, user, sys.stdin.read() if sys.stdin is not None else "")
     except (OSError, BadQuery, UnicodeError) as error:
         said = f"could not set a status at {where}: {error}"
     isSet = said.startswith("Status of ")
@@ -210,6 +210,10 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     """
     parser = makeParser()
     options = parser.parse_intermixed_args(arguments)
+    # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _showAnything(sys.stdout)
+    _showAnything(sys.stderr)
     if options.set is not None:
         if len(options.targets) > 1 or any("@" in user for user in options.targets):
             parser.error("--set sets one user of this machine")
@@ -218,10 +222,6 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
         targets = [parseTarget(text, options.long) for text in options.targets or [""]]
     except ValueError as error:
         parser.error(str(error))
-    # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _showAnything(sys.stdout)
-    _showAnything(sys.stderr)
     react(_run, (options, targets), reactor)
 
 

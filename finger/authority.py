@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ICredentials
-from twisted.cred.error import Unauthorized
+from twisted.cred.error import LoginFailed, Unauthorized, UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -37,7 +37,7 @@ class Authority:
 
     @param service: where statuses are set.
     @param clock: for the limit of attempts to log in; without one there is none.
-    @param checkers: what knows passwords (L{twisted.cred}).
+    @param checkers: what knows passwords (L{twisted.cred}); it is enough if one knows somebody.
     @param administrators: the names of those who may set any user.
     @ivar service: where statuses are set.
     @ivar hasPasswords: is there a way to log in?
@@ -57,7 +57,7 @@ class Authority:
         self._administrators = frozenset(administrators)
         self._attempts = Buckets(clock, ATTEMPTS, ATTEMPT_INTERVAL) if clock is not None else None
         self.hasPasswords = bool(checkers)
-        self.portal = Portal(_Realm(self), checkers)
+        self.portal = Portal(_Realm(self), [_AnyOf(checkers)] if checkers else [])
 
     def mayTry(self, peer: str) -> bool:
         """
@@ -81,7 +81,18 @@ class Authority:
         if not self.mayTry(peer):
             return fail(NotAuthenticated("too many attempts"))
         login: Deferred[Any] = self.portal.login(credentials, None, IAvatarName)
-        return login.addCallbacks(lambda avatar: str(avatar[1]), self._denied, errbackArgs=(peer,))
+        return login.addCallbacks(lambda avatar: str(avatar[1]), self.denied, errbackArgs=(peer,))
+
+    def denied(self, failure: Failure, peer: str) -> NoReturn:
+        """
+        Log that somebody could not log in.
+
+        @param failure: why: what L{twisted.cred} refuses, or it is no matter of ours.
+        @raise NotAuthenticated: always.
+        """
+        failure.trap(Unauthorized, LoginFailed)
+        self.log.warn("{peer} failed to log in", peer=peer)
+        raise NotAuthenticated("wrong name or password")
 
     def set(self, actor: str | None, user: str, status: str) -> Deferred[None]:
         """
@@ -97,10 +108,26 @@ class Authority:
         done = self.service.setUser(user, status)
         return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=actor, user=user))
 
-    def _denied(self, failure: Failure, peer: str) -> Any:
-        failure.trap(Unauthorized)
-        self.log.warn("{peer} failed to log in", peer=peer)
-        raise NotAuthenticated("wrong name or password")
+
+@implementer(ICredentialsChecker)
+class _AnyOf:
+    """Several checkers as one.  A L{Portal} alone would ask only the last of those that take the same credentials."""
+
+    def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
+        self._checkers = checkers
+        self.credentialInterfaces = tuple({kind for checker in checkers for kind in checker.credentialInterfaces})
+
+    def requestAvatarId(self, credentials: ICredentials) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._request(credentials))
+
+    async def _request(self, credentials: ICredentials) -> Any:
+        for checker in self._checkers:
+            if any(kind.providedBy(credentials) for kind in checker.credentialInterfaces):
+                try:
+                    return await maybeDeferred(checker.requestAvatarId, credentials)
+                except (Unauthorized, LoginFailed):
+                    continue
+        raise UnauthorizedLogin
 
 
 @implementer(IRealm)

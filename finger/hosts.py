@@ -17,6 +17,7 @@ MAX_PORT: Final = 65535
 
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
+_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _MAX_NAME: Final = 253
 _SCOPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291
@@ -29,7 +30,8 @@ def parseHost(text: str) -> str:
     international name as in the DNS, an IPv4-mapped IPv6 address as the IPv4 address that it is.
 
     @param text: as it came, but without brackets.
-    @raise ValueError: if it is neither.  So are 127.1 and 2130706433, which some resolvers take for 127.0.0.1.
+    @raise ValueError: if it is neither.  So are 127.1, 2130706433 and 0x7f000001, which some resolvers take for
+        127.0.0.1.
     """
     address = parseAddress(text)
     if address is not None:
@@ -39,7 +41,7 @@ def parseHost(text: str) -> str:
     except UnicodeError:
         name = ""
     name = name.lower().removesuffix(".")
-    if len(name) > _MAX_NAME or not _NAME.fullmatch(name) or name.rpartition(".")[2].isdigit():
+    if len(name) > _MAX_NAME or not _NAME.fullmatch(name) or _NUMBER.fullmatch(name):
         raise ValueError(f"{text[:_MAX_NAME]!r} is neither a host name nor an address")
     return name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -16,6 +16,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
+from finger.hosts import parseAddress
 from finger.interfaces import IDrainable
 from finger.querylog import QueryLog
 from finger.timing import Buckets
@@ -71,9 +72,8 @@ def origin(host: str) -> str:
 
     @param host: the address; anything else, such as a UNIX socket's path, stands for itself.
     """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
+    address = parseAddress(host.partition("%")[0])
+    if address is None:
         return host
     if not isinstance(address, IPv6Address) or address.is_loopback:
         return str(address)
@@ -85,10 +85,8 @@ def _host(address: object) -> str:
 
 
 def _isLoopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == LOCAL
+    address = parseAddress(host)
+    return address.is_loopback if address is not None else host == LOCAL
 
 
 class LimitedProtocol(ProtocolWrapper):

@@ -82,8 +82,8 @@ class _Addresses:
 @implementer(IReactorPluggableNameResolver, IHostnameResolver)
 class ResolvedReactor:
     """
-    A reactor for L{HostnameEndpoint} that resolves whatever it is asked to the addresses already found and checked.
-    Thus no second lookup, with another result, comes between the check and the connection.
+    A reactor for L{twisted.internet.endpoints.HostnameEndpoint} that resolves whatever it is asked to the addresses
+    already found and checked.  Thus no second lookup, with another result, comes between check and connection.
     """
 
     def __init__(self, reactor: Any, addresses: list[IAddress]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +24,10 @@ MAX_DEPTH = 32
 
 MAX_CONNECTION = 16 * 1024 * 1024
 """The most one connection may send, in bytes: what it leaves behind in our tables is bounded by that."""
+
+
+PIECE = 4096
+"""How much of what has come is read at once, in bytes."""
 
 
 class _Excess(Exception):
@@ -51,7 +56,7 @@ class BoundedBroker(pb.Broker):
 
     log = Logger()
 
-    transport: ITCPTransport
+    transport: Any  # An ITCPTransport, IConsumer and IPushProducer.
     clock: IReactorTime | None = None
     messageTimeout = 10.0
     idleTimeout = 300.0
@@ -64,32 +69,46 @@ class BoundedBroker(pb.Broker):
         self._unfinished = 0
         self._unanswered = 0
         self._draining = False
+        self._isPaused = False
+        self._calls: deque[tuple[Any, ...]] = deque()
 
     def connectionMade(self) -> None:
         """Wait for the first message."""
         self._deadline = Deadline(self.clock)
         self._reading = Deadline(self.clock)
-        self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
-        self._idle()
+        self.transport.registerProducer(self, True)
+        self._deadline.allow(self.idleTimeout, self.transport.abortConnection)
         super().connectionMade()
 
     def dataReceived(self, chunk: bytes) -> None:
-        """Take a piece of a message, unless that is too much."""
-        if not self._unfinished:
-            self._deadline.allow(self.messageTimeout, self.transport.abortConnection)
-        self._received += len(chunk)
-        self._unfinished += len(chunk)
+        """Take what has come, unless that is too much.  In pieces, as Banana copies all that is left at each item."""
         try:
-            if self._unfinished > MAX_MESSAGE or self._received > MAX_CONNECTION:
-                raise _Excess("too much data")
-            super().dataReceived(chunk)
+            for start in range(0, len(chunk), PIECE):
+                self._take(chunk[start : start + PIECE])
         except Exception as error:
             # Whatever it is that Banana and Jelly find wrong, it is the peer who sent it.
             self._refuse(error)
-        else:
-            if not self.buffer and not self.listStack:
-                self._unfinished = 0
-                self._idle()
+
+    def _take(self, piece: bytes) -> None:
+        if not self._unfinished:
+            self._deadline.allow(self.messageTimeout, self.transport.abortConnection)
+        self._received += len(piece)
+        self._unfinished += len(piece)
+        if self._unfinished > MAX_MESSAGE or self._received > MAX_CONNECTION:
+            raise _Excess("too much data")
+        super().dataReceived(piece)
+        if not self._unfinished:
+            isBetween = not self.buffer and not self.listStack
+            self._deadline.allow(
+                self.idleTimeout if isBetween else self.messageTimeout, self.transport.abortConnection
+            )
+
+    def callExpressionReceived(self, expression: Any) -> None:
+        """A message is complete."""
+        self._unfinished = 0
+        if not self.currentDialect and expression not in self.knownDialects:
+            raise pb.ProtocolError("no dialect of ours")  # Banana would log a line for each, and go on.
+        super().callExpressionReceived(expression)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Over."""
@@ -98,14 +117,29 @@ class BoundedBroker(pb.Broker):
         super().connectionLost(reason)
 
     def proto_message(self, requestID: int, objectID: int, message: bytes, answerRequired: int, *more: Any) -> None:
-        """A call has come."""
-        self._unanswered += bool(answerRequired)
-        super().proto_message(requestID, objectID, message, answerRequired, *more)
+        """A call has come.  If no answer is wanted there is one all the same, so that no failure stays unhandled."""
+        self._unanswered += 1
+        self._calls.append((requestID if answerRequired else None, objectID, message, True, *more))
+        self._callNext()
+
+    def proto_cachemessage(self, *call: Any) -> None:
+        """A call of our copy of an object of theirs: we have none."""
+        raise pb.ProtocolError("nothing is cached here")
+
+    def proto_didNotUnderstand(self, command: object) -> None:
+        """We ask for nothing, so there is nothing to misunderstand; a L{pb.Broker} would log it each time."""
+        raise pb.ProtocolError("nothing was asked")
+
+    def localObjectForID(self, luid: object) -> Any:
+        """See L{pb.Broker.localObjectForID}."""
+        return super().localObjectForID(luid) if isinstance(luid, bytes | int) else None
 
     def sendCall(self, *expression: Any) -> None:
         """See L{pb.Broker.sendCall}.  Answers are counted: when the last is sent, a connection can be closed."""
-        super().sendCall(*expression)
-        if expression[0] in (b"answer", b"error"):
+        isAnswer = expression[0] in (b"answer", b"error")
+        if not isAnswer or expression[1] is not None:
+            super().sendCall(*expression)
+        if isAnswer:
             self._unanswered -= 1
             self._closeIfDrained()
 
@@ -115,22 +149,34 @@ class BoundedBroker(pb.Broker):
         self._closeIfDrained()
 
     def pauseProducing(self) -> None:
-        """The peer does not take what we send: it has some time to do so."""
+        """The peer does not take what we send: it has some time to do so, and is not listened to meanwhile."""
+        self._isPaused = True
+        self.transport.pauseProducing()
         self._reading.allow(self.closeTimeout, self.transport.abortConnection)
 
     def resumeProducing(self) -> None:
-        """It does."""
+        """It does: now for what it has asked meanwhile."""
         self._reading.cancel()
+        self._isPaused = False
+        self.transport.resumeProducing()
+        try:
+            self._callNext()
+        except Exception as error:
+            self._refuse(error)
 
     def stopProducing(self) -> None:
         """It is gone."""
         self._reading.cancel()
 
-    def _idle(self) -> None:
-        self._deadline.allow(self.idleTimeout, self.transport.abortConnection)
+    def _callNext(self) -> None:
+        """Make the calls that have come, until the answers are more than the peer takes."""
+        while self._calls and not self._isPaused:
+            super().proto_message(*self._calls.popleft())
 
     def _closeIfDrained(self) -> None:
         if self._draining and self._unanswered <= 0:
+            # A producer that is paused would keep the connection from its end.
+            self.transport.unregisterProducer()
             self.transport.loseConnection()
 
     def _refuse(self, error: Exception) -> None:

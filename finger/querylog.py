@@ -19,6 +19,9 @@ BURST = 200
 PER_SECOND = 20
 """How many more each second; of those left out, the number."""
 
+MAX_QUERY = 1024
+"""How much of a query is written, in characters.  Not every adapter's queries are as short as finger's."""
+
 
 class QueryLog:
     """
@@ -41,14 +44,14 @@ class QueryLog:
         A query has come.
 
         @param adapter: by which way.
-        @param peer: from whom: an address.
+        @param peer: from whom: an address; IPv4 is logged as IPv4 even if it comes as IPv6.
         @param query: what was asked, as it came; it is logged escaped.
         @return: to be called with the outcome when there is one: C{ok}, or the name of an error.
         """
         began = self._now()
 
         def end(outcome: str) -> None:
-            self._tell(adapter, peer, query, outcome, (self._now() - began) * 1000)
+            self._tell(adapter, peer.removeprefix("::ffff:"), query, outcome, (self._now() - began) * 1000)
 
         return end
 
@@ -63,7 +66,7 @@ class QueryLog:
             "{adapter} {peer} {query!r} {outcome} {milliseconds:.1f} ms",
             adapter=adapter,
             peer=peer,
-            query=query,
+            query=query[:MAX_QUERY],
             outcome=outcome,
             milliseconds=milliseconds,
         )
@@ -74,7 +77,7 @@ class QueryLog:
 
 def tellOutcome(result: T, tell: Callable[[str], None]) -> T:
     """
-    Tell the outcome of a lookup, and pass its result on; for L{Deferred.addBoth}.
+    Tell the outcome of a lookup, and pass its result on; for L{twisted.internet.defer.Deferred.addBoth}.
 
     @param tell: what L{QueryLog.begin} gave.
     """

@@ -209,6 +209,7 @@ class _Composition:
         site = BoundedSite(root, self._reactor)
         site.headersTimeout = self._config.querySeconds
         site.requestTimeout = self._config.answerSeconds
+        site.answerTimeout = self._config.answerSeconds + SLACK
         self._addPorts("webport", self._config.webPorts, site)
         if self._config.ssl:
             certificate = self._makeCertificate()

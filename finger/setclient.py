@@ -22,16 +22,23 @@ def setStatus(where: int | str, user: str, status: str) -> str:
     @param where: the setter's port on this machine, or the path of its UNIX socket.
     @param user: whose; empty for one's own.
     @return: what the setter says.
-    @raise BadQuery: if a user is no single line.
+    @raise BadQuery: if a user is no single line, or one's own name is not known.
     @raise OSError: if the setter cannot be reached.
     """
-    user = user or getpass.getuser()
+    user = user or _oneself()
     if not user.isprintable():
         raise BadQuery("a user's name holds no control characters")
     with _connect(where) as connection:
         connection.sendall(f"{user}\n{status}".encode())
         connection.shutdown(socket.SHUT_WR)
         return decode(_receive(connection))
+
+
+def _oneself() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise BadQuery("this account has no name; say whose status it is") from None
 
 
 def _connect(where: int | str) -> socket.socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -17,6 +17,9 @@ from finger.timing import Deadline
 
 MAX_BODY = 64 * 1024
 """The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
+
+MAX_DIGITS = 20
+"""How many digits the length of a body may have."""
 
 MAX_REQUESTS = 100
 """How many requests one connection may carry."""
@@ -37,6 +40,7 @@ class BoundedRequest(Request):
         """The length of the body is known, or known to be unknown."""
         if length is not None and length > MAX_BODY:
             self.channel.refuseBody()
+            self.requestHeaders.removeHeader(b"expect")  # Or it would be asked for, after all.
         super().gotLength(min(length or MAX_BODY, MAX_BODY))  # In memory then, never in a temporary file.
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -50,6 +54,7 @@ class BoundedRequest(Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The request is complete, and to be answered if it has not been refused."""
         if not self.channel.isRefused:
+            self.channel.beginAnswer()
             super().requestReceived(command, path, version)
 
     def render(self, resrc: IResource) -> None:
@@ -69,20 +74,23 @@ class BoundedChannel(HTTPChannel):
     @ivar clock: for the limits of time; without one there are none.
     @ivar headersTimeout: seconds for a request's headers to arrive, from the beginning of the connection or the end
         of the answer before.
-    @ivar requestTimeout: seconds from there to the end of the answer.
-    @ivar discardTimeout: seconds a peer whose body is too long has to notice.
+    @ivar requestTimeout: seconds from there for its body to arrive.
+    @ivar answerTimeout: seconds from there for the answer to be written.
+    @ivar discardTimeout: seconds a peer whose body is too long has to notice, and again to go.
     @ivar isRefused: is what comes not wanted any more?
     """
 
-    transport: ITCPTransport
+    transport: Any  # An ITCPTransport that says whether it is C{disconnecting}, as all of Twisted's do.
     site: BoundedSite
     requestFactory = BoundedRequest
     clock: IReactorTime | None = None
     headersTimeout = 10.0
     requestTimeout = 30.0
+    answerTimeout = 45.0
     discardTimeout = 2.0
 
     _count = 0
+    _isDraining = False
     isRefused = False
 
     def connectionMade(self) -> None:
@@ -90,6 +98,13 @@ class BoundedChannel(HTTPChannel):
         self._deadline = Deadline(self.clock)
         super().connectionMade()
         self._await()
+
+    def headerReceived(self, line: bytes) -> bool:
+        """See L{HTTPChannel.headerReceived}.  Of a length of too many digits Python makes no number."""
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length" and len(value) > MAX_DIGITS and value.strip(b" \t").isdigit():
+            line = b"%b: %d" % (name, MAX_BODY + 1)
+        return bool(super().headerReceived(line))
 
     def allHeadersReceived(self) -> None:
         """A request has begun; its time has, too."""
@@ -99,12 +114,22 @@ class BoundedChannel(HTTPChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """See L{HTTPChannel.checkPersistence}.  There is an end to how many requests a connection carries."""
-        return self._count < MAX_REQUESTS and super().checkPersistence(request, version)
+        if self._isDraining or self._count >= MAX_REQUESTS:
+            request.setHeader(b"connection", b"close")
+            return False
+        return bool(super().checkPersistence(request, version))
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a piece of a request, or throw away what is left of one that is too long."""
-        if not self.isRefused:
+        """
+        Take a piece of a request, or throw away what is left of one that is too long, and what still comes when the
+        connection is being closed: TLS delivers that, too.
+        """
+        if not self.isRefused and not self.transport.disconnecting:
             super().dataReceived(data)
+
+    def beginAnswer(self) -> None:
+        """A request is complete."""
+        self._deadline.allow(self.answerTimeout, self.transport.abortConnection)
 
     def requestDone(self, request: Request) -> None:
         """The answer is written."""
@@ -116,7 +141,7 @@ class BoundedChannel(HTTPChannel):
         if not self.isRefused:
             self.isRefused = True
             self.transport.write(TOO_LARGE)
-            self._deadline.allow(self.discardTimeout, self.transport.loseConnection)
+            self._deadline.allow(self.discardTimeout, self._end)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Over."""
@@ -125,9 +150,14 @@ class BoundedChannel(HTTPChannel):
 
     def drain(self) -> None:
         """See L{IDrainable.drain}."""
+        self._isDraining = True
         self.persistent = False
         if not self.requests:
             self.loseConnection()
+
+    def _end(self) -> None:
+        self._deadline.allow(self.discardTimeout, self.transport.abortConnection)
+        self.loseConnection()
 
     def _await(self) -> None:
         self._deadline.allow(self.headersTimeout, self.transport.abortConnection)
@@ -141,11 +171,13 @@ class BoundedSite(Site):
     @param reactor: for its limits of time.
     @ivar headersTimeout: see L{BoundedChannel}.
     @ivar requestTimeout: see L{BoundedChannel}.
+    @ivar answerTimeout: see L{BoundedChannel}.
     """
 
     noisy = False
     headersTimeout = BoundedChannel.headersTimeout
     requestTimeout = BoundedChannel.requestTimeout
+    answerTimeout = BoundedChannel.answerTimeout
 
     def __init__(self, resource: IResource, reactor: Any) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, reactor=reactor, parsePOSTFormSubmission=False)
@@ -160,6 +192,7 @@ class BoundedSite(Site):
         channel.timeOut = None  # Instead of one that every byte extends.
         channel.headersTimeout = self.headersTimeout
         channel.requestTimeout = self.requestTimeout
+        channel.answerTimeout = self.answerTimeout
         return channel
 
     def log(self, request: Any) -> None:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import resource
+from typing import Any
+from unittest.mock import patch
+
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from finger.limits import LimitedFactory, origin
+from finger.interfaces import IDrainable
+from finger.limits import (
+    LEAST_DESCRIPTORS,
+    MAX_REFUSING,
+    RESERVED_DESCRIPTORS,
+    LimitedFactory,
+    fitDescriptors,
+    origin,
+)
+from finger.timing import Buckets
+from finger.tls import ReloadingCertificate, developmentCertificate
 
 
 class OriginTests(SynchronousTestCase):
@@ -22,6 +40,7 @@ class OriginTests(SynchronousTestCase):
             "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
             "2001:db8:1:2::7": "2001:db8:1:2::/64",
             "fe80::1%eth0": "fe80::/64",
+            "::ffff:192.0.2.1": "192.0.2.1",
             "::1": "::1",
             "local": "local",
         }.items():
@@ -44,8 +63,72 @@ class Half(Protocol):
         self.heard.append("write")
 
 
-class LimitedFactoryTests(SynchronousTestCase):
-    """Places taken and given back."""
+@implementer(IDrainable)
+class Drainable(Protocol):
+    """
+    A protocol that comes to an end when it likes.
+
+    @ivar drained: how often it was asked to.
+    """
+
+    drained = 0
+
+    def drain(self) -> None:
+        """Count."""
+        self.drained += 1
+
+
+class DescriptorsTests(SynchronousTestCase):
+    """File descriptors, of which a process may have so many."""
+
+    def fit(self, soft: int, hard: int, most: int = 500, adapters: int = 2) -> tuple[int, int]:
+        """How many connections fit between these limits, and the soft one afterwards."""
+        limits = (soft, hard)
+
+        def setrlimit(which: int, given: tuple[int, int]) -> None:
+            nonlocal limits
+            self.assertEqual((which, given[1]), (resource.RLIMIT_NOFILE, hard))
+            limits = given
+
+        with patch.multiple(resource, getrlimit=lambda which: limits, setrlimit=setrlimit):
+            fits = fitDescriptors(most, adapters)
+        return fits, limits[0]
+
+    def test_enough(self) -> None:
+        """Where there are enough, all fit, and nothing is changed."""
+        wanted = (500 + MAX_REFUSING) * 2 + RESERVED_DESCRIPTORS
+        for soft, hard in ((wanted, wanted), (10**6, 10**6), (-1, -1)):
+            self.assertEqual(self.fit(soft, hard), (500, soft))
+
+    def test_raised(self) -> None:
+        """Where there may be more, there are as many as are wanted, or as may be."""
+        wanted = (500 + MAX_REFUSING) * 2 + RESERVED_DESCRIPTORS
+        for soft, hard in ((wanted - 1, wanted), (40, 10**6), (40, resource.RLIM_INFINITY)):
+            self.assertEqual(self.fit(soft, hard), (500, wanted))
+
+    def test_scarce(self) -> None:
+        """Where there are too few, fewer connections fit: what all adapters take and refuse together does."""
+        for descriptors in (40, 64, 256, 1024):
+            for adapters in (1, 2, 5):
+                fits, soft = self.fit(30, descriptors, 5000, adapters)
+                self.assertEqual(soft, descriptors)
+                refused = min(MAX_REFUSING, fits // 2)
+                self.assertLessEqual((fits + refused) * adapters + LEAST_DESCRIPTORS, descriptors)
+                self.assertGreaterEqual(fits, 1)
+
+    def test_none(self) -> None:
+        """One connection is always tried, also where there is no adapter."""
+        self.assertEqual(self.fit(5, 5), (1, 5))
+        self.assertEqual(self.fit(5, 5, adapters=0)[0], 1)
+
+    def test_here(self) -> None:
+        """What there is here is enough for one."""
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
+        self.assertEqual(fitDescriptors(1, 1), 1)
+
+
+class LimitedTestCase(SynchronousTestCase):
+    """Connections to a factory with limits."""
 
     def connect(self, factory: LimitedFactory, host: str = "192.0.2.1") -> tuple[Protocol | None, StringTransport]:
         """Connect from an address."""
@@ -58,6 +141,10 @@ class LimitedFactoryTests(SynchronousTestCase):
     def make(self, most: int = 100, mostPerAddress: int = 100, refusal: bytes = b"") -> LimitedFactory:
         """A factory with limits."""
         return LimitedFactory(Factory.forProtocol(Half), "fingerport", most, mostPerAddress, refusal)
+
+
+class LimitedFactoryTests(LimitedTestCase):
+    """Places taken and given back."""
 
     def test_perAddress(self) -> None:
         """One address has its share, all others theirs; a place given back is free."""
@@ -131,3 +218,142 @@ class LimitedFactoryTests(SynchronousTestCase):
         address = UNIXAddress(None)
         factory.buildProtocol(address).makeConnection(StringTransport(peerAddress=address))
         self.assertIsNotNone(factory.buildProtocol(address))
+
+    def test_log(self) -> None:
+        """Who is refused is logged, by adapter and address."""
+        factory = self.make(most=0)
+        with capturedLogs() as logs:
+            self.connect(factory)
+        self.assertEqual(
+            [(event["adapter"], event["peer"], event["outcome"]) for event in logs],
+            [("fingerport", "192.0.2.1", "TooManyConnections")],
+        )
+
+    def test_logMapped(self) -> None:
+        """IPv4 is IPv4 there, however it came."""
+        with capturedLogs() as logs:
+            self.connect(self.make(most=0), "::ffff:192.0.2.1")
+        self.assertEqual(logs[0]["peer"], "192.0.2.1")
+
+
+class RateTests(LimitedTestCase):
+    """How many connections in how much time."""
+
+    def setUp(self) -> None:
+        """Three at once, and then one each second."""
+        self.clock = Clock()
+        self.factory = LimitedFactory(
+            Factory.forProtocol(Protocol), "fingerport", refusal=b"later\r\n", buckets=Buckets(self.clock, 3, 1.0)
+        )
+
+    def answered(self, host: str) -> bool:
+        """Ask once from an address; is it answered?"""
+        protocol, transport = self.connect(self.factory, host)
+        protocol.connectionLost(None)
+        return transport.value() == b""
+
+    def test_flood(self) -> None:
+        """Who comes too often is told to come later, and nobody else is."""
+        self.assertEqual([self.answered("192.0.2.1") for _ in range(5)], [True] * 3 + [False] * 2)
+        self.assertTrue(all(self.answered(f"192.0.2.{number}") for number in range(2, 100)))
+        self.assertFalse(self.answered("192.0.2.1"))
+
+    def test_refilled(self) -> None:
+        """After some time there is place for as many again; what was refused does not count."""
+        for _ in range(100):
+            self.answered("192.0.2.1")
+        self.clock.advance(1)
+        self.assertEqual([self.answered("192.0.2.1") for _ in range(2)], [True, False])
+        self.clock.advance(1000)
+        self.assertEqual([self.answered("192.0.2.1") for _ in range(4)], [True] * 3 + [False])
+
+    def test_subnet(self) -> None:
+        """A subscriber's IPv6 addresses come together."""
+        self.assertEqual([self.answered(f"2001:db8::{number}") for number in range(4)], [True] * 3 + [False])
+        self.assertTrue(self.answered("2001:db8:0:1::1"))
+
+    def test_loopback(self) -> None:
+        """This machine may come as often as it likes."""
+        for host in ("127.0.0.1", "127.1.2.3", "::1"):
+            self.assertTrue(all(self.answered(host) for _ in range(10)))
+
+    def test_mapped(self) -> None:
+        """An IPv4 address that is written as IPv6 is the same address, and shares with no other."""
+        for host in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"):
+            self.assertTrue(self.answered(host))
+        self.assertFalse(self.answered("::ffff:192.0.2.1"))
+        self.assertTrue(all(self.answered("::ffff:127.0.0.1") for _ in range(10)))
+
+
+class DrainTests(LimitedTestCase):
+    """Bringing all connections to an end."""
+
+    def setUp(self) -> None:
+        """A clock."""
+        self.clock = Clock()
+
+    def make(self, protocol: type[Protocol]) -> LimitedFactory:
+        """A factory."""
+        return LimitedFactory(Factory.forProtocol(protocol), "fingerport")
+
+    def test_none(self) -> None:
+        """Without connections there is nothing to wait for."""
+        self.successResultOf(self.make(Protocol).drain(self.clock, 10))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_asked(self) -> None:
+        """A protocol that knows how is asked to end, and waited for; then there is no timer left."""
+        factory = self.make(Drainable)
+        protocols = [self.connect(factory) for _ in range(2)]
+        drained = factory.drain(self.clock, 10)
+        for protocol, transport in protocols:
+            self.assertNoResult(drained)
+            self.assertEqual(protocol.wrappedProtocol.drained, 1)
+            self.assertFalse(transport.disconnecting)
+            protocol.connectionLost(None)
+        self.successResultOf(drained)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_others(self) -> None:
+        """One that does not is closed."""
+        factory = self.make(Protocol)
+        protocol, transport = self.connect(factory)
+        drained = factory.drain(self.clock, 10)
+        self.assertTrue(transport.disconnecting)
+        self.assertFalse(transport.disconnected)
+        protocol.connectionLost(None)
+        self.successResultOf(drained)
+
+    def test_wrapped(self) -> None:
+        """One that stands behind others is found there."""
+        inner: Any = WrappingFactory(WrappingFactory(Factory.forProtocol(Drainable)))
+        factory = LimitedFactory(inner, "httpsport")
+        protocol, transport = self.connect(factory)
+        factory.drain(self.clock, 10)
+        self.assertIsInstance(protocol.wrappedProtocol, ProtocolWrapper)
+        self.assertEqual(protocol.wrappedProtocol.wrappedProtocol.wrappedProtocol.drained, 1)
+        self.assertFalse(transport.disconnecting)
+
+    def test_tls(self) -> None:
+        """Also behind TLS."""
+        certificate = ReloadingCertificate(developmentCertificate, "test")
+        inner = TLSMemoryBIOFactory(certificate, False, Factory.forProtocol(Drainable), clock=self.clock)
+        factory = LimitedFactory(inner, "httpsport")
+        protocol, _ = self.connect(factory)
+        factory.drain(self.clock, 10)
+        self.assertEqual(protocol.wrappedProtocol.wrappedProtocol.drained, 1)
+
+    def test_cutOff(self) -> None:
+        """Who is still there after the time is cut off, whatever it waits for."""
+        factory = self.make(Drainable)
+        (first, _), (second, transport) = self.connect(factory), self.connect(factory)
+        drained = factory.drain(self.clock, 10)
+        self.clock.advance(9)
+        first.connectionLost(None)
+        self.assertFalse(transport.disconnected)
+        self.clock.advance(1)
+        self.assertTrue(transport.disconnected)
+        self.assertNoResult(drained)
+        second.connectionLost(None)
+        self.successResultOf(drained)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

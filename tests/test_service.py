@@ -8,20 +8,33 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
-from twisted.trial.unittest import TestCase
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from finger.backends.chain import ChainFingerService
 from finger.config import Config
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
-from finger.service import FingerServer, makeService
+from finger.limits import LimitedFactory
+from finger.listen import PortService, openPorts, portService
+from finger.server import FingerServer
+from finger.service import TOO_MANY, makeService
 from finger.tls import developmentCertificate
 from tests.tools import ROOT
 
 USERS = str(Path(ROOT, "etc", "users"))
+PASSWORDS = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
 
 
 def configure(**fields: Any) -> Config:
@@ -96,6 +109,7 @@ class MakeServiceTests(TestCase):
             ({"backends": ("nonsense",)}, "--backend=nonsense: no back end"),
             ({"usersFile": "/nowhere"}, "--file=/nowhere: cannot be read"),
             ({"setterPorts": ("0",)}, "--setport=0: none of the back ends (file) can be set"),
+            ({"checkers": (PASSWORDS,)}, "--auth: none of the back ends (file) can be set"),
             ({"ssl": True, "privateKey": "/k"}, "--privatekey: needs the --certificate"),
             ({"ssl": True, "certificate": "/nowhere"}, "--certificate=/nowhere: cannot be read"),
             ({"templates": "/nowhere"}, "--templates=/nowhere: "),
@@ -113,6 +127,182 @@ class MakeServiceTests(TestCase):
         """A proxy of another server, or another port, is fine."""
         makeService(configure(backends=("proxy",)), reactor)
         makeService(configure(backends=("proxy:finger.example.org",), fingerPorts=("79",)), reactor)
+
+
+EVERYTHING: dict[str, Any] = {
+    **dict.fromkeys(("fingerPorts", "webPorts", "httpsPorts", "pbPorts"), ("tcp:0",)),
+    "setterPorts": ("unix:/nowhere",),
+    "backends": ("memory",),
+    "ssl": True,
+}
+"""Every adapter."""
+
+
+class Transport(StringTransport):
+    """A transport on which HTTPS can be spoken."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """As it likes."""
+
+
+class LimitTests(SynchronousTestCase):
+    """What limits are given to whom."""
+
+    def factories(self, **fields: Any) -> dict[str, LimitedFactory]:
+        """The factories of a server of every adapter, by their options."""
+        self.reactor = MemoryReactorClock()
+        server = makeService(configure(**EVERYTHING | fields), self.reactor)
+        return dict(zip(("finger", "web", "https", "pb", "set"), server.factories, strict=True))
+
+    def ask(self, factory: LimitedFactory, host: str = "192.0.2.1") -> bytes | None:
+        """What somebody hears who connects and says nothing; L{None} if it is hung up on."""
+        protocol, transport = self.connect(factory, host)
+        return transport.value() if protocol is not None else None
+
+    def connect(self, factory: LimitedFactory, host: str = "192.0.2.1") -> tuple[Any, StringTransport]:
+        """Connect until the end of the test."""
+        address = IPv4Address("TCP", host, 5)
+        protocol, transport = factory.buildProtocol(address), Transport(peerAddress=address)
+        if protocol is not None:
+            protocol.makeConnection(transport)
+            self.addCleanup(protocol.connectionLost, Failure(ConnectionDone()))
+        return protocol, transport
+
+    def test_inAll(self) -> None:
+        """Every adapter has its limit of connections; at finger's, people hear why."""
+        for name, factory in self.factories(maxConnections=2).items():
+            for _ in range(2):
+                self.assertNotIn(self.ask(factory, "127.0.0.1"), (None, TOO_MANY))
+            self.assertEqual(self.ask(factory, "127.0.0.1"), TOO_MANY if name == "finger" else None)
+
+    def test_perAddress(self) -> None:
+        """And one for each address."""
+        for factory in self.factories(maxConnectionsPerAddress=1).values():
+            self.assertIsNotNone(self.ask(factory))
+            self.assertIn(self.ask(factory), (None, TOO_MANY))
+            self.assertNotIn(self.ask(factory, "192.0.2.2"), (None, TOO_MANY))
+
+    def test_rate(self) -> None:
+        """And a rate, unless there is to be none."""
+        for rate, most in ((1.0, 3), (0.0, 15)):
+            for factory in self.factories(connectionsPerSecond=rate, connectionBurst=3).values():
+                heard = [self.ask(factory) not in (None, TOO_MANY) for _ in range(15)]
+                self.assertEqual(heard, [True] * most + [False] * (15 - most))
+
+    def test_scarce(self) -> None:
+        """Where descriptors are scarce, fewer connections are taken, and that is told."""
+        with patch("finger.service.fitDescriptors", return_value=1) as fit, capturedLogs() as logs:
+            factories = self.factories(maxConnections=7)
+        fit.assert_called_with(7, 5)
+        told = [(event["option"], event["most"], event["wanted"]) for event in logs if "wanted" in event]
+        self.assertEqual(told[0], ("fingerport", 1, 7))
+        self.assertEqual(len(told), 5)
+        self.ask(factories["finger"], "127.0.0.1")
+        self.assertIsNone(self.ask(factories["finger"], "127.0.0.1"))
+
+    def test_adapters(self) -> None:
+        """Adapters that are not there take no descriptors from the others."""
+        for fields, count in (({}, 5), ({"ssl": False, "setterPorts": ()}, 3), ({"pbPorts": ("none",)}, 4)):
+            with patch("finger.service.fitDescriptors", return_value=500) as fit:
+                makeService(configure(**EVERYTHING | fields), MemoryReactorClock())
+            fit.assert_called_with(500, count)
+
+    def test_times(self) -> None:
+        """The times are everybody's."""
+        for name, factory in self.factories(querySeconds=3.0, answerSeconds=4.0).items():
+            protocol, transport = self.connect(factory)
+            protocol.dataReceived(b"\x16" if name == "https" else b"\x01")  # The beginning of something.
+            self.reactor.advance(2.9)
+            self.assertFalse(transport.disconnected)
+            self.reactor.advance(1.2)
+            self.assertTrue(transport.disconnected, name)
+
+
+class LoginTests(SynchronousTestCase):
+    """Where people can log in."""
+
+    def test_web(self) -> None:
+        """On the web only with passwords; Perspective Broker says itself that there are none."""
+        for checkers in ((), (PASSWORDS,)):
+            with patch("finger.service.BoundedSite") as site, patch("finger.service.BoundedPBServerFactory") as pb:
+                makeService(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())
+            web, perspective = site.call_args.args[0].authority, pb.call_args.args[0].authority
+            self.assertEqual(web is not None, bool(checkers))
+            self.assertEqual(perspective.hasPasswords, bool(checkers))
+
+    def test_readOnly(self) -> None:
+        """Nowhere, if there is nothing to set."""
+        with patch("finger.service.BoundedPBServerFactory") as pb:
+            makeService(configure(), MemoryReactorClock())
+        self.assertIsNone(pb.call_args.args[0].authority)
+
+
+@implementer(IListeningPort)
+class PortDouble:
+    """
+    A port at an address.
+
+    @ivar isOpen: has nobody closed it?
+    """
+
+    isOpen = True
+
+    def __init__(self, address: IAddress) -> None:
+        self._address = address
+
+    def startListening(self) -> None:
+        """It does."""
+
+    def stopListening(self) -> None:
+        """Close."""
+        self.isOpen = False
+
+    def getHost(self) -> IAddress:
+        """The address."""
+        return self._address
+
+
+class OnlyLoopbackTests(SynchronousTestCase):
+    """A port where nobody need say who it is."""
+
+    def open(self, address: IAddress) -> tuple[PortService, PortDouble]:
+        """A port at an address, as the setter's are made."""
+        port = PortDouble(address)
+        with patch.object(TCP4ServerEndpoint, "listen", return_value=succeed(port)):
+            factory = Factory.forProtocol(Protocol)
+            service = portService("setport", "tcp:0", MemoryReactorClock(), factory, onlyLoopback=True)
+            assert isinstance(service, PortService)
+            try:
+                service.open()
+            except ConfigError as error:
+                self.assertIs(error, service.problem)
+        return service, port
+
+    def test_wide(self) -> None:
+        """Where other machines can reach it, it is closed again at once, and one line says why."""
+        for address in (
+            IPv4Address("TCP", "0.0.0.0", 1080),
+            IPv4Address("TCP", "192.0.2.1", 1080),
+            IPv6Address("TCP", "::", 1080),
+            IPv6Address("TCP", "2001:db8::1", 1080),
+        ):
+            service, port = self.open(address)
+            self.assertFalse(port.isOpen)
+            self.assertEqual(openPorts(service), [])
+            self.assertIn("--setport=tcp:0: other machines could reach it", str(service.problem))
+            self.assertNotIn("\n", str(service.problem))
+
+    def test_loopback(self) -> None:
+        """Where they cannot, all is well."""
+        for address in (
+            IPv4Address("TCP", "127.0.0.1", 1080),
+            IPv6Address("TCP", "::1", 1080),
+            UNIXAddress("/run/finger/set"),
+        ):
+            service, port = self.open(address)
+            self.assertTrue(port.isOpen)
+            self.assertEqual(openPorts(service), [port])
+            self.assertIsNone(service.problem)
 
 
 class ReloadTests(TestCase):

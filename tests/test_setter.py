@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE
+from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE, peerUser
+from finger.authority import Authority
 from finger.backends.memory import MemoryFingerService
-from finger.errors import BackendUnavailable
-from finger.interfaces import IFingerSetterFactory, IFingerSetterService
+from finger.errors import BackendUnavailable, BadQuery
+from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.testing import BrokenDouble
 
 
@@ -111,3 +118,103 @@ class SetterTests(SynchronousTestCase):
         protocol = IFingerSetterFactory(MemoryFingerService()).buildProtocol(None)
         protocol.makeConnection(StringTransport())
         protocol.connectionLost()
+
+
+class SocketTransport(StringTransport):
+    """A transport with a real socket underneath, as the kernel knows it."""
+
+    def __init__(self, handle: socket.socket) -> None:
+        super().__init__()
+        self._handle = handle
+
+    def getHandle(self) -> socket.socket:
+        """The socket."""
+        return self._handle
+
+
+class Nobody:
+    """A machine where no uid has a name."""
+
+    def getpwuid(self, uid: int) -> Any:
+        """Nor this one."""
+        raise KeyError(uid)
+
+
+class PeerUserTests(SynchronousTestCase):
+    """Who is at the other end, by the kernel's word."""
+
+    def unix(self) -> SocketTransport:
+        """One end of a UNIX socket whose other end this process holds."""
+        here, there = socket.socketpair(socket.AF_UNIX)
+        self.addCleanup(here.close)
+        self.addCleanup(there.close)
+        return SocketTransport(here)
+
+    def send(self, message: bytes) -> bytes:
+        """Send a message through a UNIX socket; what is said."""
+        self.service = MemoryFingerService({"moshez": "old"})
+        factory = IFingerSetterFactory(self.service)
+        factory.authority = Authority(self.service, administrators=self.administrators)
+        protocol, transport = factory.buildProtocol(None), self.unix()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(message)
+        protocol.readConnectionLost()
+        protocol.connectionLost()
+        return transport.value()
+
+    administrators: tuple[str, ...] = ()
+
+    def test_unix(self) -> None:
+        """On a UNIX socket it is whoever has opened it."""
+        self.assertEqual(peerUser(self.unix()), pwd.getpwuid(os.geteuid()).pw_name)
+
+    def test_noName(self) -> None:
+        """A uid that has no name is called as nobody can be."""
+        name = f"@{os.geteuid()}"
+        self.assertEqual(peerUser(self.unix(), Nobody()), name)
+        self.failureResultOf(MemoryFingerService().setUser(name, "x"), BadQuery)
+
+    def test_others(self) -> None:
+        """On TCP, or without a socket, nobody knows."""
+        with socket.socket() as tcp:
+            self.assertIsNone(peerUser(SocketTransport(tcp)))
+        self.assertIsNone(peerUser(StringTransport()))
+
+    def test_own(self) -> None:
+        """Everybody sets the own status and no other's; an administrator any."""
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        self.assertEqual(self.send(f"{me}\nhere".encode()), f"Status of {me} is set\r\n".encode())
+        self.assertEqual(self.successResultOf(self.service.getUser(me)), "here")
+        self.assertEqual(self.send(b"moshez\nnew"), b"Permission denied\r\n")
+        self.assertEqual(self.successResultOf(self.service.getUser("moshez")), "old")
+        self.administrators = (me,)
+        self.assertEqual(self.send(b"moshez\nnew"), b"Status of moshez is set\r\n")
+
+
+class DrainTests(SynchronousTestCase):
+    """A good end."""
+
+    def test_idle(self) -> None:
+        """Who has not said anything yet is not waited for."""
+        protocol, transport = IFingerSetterFactory(MemoryFingerService()).buildProtocol(None), StringTransport()
+        verifyObject(IDrainable, protocol)
+        protocol.makeConnection(transport)
+        protocol.drain()
+        self.assertTrue(transport.disconnecting)
+
+    def test_busy(self) -> None:
+        """Who has begun may end, and hears whether the status is set."""
+        setting: Deferred[None] = Deferred()
+        service = MemoryFingerService()
+        service.setUser = lambda user, status: setting  # type: ignore[method-assign]
+        protocol, transport = IFingerSetterFactory(service).buildProtocol(None), StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"moshez\n")
+        protocol.drain()
+        self.assertFalse(transport.disconnecting)
+        protocol.dataReceived(b"new\n")
+        protocol.readConnectionLost()
+        self.assertFalse(transport.disconnecting)
+        setting.callback(None)
+        self.assertEqual(transport.value(), b"Status of moshez is set\r\n")
+        self.assertTrue(transport.disconnecting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.application.service import IServiceMaker
+from twisted.cred.checkers import FilePasswordDB
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.plugin import getPlugins
 from twisted.python.usage import Options as UsageOptions
@@ -47,7 +50,8 @@ class OptionsTests(TestCase):
                 *("--webport=3", "-s", "--httpsport=4", "--certificate=/c", "--privatekey=/k", "-p", "5"),
                 *("--setport=6", "-n", "bot", "--ircserver=h:1", "--ircchannel=#a", "--ircchannel=#b", "--no-list"),
                 *("--forward=h1", "--forward=any", "--hops=2", "--disclose=name, mail", "--ascii", "--match-names"),
-                *("--max-connections=7", "--max-per-address=8"),
+                *("--max-connections=7", "--max-per-address=8", "--rate=0.5", "--burst=9"),
+                *("--query-timeout=1.5", "--answer-timeout=2", "--drain-timeout=0", "--admin=ada", "--admin=boss"),
             ),
             Config(
                 backends=("file", "local"),
@@ -72,24 +76,71 @@ class OptionsTests(TestCase):
                 matchNames=True,
                 maxConnections=7,
                 maxConnectionsPerAddress=8,
+                connectionsPerSecond=0.5,
+                connectionBurst=9,
+                querySeconds=1.5,
+                answerSeconds=2.0,
+                drainSeconds=0.0,
+                administrators=("ada", "boss"),
             ),
         )
+        self.assertEqual(self.parse("--rate=0").connectionsPerSecond, 0)
         self.assertEqual(self.parse("--disclose=").disclose, frozenset())
 
     def test_wrong(self) -> None:
         """Wrong ones are one line that names the option."""
         for option in (
             "--nonsense",
+            "--file=",
             "--disclose=age",
             "--hops=0",
             "--hops=x",
             "--hops=\u0661",
             "--max-connections=-1",
             "--max-per-address=",
+            "--rate=-1",
+            "--rate=often",
+            "--rate=nan",
+            "--rate=inf",
+            "--burst=0",
+            "--burst=1.5",
+            "--query-timeout=0",
+            "--query-timeout=soon",
+            "--query-timeout=inf",
+            "--answer-timeout=-1",
+            "--answer-timeout=nan",
+            "--drain-timeout=-0.5",
+            "--drain-timeout=",
             "stray",
         ):
             error = self.assertRaises(SystemExit, self.parse, option)
             self.assertIn(option.partition("=")[0], str(error.code))
+            self.assertNotIn("\n", str(error.code))
+
+    def test_auth(self) -> None:
+        """What knows passwords, of any kind that Twisted has, and several of them."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"ada:lovelace\n")
+        (checker,) = self.parse(f"--auth=file:{path}").checkers
+        assert isinstance(checker, FilePasswordDB)
+        self.assertEqual(checker.getUser(b"ada"), (b"ada", b"lovelace"))
+        self.assertEqual(len(self.parse(f"--auth=file:{path}", f"--auth=file:{path}").checkers), 2)
+
+    def test_badAuth(self) -> None:
+        """What knows none is one line that says so: a kind there is not, nothing to read, or none at all."""
+        for value in (
+            "",
+            "nonsense",
+            "file",
+            "file:",
+            "file:/nowhere/passwords",
+            "file:/",
+            "memory:ada",
+            "anonymous",
+        ):
+            with patch("twisted.plugins.cred_file.theFileCheckerFactory.errorOutput", StringIO()):
+                error = self.assertRaises(SystemExit, self.parse, f"--auth={value}")
+            self.assertIn(f"--auth={value}: is no way to log in that can be used", str(error.code))
             self.assertNotIn("\n", str(error.code))
 
     def test_version(self) -> None:
@@ -115,11 +166,16 @@ class OptionsTests(TestCase):
 class MakeServiceTests(TestCase):
     """From the options to the service."""
 
+    def makeService(self, options: Options) -> FingerServer:
+        """Make a service, and give the reactor its clock back, which the tests' own timers follow."""
+        with patch.object(reactor, "seconds", reactor.seconds):
+            return makeService(options)
+
     def make(self, *options: str) -> FingerServer:
         """The service of some options, its ports open until the end of the test."""
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *options])
-        service = makeService(parsed)
+        service = self.makeService(parsed)
         self.addCleanup(self.stop, service)
         return service
 
@@ -134,6 +190,20 @@ class MakeServiceTests(TestCase):
         verifyObject(IServiceMaker, maker)
         self.assertIs(maker.options, Options)
         self.assertIs(maker.makeService, makeService)
+
+    def test_clock(self) -> None:
+        """The reactor's time is what passes, not what a clock on the wall is set to."""
+        parsed = Options()
+        parsed.parseOptions([f"--file={USERS}", *NOWHERE])
+        before = reactor.seconds
+        with patch.object(reactor, "seconds", before):
+            self.addCleanup(self.stop, makeService(parsed))
+            self.assertIs(reactor.seconds, time.monotonic)
+            with patch("time.time", return_value=0.0):
+                timer = reactor.callLater(1000, lambda: None)
+                self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
+            timer.cancel()
+        self.assertEqual(reactor.seconds, before)
 
     def test_openedAtOnce(self) -> None:
         """The ports are open before twistd goes on."""
@@ -154,7 +224,7 @@ class MakeServiceTests(TestCase):
             parsed.parent = UsageOptions()
             parsed.parent.update({"uid": uid, "gid": None if uid is None else 7})
             with patch("finger.tap.unprivileged", return_value=(65534, 65533)):
-                self.addCleanup(self.stop, makeService(parsed))
+                self.addCleanup(self.stop, self.makeService(parsed))
             self.assertEqual((parsed.parent["uid"], parsed.parent["gid"]), after)
 
     def test_notRoot(self) -> None:
@@ -164,5 +234,5 @@ class MakeServiceTests(TestCase):
         parsed.parent = UsageOptions()
         parsed.parent.update({"uid": None, "gid": None})
         with patch("os.geteuid", return_value=1000):
-            self.addCleanup(self.stop, makeService(parsed))
+            self.addCleanup(self.stop, self.makeService(parsed))
         self.assertIsNone(parsed.parent["uid"])

@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from finger.adapters.tcp import MAX_DISCARDED, FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
-from finger.interfaces import IFingerFactory, IFingerForwarder, IFingerService
+from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerService
 from finger.policy import PolicyFingerService
 from finger.profile import Profile
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
@@ -293,6 +293,30 @@ class LimitTests(FingerTestCase):
         self.protocol.dataReceived(b"moshez\r\n")
         self.assertEqual(transport.value(), b"Happy and well\r\n")
         self.protocol.connectionLost()
+
+
+class DrainTests(FingerTestCase):
+    """A good end."""
+
+    def test_idle(self) -> None:
+        """Who has not asked yet is not waited for, nor who asks too much."""
+        for sent in (b"", b"mos", b"x" * (MAX_LINE + 2)):
+            transport = self.connect()
+            verifyObject(IDrainable, self.protocol)
+            self.protocol.dataReceived(sent)
+            self.protocol.drain()
+            self.assertTrue(transport.disconnecting)
+
+    def test_busy(self) -> None:
+        """Who has asked gets the answer."""
+        silent = SilentDouble()
+        transport = self.connect(silent)
+        self.protocol.dataReceived(b"moshez\r\n")
+        self.protocol.drain()
+        self.assertFalse(transport.disconnecting)
+        silent.asked[0].callback("Happy and well")
+        self.assertEqual(transport.value(), b"Happy and well\r\n")
+        self.assertTrue(transport.disconnecting)
 
 
 class LogTests(FingerTestCase):

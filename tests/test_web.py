@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,27 +11,33 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from justhtml import JustHTML
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 from zope.interface.verify import verifyObject
 
 import finger.adapters.profile  # noqa: F401  (registers the adapter)
 from finger import errors
 from finger.adapters.web import FingerResource
+from finger.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.backends.memory import MemoryFingerService
 from finger.interfaces import IFingerService
 from finger.pages import PAGE_SIZE
 from finger.profile import LastLogin, Mail, Profile
 from finger.querylog import QueryLog
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
+from finger.webserver import BoundedSite
 
 WHEN = datetime(2026, 3, 31, 18, 32, tzinfo=UTC)
 
@@ -465,6 +472,161 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(
             told, [("192.168.1.1", "a\nd\N{REPLACEMENT CHARACTER}a", "NoSuchUser", 250), ("local", "", "ok", 0)]
         )
+
+
+class PutTests(SynchronousTestCase):
+    """C{PUT /username}, as somebody."""
+
+    def setUp(self) -> None:
+        """Ada has a password and a status, and the boss may set any."""
+        self.clock = Clock()
+        self.service = MemoryFingerService({"ada": "old", "moshez": "old"})
+        checker = InMemoryUsernamePasswordDatabaseDontUse(ada=b"love:lace", boss=b"secret")
+        self.resource = FingerResource(self.service)
+        self.resource.authority = Authority(self.service, self.clock, [checker], ["boss"])
+
+    def put(
+        self,
+        path: str = "/ada",
+        body: bytes = b"new\n",
+        password: bytes | None = b"ada:love:lace",
+        *,
+        scheme: bytes = b"Basic",
+        secure: bool = True,
+        method: str = "PUT",
+    ) -> Answer:
+        """Upload a status."""
+        transport: Any = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 5))
+        if secure:
+            alsoProvides(transport, ISSLTransport)
+            transport.setTcpNoDelay = lambda enabled: None
+        channel = BoundedSite(self.resource, self.clock).buildProtocol(None)
+        channel.makeConnection(transport)
+        head = f"{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
+        if password is not None:
+            head += b"Authorization: %b %b\r\n" % (scheme, b64encode(password))
+        channel.dataReceived(head + b"\r\n" + body)
+        return read(transport.value())
+
+    def status(self, user: str = "ada") -> object:
+        """What a user now says."""
+        return self.successResultOf(self.service.getUser(user))
+
+    def test_own(self) -> None:
+        """Everybody sets the own status, and is shown it; the line's end is none of it."""
+        answer = self.put(body="  zażółć\n\ngęślą ☕\n".encode())
+        self.assertEqual((answer.code, answer.texts("h1")), (200, ["ada"]))
+        self.assertIn("  zażółć\n\ngęślą ☕</pre>", answer.html)
+        self.assertEqual(self.status(), "  zażółć\n\ngęślą ☕")
+
+    def test_administrator(self) -> None:
+        """An administrator sets anybody's, and by it brings somebody who was not there."""
+        for user in ("moshez", "new"):
+            self.assertEqual(self.put(f"/{user}", password=b"boss:secret").code, 200)
+            self.assertEqual(self.status(user), "new")
+        self.assertEqual(self.put("/?user=ada", password=b"boss:secret").code, 200)
+        self.assertEqual(self.status(), "new")
+
+    def test_wrong(self) -> None:
+        """Without the right password nothing is set; the answer says how to give one."""
+        for password, scheme in (
+            (None, b""),
+            (b"ada:wrong", b"Basic"),
+            (b"ada:", b"Basic"),
+            (b"ada", b"Basic"),
+            (b"", b"Basic"),
+            (b"nobody:love:lace", b"Basic"),
+            (b"\xff:\xff", b"Basic"),
+            (b"ada:love:lace", b"Digest"),
+        ):
+            answer = self.put(password=password, scheme=scheme)
+            self.assertEqual((answer.code, answer.texts("h1")), (401, ["Log in first"]))
+            self.assertEqual(answer.headers["www-authenticate"], 'Basic realm="finger", charset="UTF-8"')
+            self.assertEqual(self.status(), "old")
+            self.clock.advance(ATTEMPT_INTERVAL)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_another(self) -> None:
+        """Nobody sets somebody else's, and asking again with the same password will not help."""
+        for path in ("/moshez", "/new", "/Ada", "/?user=moshez"):
+            answer = self.put(path)
+            self.assertEqual((answer.code, answer.texts("h1")), (403, ["Permission denied"]))
+            self.assertNotIn("www-authenticate", answer.headers)
+        self.assertEqual(self.status("moshez"), "old")
+
+    def test_insecure(self) -> None:
+        """Over plain HTTP a password, good or bad, is not even looked at."""
+        with capturedLogs() as logs:
+            for _ in range(ATTEMPTS):
+                for password in (b"ada:love:lace", b"ada:wrong"):
+                    answer = self.put(password=password, secure=False)
+                    self.assertEqual((answer.code, answer.texts("h1")), (403, ["HTTPS only"]))
+                    self.assertNotIn("www-authenticate", answer.headers)
+        self.assertEqual({event["outcome"] for event in logs}, {"InsecureRefused"})
+        self.assertEqual(self.status(), "old")
+        self.assertEqual(self.put().code, 200)
+
+    def test_attempts(self) -> None:
+        """Who guesses is soon not listened to."""
+        for _ in range(ATTEMPTS):
+            self.put(password=b"ada:guess")
+        self.assertEqual((self.put().code, self.status()), (401, "old"))
+        self.clock.advance(ATTEMPT_INTERVAL)
+        self.assertEqual((self.put().code, self.status()), (200, "new"))
+
+    def test_log(self) -> None:
+        """What is logged has the address, the name and the outcome, never a password or a status."""
+        with capturedLogs() as logs:
+            self.put()
+            self.put(password=b"ada:wrong")
+            self.put("/moshez")
+        told = [(event["peer"], event["query"], event["outcome"]) for event in logs if "outcome" in event]
+        self.assertEqual(
+            told,
+            [
+                ("192.0.2.1", "ada", "ok"),
+                ("192.0.2.1", "ada", "NotAuthenticated"),
+                ("192.0.2.1", "moshez", "NotAllowed"),
+            ],
+        )
+        lines = [formatEvent(event) for event in logs]
+        self.assertIn("192.0.2.1 failed to log in", lines)
+        self.assertIn("'ada' may not set 'moshez'", lines)
+        for secret in ("love:lace", "wrong", "new"):
+            self.assertNotIn(secret, "".join(lines))
+
+    def test_bad(self) -> None:
+        """What is no text, or too long to be kept, is refused."""
+        for body in (b"\xff", b"caf\xe9", b"\xed\xa0\x80"):
+            self.assertEqual(self.put(body=body).code, 400)
+        self.assertEqual(self.put("/a%40b", password=b"boss:secret").code, 400)
+        self.assertEqual(self.status(), "old")
+
+    def test_broken(self) -> None:
+        """What could not be kept is our failure, and is not said to be set."""
+        assert self.resource.authority is not None
+        self.resource.authority.service = BrokenDouble()
+        answer = self.put()
+        self.assertEqual((answer.code, answer.texts("h1")), (503, ["Internal error in server"]))
+        self.assertEqual(len(self.flushLoggedErrors(errors.BackendUnavailable)), 1)
+
+    def test_methods(self) -> None:
+        """Nothing else can be done, and the list cannot be set; where PUT is offered, that is told."""
+        for path, method, allowed in (
+            ("/ada", "DELETE", "GET, HEAD, PUT"),
+            ("/?user=ada", "POST", "GET, HEAD, PUT"),
+            ("/", "PUT", "GET, HEAD"),
+            ("/ada/b", "PUT", "GET, HEAD"),
+        ):
+            answer = self.put(path, method=method)
+            self.assertEqual((answer.code, answer.headers["allow"]), (405, allowed))
+        self.assertEqual(self.put(method="GET").texts("pre"), ["old"])
+
+    def test_notOffered(self) -> None:
+        """Where nobody can log in, there is no PUT."""
+        self.resource.authority = None
+        answer = self.put()
+        self.assertEqual((answer.code, answer.headers["allow"], self.status()), (405, "GET, HEAD", "old"))
 
 
 class PageTests(SynchronousTestCase):

@@ -94,6 +94,21 @@ class XMLRPCTests(SynchronousTestCase):
         self.assertFault(self.call("getUsers", 1), 2, "getUsers: too many positional arguments")
         self.assertFault(self.call("getNothing"), 8001, "getNothing not found")
 
+    def test_noName(self) -> None:
+        """A call that names no method is a Fault, too."""
+        for body in (dumps(("x",), methodresponse=True), "<methodCall><params></params></methodCall>"):
+            self.assertFault(self.post(body.encode()), 2, "a method's name is a string")
+
+    def test_methods(self) -> None:
+        """Calls are sent with POST, and any other method hears so, whatever the path is."""
+        for method in (b"GET", b"HEAD", b"PUT", b"NONSENSE"):
+            request = DummyRequest([b"\xff"])
+            request.method = method
+            said = IXMLRPCResource(USERS).render(request)
+            self.assertEqual(request.responseCode, 405)
+            self.assertEqual(request.responseHeaders.getRawHeaders(b"allow"), [b"POST"])
+            self.assertEqual(said, b"" if method == b"HEAD" else b"XML-RPC calls are sent with POST\n")
+
     def test_badBodies(self) -> None:
         """What is no call at all is a Fault, with nothing of the parser's words or of our insides."""
         for body in (b"", b"<", b"<methodCall/>", b"\xff", LAUGHS):

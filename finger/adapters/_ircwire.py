@@ -33,6 +33,7 @@ _MESSAGE: Final = re.compile(
 )
 _PREFIX: Final = re.compile(r"(?P<nick>[^!@]+)!(?P<user>[^@]*)@(?P<host>.+)", re.DOTALL)
 _FORBIDDEN: Final = re.compile(r"[\r\n\0]")
+_NICKLEN: Final = re.compile(r"0*[1-9][0-9]{0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def wrap(text: str, limit: int) -> list[str]:
         rest = line.rstrip()
         while rest:
             piece = _piece(rest, limit)
-            lines.append(piece.rstrip())
+            if not piece.isspace():
+                lines.append(piece.rstrip())
             rest = rest[len(piece) :].lstrip()
     return lines
 
@@ -114,7 +116,7 @@ def wrap(text: str, limit: int) -> list[str]:
 def _piece(text: str, limit: int) -> str:
     """The beginning of a text, up to a space if there is one late enough."""
     piece = cut(text, limit)
-    if piece == text or text[len(piece)] == " ":
+    if len(piece) == len(text) or text[len(piece)] == " ":
         return piece
     space = piece.rfind(" ")
     return piece[:space] if space > len(piece) // 2 else piece
@@ -170,12 +172,12 @@ class Features:
     def updated(self, tokens: Iterable[str]) -> Features:
         """The features with what C{NAME=value} tokens say."""
         said = dict(token.partition("=")[::2] for token in tokens)
-        length = said.get("NICKLEN", "")
+        length = _NICKLEN.fullmatch(said.get("NICKLEN", ""))
         return replace(
             self,
             casemapping=said.get("CASEMAPPING", self.casemapping).lower(),
             channelTypes=said.get("CHANTYPES", self.channelTypes),
-            nickLength=int(length) if length.isascii() and length.isdigit() and int(length) else self.nickLength,
+            nickLength=int(length[0]) if length else self.nickLength,
         )
 
     def fold(self, name: str) -> str:

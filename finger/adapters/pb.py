@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
-from twisted.cred.error import Unauthorized
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -31,15 +30,33 @@ class NoSuchUser(Refused):
 
 
 class _LoginPortal(Portal):
-    """A portal whose refusals are no failures of ours."""
+    """A portal whose refusals are no failures of ours.  Each response to a challenge is an attempt of its own."""
+
+    def __init__(self, authority: Authority, peer: str) -> None:
+        super().__init__(authority.portal.realm, authority.portal.checkers.values())
+        self._authority = authority
+        self._peer = peer
 
     def login(self, credentials: Any, mind: object, *interfaces: Any) -> Deferred[Any]:
+        if not self._authority.mayTry(self._peer):
+            raise Refused("too many attempts to log in, try again later")
         login: Deferred[Any] = super().login(credentials, mind, *interfaces)
-        return login.addErrback(self._denied)
+        return login.addErrback(self._authority.denied, self._peer).addErrback(self._refuse)
 
-    def _denied(self, failure: Failure) -> NoReturn:
-        failure.trap(Unauthorized)
+    def _refuse(self, failure: Failure) -> NoReturn:
+        failure.trap(errors.NotAuthenticated)
         raise Refused("wrong name or password")
+
+
+class _Challenger(pb.Referenceable):
+    """Who takes the response to a challenge."""
+
+    def __init__(self, challenger: pb.Referenceable) -> None:
+        self._challenger = challenger
+
+    def remoteMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
+        """See L{pb.Referenceable.remoteMessageReceived}."""
+        return _politely(self._challenger.remoteMessageReceived, broker, message, args, kw)
 
 
 def _politely(receive: Callable[..., Any], *call: Any) -> Any:
@@ -119,7 +136,7 @@ class PerspectiveFinger(pb.Root):
         answer = self._service.getUsers().addBoth(tellOutcome, self.queries.begin("pb", self._peer(), ""))
         return answer.addCallbacks(lambda users: [clean(user) for user in users], self._inWords)
 
-    def remote_login(self, username: str) -> Any:
+    def remote_login(self, username: bytes | str) -> Any:
         """
         Begin to log in, as L{pb.PBClientFactory.login} does.
 
@@ -127,10 +144,12 @@ class PerspectiveFinger(pb.Root):
         """
         if self.authority is None or not self.authority.hasPasswords:
             raise Refused("logging in is not offered here")
-        if not self.authority.mayTry(self._peer()):
-            raise Refused("too many attempts to log in, try again later")
-        portal = _LoginPortal(self.authority.portal.realm, self.authority.portal.checkers.values())
-        return pb.IPBRoot(portal).rootObject(self._broker).remote_login(username)
+        if not isinstance(username, bytes | str):
+            raise Refused("login takes one string, the user's name")
+        name = username.encode() if isinstance(username, str) else username
+        root = pb.IPBRoot(_LoginPortal(self.authority, self._peer())).rootObject(self._broker)
+        challenge, challenger = root.remote_login(name)
+        return challenge, _Challenger(challenger)
 
     def _peer(self) -> str:
         transport = self._broker.transport if self._broker is not None else None

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from finger.authority import Authority
 from finger.errors import BadQuery
 from finger.failures import explain
-from finger.interfaces import IFingerSetterFactory, IFingerSetterService
+from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.timing import Deadline
 from finger.wire import cleanLine, encode
 
@@ -71,7 +71,7 @@ def peerUser(transport: object, users: Any = pwd) -> str | None:
         return f"@{uid}"
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IDrainable)
 class FingerSetterProtocol(Protocol):
     """One connection: one message, applied when the peer ends its half, and one line that says what happened."""
 
@@ -99,12 +99,12 @@ class FingerSetterProtocol(Protocol):
             self._isTooLong = True
             self._message.clear()
             self.transport.write(encode(TOO_LONG))
-            self._deadline.allow(self.factory.discardTimeout, self.transport.loseConnection)
+            self._deadline.allow(self.factory.discardTimeout, self._end)
 
     def readConnectionLost(self) -> None:
         """The peer has said all."""
         if self._isTooLong:
-            self.transport.loseConnection()
+            self._end()
             return
         self.factory.set(bytes(self._message), self._actor).addCallback(self._tell)
 
@@ -114,6 +114,15 @@ class FingerSetterProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Over."""
         self._deadline.cancel()
+
+    def drain(self) -> None:
+        """See L{IDrainable.drain}.  Who has not said anything yet is not waited for."""
+        if not self._message:
+            self.transport.loseConnection()
+
+    def _end(self) -> None:
+        self._deadline.allow(self.factory.discardTimeout, self.transport.abortConnection)
+        self.transport.loseConnection()
 
     def _tell(self, line: str) -> None:
         self.transport.write(encode(line))

@@ -48,7 +48,7 @@ HEADERS: Final = {
 }
 """What is sent with every page.  The pages need nothing from anywhere, so they may have nothing."""
 ALLOWED: Final = (b"GET", b"HEAD")
-"""The methods there are: nothing here can be changed."""
+"""The methods there always are; where people can log in, there is PUT, too."""
 
 
 class NoSuchPage(PeerError):
@@ -58,7 +58,7 @@ class NoSuchPage(PeerError):
 
 
 class MethodRefused(PeerError):
-    """Something other than reading."""
+    """A method that is not there."""
 
     words = "Method not allowed"
 
@@ -144,11 +144,12 @@ class FingerResource(Resource):
         @param look: gets the page, or fails.
         @param asked: whom the peer asks for, if that is somebody.
         """
-        if request.method == b"PUT" and asked and self.authority is not None:
-            look = partial(self._put, request, asked)
-        elif request.method not in ALLOWED:
-            request.setHeader(b"allow", b", ".join(ALLOWED))
+        allowed = (*ALLOWED, b"PUT") if asked and self.authority is not None else ALLOWED
+        if request.method not in allowed:
+            request.setHeader(b"allow", b", ".join(allowed))
             look = partial(fail, MethodRefused())
+        elif request.method == b"PUT":
+            look = partial(self._put, request, asked)
         Deferred.fromCoroutine(self._answer(request, look, asked))
         return NOT_DONE_YET
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from inspect import signature
 from typing import Any, NoReturn, TypeVar
 from xmlrpc.client import dumps, loads
@@ -74,6 +75,15 @@ class FingerXMLRPC(XMLRPC):
     def _fault(self, failure: Failure) -> NoReturn:
         raise Fault(REFUSED, explain(failure, self.log))
 
+    def render(self, request: Request) -> Any:
+        """See L{XMLRPC.render}.  What is no C{POST} is refused here: Twisted has a page for that, of ASCII only."""
+        if request.method == b"POST":
+            return super().render(request)
+        request.setResponseCode(HTTPStatus.METHOD_NOT_ALLOWED)
+        request.setHeader(b"allow", b"POST")
+        request.setHeader(b"content-type", b"text/plain")
+        return b"" if request.method == b"HEAD" else b"XML-RPC calls are sent with POST\n"
+
     def render_POST(self, request: Request) -> Any:
         """See L{XMLRPC.render_POST}.  What is no call is refused here: a parser's own words are not for callers."""
         try:
@@ -90,7 +100,9 @@ class FingerXMLRPC(XMLRPC):
         return body
 
     def lookupProcedure(self, procedurePath: str) -> Callable[..., Any]:
-        """See L{XMLRPC.lookupProcedure}.  A call with too few or too many arguments is the caller's failure."""
+        """See L{XMLRPC.lookupProcedure}.  A call of nothing, or with other arguments, is the caller's failure."""
+        if not isinstance(procedurePath, str):
+            raise Fault(BAD_CALL, "a method's name is a string")
         procedure = super().lookupProcedure(procedurePath)
 
         @wraps(procedure)

@@ -1,0 +1,221 @@
+"""Who may set whose status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.cred.checkers import (
+    ANONYMOUS,
+    ICredentialsChecker,
+)
+from twisted.cred.checkers import (
+    InMemoryUsernamePasswordDatabaseDontUse as Passwords,
+)
+from twisted.cred.credentials import IAnonymous, IUsernamePassword, UsernamePassword
+from twisted.cred.portal import IRealm
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import Interface, implementer
+from zope.interface.verify import verifyObject
+
+from finger.authority import ATTEMPT_INTERVAL, ATTEMPTS, Actor, Authority, IAvatarName
+from finger.backends.memory import MemoryFingerService
+from finger.errors import BackendUnavailable, NotAllowed, NotAuthenticated
+from finger.testing import BrokenDouble
+
+PEER = "192.0.2.1"
+
+
+@implementer(ICredentialsChecker)
+class Checker:
+    """Knows everybody, as whom it is told to, or fails."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def requestAvatarId(self, credentials: Any) -> Any:
+        """As told."""
+        return fail(self._result) if isinstance(self._result, Exception) else succeed(self._result)
+
+
+class AuthorityTestCase(SynchronousTestCase):
+    """Passwords, and a store."""
+
+    def setUp(self) -> None:
+        """Ada has a password, and so has the boss, who is the administrator."""
+        self.clock = Clock()
+        self.service = MemoryFingerService({"ada": "old", "moshez": "old"})
+        self.authority = Authority(
+            self.service, self.clock, [Passwords(ada=b"lovelace", boss=b"secret")], administrators=["boss"]
+        )
+
+    def login(self, name: bytes = b"ada", password: bytes = b"lovelace", peer: str = PEER) -> Deferred[str]:
+        """Log in."""
+        return self.authority.login(UsernamePassword(name, password), peer)
+
+    def status(self, user: str) -> object:
+        """What a user now says."""
+        return self.successResultOf(self.service.getUser(user))
+
+
+class SetTests(AuthorityTestCase):
+    """Setting."""
+
+    def test_own(self) -> None:
+        """Everybody sets the own status, and that is logged."""
+        with capturedLogs() as logs:
+            self.successResultOf(self.authority.set("ada", "ada", "new"))
+        self.assertEqual(self.status("ada"), "new")
+        self.assertEqual(formatEvent(logs[-1]), "'ada' set 'ada'")
+
+    def test_another(self) -> None:
+        """Nobody sets somebody else's, not even by a name that looks alike; who tries is logged."""
+        for actor in ("moshez", "Ada", "ada ", "", "root"):
+            with capturedLogs() as logs:
+                self.failureResultOf(self.authority.set(actor, "ada", "new"), NotAllowed)
+            self.assertEqual([formatEvent(event) for event in logs], [f"{actor!r} may not set 'ada'"])
+            self.assertEqual(logs[0]["log_level"], LogLevel.warn)
+        self.assertEqual(self.status("ada"), "old")
+
+    def test_administrator(self) -> None:
+        """An administrator sets anybody's, also of somebody who was not there before."""
+        for user in ("ada", "moshez", "new"):
+            self.successResultOf(self.authority.set("boss", user, "by the boss"))
+            self.assertEqual(self.status(user), "by the boss")
+
+    def test_unnamed(self) -> None:
+        """Who need not say who it is, sets any."""
+        self.successResultOf(self.authority.set(None, "moshez", "new"))
+        self.assertEqual(self.status("moshez"), "new")
+
+    def test_broken(self) -> None:
+        """What could not be kept is not said to be set."""
+        authority = Authority(BrokenDouble())
+        with capturedLogs() as logs:
+            self.failureResultOf(authority.set("ada", "ada", "new"), BackendUnavailable)
+        self.assertEqual(logs, [])
+
+
+class LoginTests(AuthorityTestCase):
+    """Logging in."""
+
+    def test_good(self) -> None:
+        """Who knows the password is who that is."""
+        self.assertEqual(self.successResultOf(self.login()), "ada")
+        self.assertEqual(self.successResultOf(self.login(b"boss", b"secret")), "boss")
+
+    def test_wrong(self) -> None:
+        """Who does not is nobody, and is logged by address: with neither the password nor the name."""
+        for name, password in ((b"ada", b"x"), (b"ada", b""), (b"", b""), (b"nobody", b"lovelace")):
+            with capturedLogs() as logs:
+                failure = self.failureResultOf(self.login(name, password), NotAuthenticated)
+            self.assertEqual(str(failure.value), "wrong name or password")
+            self.assertEqual([formatEvent(event) for event in logs], [f"{PEER} failed to log in"])
+
+    def test_names(self) -> None:
+        """Names are text, whatever a checker calls them."""
+        for name, text in ((b"zo\xc3\xab", "zoë"), ("zoë", "zoë"), (b"zo\xeb", "zo\N{REPLACEMENT CHARACTER}")):
+            self.authority = Authority(self.service, checkers=[Checker(name)])
+            self.assertEqual(self.successResultOf(self.login()), text)
+
+    def test_broken(self) -> None:
+        """A checker that fails is no wrong password."""
+        self.authority = Authority(self.service, checkers=[Checker(ZeroDivisionError())])
+        self.failureResultOf(self.login(), ZeroDivisionError)
+
+    def test_attempts(self) -> None:
+        """Attempts are limited by address, good ones too; after some time there is another."""
+        for _ in range(ATTEMPTS):
+            self.failureResultOf(self.login(password=b"x"), NotAuthenticated)
+        with capturedLogs() as logs:
+            failure = self.failureResultOf(self.login(), NotAuthenticated)
+        self.assertEqual(str(failure.value), "too many attempts")
+        self.assertEqual(formatEvent(logs[0]), f"{PEER} tries to log in too often")
+        self.assertEqual(self.successResultOf(self.login(peer="192.0.2.2")), "ada")
+        self.clock.advance(ATTEMPT_INTERVAL)
+        self.assertEqual(self.successResultOf(self.login()), "ada")
+        self.failureResultOf(self.login(), NotAuthenticated)
+
+    def test_attemptsOfSubnet(self) -> None:
+        """A subscriber's IPv6 addresses share their attempts."""
+        for number in range(ATTEMPTS):
+            self.assertTrue(self.authority.mayTry(f"2001:db8::{number}"))
+        self.assertFalse(self.authority.mayTry("2001:db8::ffff"))
+        self.assertTrue(self.authority.mayTry("2001:db8:0:1::1"))
+
+    def test_noClock(self) -> None:
+        """Without a clock there is no limit."""
+        authority = Authority(self.service)
+        self.assertTrue(all(authority.mayTry(PEER) for _ in range(ATTEMPTS * 10)))
+
+    def test_hasPasswords(self) -> None:
+        """Without a checker, nobody can log in."""
+        self.assertTrue(self.authority.hasPasswords)
+        self.authority = Authority(self.service, self.clock)
+        self.assertFalse(self.authority.hasPasswords)
+        self.failureResultOf(self.login(), NotAuthenticated)
+
+    def test_severalCheckers(self) -> None:
+        """It is enough if one knows somebody, whichever it is; one for other credentials is not asked."""
+        other = Checker(ANONYMOUS)
+        other.credentialInterfaces = (IAnonymous,)
+        self.authority = Authority(self.service, None, [other, Passwords(ada=b"one"), Passwords(boss=b"two")])
+        self.assertEqual(self.successResultOf(self.login(b"ada", b"one")), "ada")
+        self.assertEqual(self.successResultOf(self.login(b"boss", b"two")), "boss")
+        for name, password in ((b"ada", b"two"), (b"boss", b"one"), (b"nobody", b"one")):
+            self.failureResultOf(self.login(name, password), NotAuthenticated)
+
+
+class RealmTests(AuthorityTestCase):
+    """What those who have logged in are."""
+
+    def request(self, *interfaces: Any) -> Any:
+        """Log in to be something."""
+        return self.authority.portal.login(UsernamePassword(b"ada", b"lovelace"), None, *interfaces)
+
+    def test_realm(self) -> None:
+        """It is one."""
+        verifyObject(IRealm, self.authority.portal.realm)
+
+    def test_name(self) -> None:
+        """A name; leaving needs no goodbye."""
+        interface, avatar, logout = self.successResultOf(self.request(IAvatarName))
+        self.assertEqual((interface, avatar), (IAvatarName, "ada"))
+        self.assertIsNone(logout())
+
+    def test_adapted(self) -> None:
+        """Or what an actor adapts to: it sets its own status, and there is no way to name another."""
+
+        class IOther(Interface):
+            """Nobody adapts to this."""
+
+        class IWanted(Interface):
+            """An actor is this, by its own word."""
+
+            def __call__() -> None:
+                """Nothing."""
+
+        def adapt(wanted: Any, subject: Any) -> Any:
+            return subject if wanted is IWanted and isinstance(subject, Actor) else None
+
+        from zope.interface.interface import adapter_hooks
+
+        adapter_hooks.append(adapt)
+        self.addCleanup(adapter_hooks.remove, adapt)
+        interface, avatar, logout = self.successResultOf(self.request(IOther, IWanted))
+        self.assertEqual((interface, avatar.name), (IWanted, "ada"))
+        self.successResultOf(avatar.setStatus("new"))
+        self.assertEqual(self.status("ada"), "new")
+        self.assertIsNone(logout())
+
+    def test_nothing(self) -> None:
+        """What an actor does not adapt to, it cannot be."""
+
+        class IOther(Interface):
+            """Nobody adapts to this."""
+
+        self.failureResultOf(self.request(IOther), NotImplementedError)
