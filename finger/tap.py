@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, NoReturn
 
-from twisted.cred.checkers import FilePasswordDB
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import (
     AuthOptionMixin,
@@ -106,11 +105,13 @@ class Options(UsageOptions, AuthOptionMixin):
 
     def opt_auth(self, description: str) -> None:
         """What knows passwords, so that people can set their status, TYPE[:ARGUMENT]; repeatable; see --help-auth."""
+        kind, _, argument = description.partition(":")
         try:
-            checker = makeChecker(description)
-            if isinstance(checker, FilePasswordDB):
-                open(checker.filename).close()
-            self.addChecker(checker)
+            if kind == "memory":
+                raise ValueError("a command line is for everybody to read; put the passwords into a file")
+            if kind == "file" and argument:
+                open(argument).close()
+            self.addChecker(makeChecker(description))
         except (UnsupportedInterfaces, InvalidAuthType, InvalidAuthArgumentString, ValueError, OSError) as error:
             raise UsageError(f"--auth={description}: is no way to log in that can be used ({error})") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -138,8 +138,9 @@ class OptionsTests(TestCase):
             "memory:ada",
             "anonymous",
         ):
-            with patch("twisted.plugins.cred_file.theFileCheckerFactory.errorOutput", StringIO()):
+            with redirect_stderr(StringIO()) as err:
                 error = self.assertRaises(SystemExit, self.parse, f"--auth={value}")
+            self.assertEqual(err.getvalue(), "")
             self.assertIn(f"--auth={value}: is no way to log in that can be used", str(error.code))
             self.assertNotIn("\n", str(error.code))
 
