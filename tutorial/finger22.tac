@@ -7,6 +7,7 @@ import pwd
 import sys
 from html import escape
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 from twisted.application import internet, service, strports
@@ -307,7 +308,10 @@ class PerspectiveFingerFromService(pb.Root):
         return lookup.addCallback(lambda status: "\n".join(clean(status)))
 
     def remote_getUsers(self) -> Deferred[list[str]]:
-        return self.service.getUsers()
+        return maybeDeferred(self.service.getUsers).addErrback(self.refuse)
+
+    def refuse(self, failure: Failure) -> NoReturn:
+        raise pb.Error(lookupFailed(failure))  # its words go to the peer; any other failure's would
 
 
 registerAdapter(PerspectiveFingerFromService, IFingerService, IPerspectiveFinger)

@@ -66,7 +66,7 @@ def followers(stages: dict[str, Stage], number: str) -> list[Stage]:
 def added_lines(stages: dict[str, Stage], number: str) -> int:
     """How many lines that are not blank a stage has and the one before it has not.
 
-    A helper module counts where it is first used.
+    A helper module counts where it is first used, but for the lines that were only moved into it.
     """
     stage = stages[number]
     before = stages[stage.after] if stage.after else None
@@ -74,7 +74,8 @@ def added_lines(stages: dict[str, Stage], number: str) -> int:
     diff = difflib.ndiff(old, _lines(stage.path))
     added = [line for line in diff if line.startswith("+ ")]
     new_helpers = [name for name in stage.helpers if not before or name not in before.helpers]
-    return len(added) + sum(len(_lines(TUTORIAL / name)) for name in new_helpers)
+    in_helpers = [line for name in new_helpers for line in _lines(TUTORIAL / name)]
+    return len(added) + sum(line not in old for line in in_helpers)
 
 
 def _lines(path: Path) -> list[str]:

@@ -3,6 +3,7 @@
 Every back end in it knows the same two users, `moshez` and `guest`.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -48,6 +49,10 @@ class World:
         self.calls_file = self.directory / "calls"
         self.calls_file.touch()
         self.calls_file.chmod(0o666)
+        self.store = self.directory / "store"
+        self.store.mkdir()
+        self.store.chmod(0o777)  # whom a stage becomes writes there
+        self._make_passwords()
         self.program = self.directory / "finger"
         self.program.write_text(PROGRAM.format(calls=self.calls_file))
         self.program.chmod(0o755)
@@ -70,6 +75,14 @@ class World:
                 (home / ".plan").write_text(plans[user])
         self.accounts_file.write_text(json.dumps(homes))
 
+    def _make_passwords(self) -> None:
+        """The password of each is the name, backwards."""
+        with open(self.store / "passwords", "w") as passwords:
+            for user in "moshez", "webmaster":
+                password = user[::-1].encode()
+                kept = hashlib.scrypt(password, salt=b"salt", n=4096, r=8, p=1).hex()
+                passwords.write(f"{user}:salt${kept}\n")
+
     def write_users(self, text: str | bytes) -> None:
         """Change the users file, all at once: nobody reads half of it."""
         new = self.directory / "users.new"
@@ -84,6 +97,8 @@ class World:
             "PYTHONDONTWRITEBYTECODE": "1",
             "FINGER_USERS": str(self.users_file),
             "FINGER_REREAD": "0.1",
+            "FINGER_STORE": str(self.store / "users.sqlite"),
+            "FINGER_PASSWORDS": str(self.store / "passwords"),
             "FINGER_IRC": f"{HOST}:{self.irc.port}",
             "FINGER_PROGRAM": str(self.program),
             "FINGER_PREFIX": f"http://{HOST}:{self.site.port}/",

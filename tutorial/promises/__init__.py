@@ -10,7 +10,19 @@ over real sockets; only where a stage changes no behaviour does it look at the s
 """
 
 from ..harness import PromiseBroken
-from . import _back_ends, _calls, _irc, _lines, _service, _source, _web  # noqa: F401  they register
+from . import (  # noqa: F401  they register
+    _back_ends,
+    _calls,
+    _irc,
+    _lines,
+    _package,
+    _ports,
+    _service,
+    _source,
+    _store,
+    _tests,
+    _web,
+)
 from ._registry import ELSEWHERE, PROMISES, describe, keep
 
 __all__ = ["ELSEWHERE", "PROMISES", "PromiseBroken", "describe", "keep"]

@@ -72,6 +72,12 @@ def pb_gives_no_reason(running: Running) -> None:
     """A lookup that fails is `Internal error in server` over Perspective Broker too."""
     got = running.troubled().pb("getUser", "fail")
     expect(got == "Internal error in server", "Internal error in server", got)
+    try:
+        got = running.troubled().pb("getUsers")
+    except Exception as error:
+        expect(SECRET not in str(error), "no reason", str(error))
+    else:
+        expect(SECRET not in str(got), "no reason", str(got))
 
 
 @promise

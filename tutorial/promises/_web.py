@@ -1,4 +1,4 @@
-"""Stages 14a to 15, 18, 20 and 22: web pages."""
+"""Stages 14a to 15, 18, 20, 22 and 28: web pages."""
 
 import ssl
 from html import escape
@@ -16,6 +16,16 @@ from ._registry import (
 )
 
 
+def text(name: str) -> str:
+    """A name as text of a page; quotes may stand for themselves there."""
+    return escape(name, quote=False)
+
+
+def quotes(body: str) -> str:
+    """A page with its quotes unescaped, which does no harm outside of tags."""
+    return body.replace("&quot;", '"').replace("&#x27;", "'")
+
+
 @promise
 def page_names_the_user(running: Running) -> None:
     """The page at /moshez has the user's name for a heading."""
@@ -28,7 +38,7 @@ def page_escapes_the_name(running: Running) -> None:
     name = '<script>alert(\'"&")</script>'
     page = running.get("/" + quote(name, safe=""))
     expect("<script" not in page.body, "no <script>", page.body)
-    expect(escape(name) in page.body, escape(name), page.body)
+    expect(text(name) in quotes(page.body), text(name), page.body)
 
 
 @promise
@@ -87,7 +97,9 @@ def site_lists_the_users(running: Running) -> None:
 def links_survive_odd_names(running: Running) -> None:
     """A name with slashes, spaces, quotes and question marks leads to its own page."""
     name = 'a/b c?d#"e"'
-    expect_on_page(running, "/", f'<a href="{quote(name, safe="")}">{escape(name)}</a>')
+    page = running.get("/")
+    link = f'<a href="{quote(name, safe="")}">{text(name)}</a>'
+    expect(link in quotes(page.body), link, page.body)
     expect_on_page(running, "/" + quote(name, safe=""), "<p>All of one name</p>")
 
 
@@ -117,6 +129,25 @@ def pages_allow_no_scripts(running: Running) -> None:
         policy = headers["content-security-policy"] or ""
         expect("default-src 'none'" in policy, "default-src 'none'", headers)
         expect(headers["x-content-type-options"] == "nosniff", "nosniff", headers)
+
+
+@promise_elsewhere
+def pages_come_from_a_template(running: Running) -> None:
+    """Another template makes other pages, and what fills it is still no markup."""
+    file = running.directory / "page.html"
+    file.write_text(OTHER_PAGE)
+    other = running.variant("other template", FINGER_TEMPLATE=str(file))
+    page = expect_on_page(other, "/moshez", "<i>moshez</i>")
+    expect("<b>Happy and well</b>" in page.body, "<b>Happy and well</b>", page.body)
+    page = expect_on_page(other, "/guest", "a &lt;b&gt;tag&lt;/b&gt;")
+    expect(page.status == 200, "status 200", page.status)
+
+
+OTHER_PAGE = """\
+<html xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1" t:render="page">
+<i><t:slot name="title"/></i><b t:render="user"><t:slot name="status"/></b>
+</html>
+"""
 
 
 @promise
@@ -154,9 +185,6 @@ def uses_the_certificate_it_is_given(running: Running) -> None:
     given = running.variant("own certificate", FINGER_PEM=str(pem))
     shown = ssl.get_server_certificate((HOST, given.port("https")))
     expect(shown.strip() in pem.read_text(), pem.read_text(), shown)
-
-
-# The proxy.
 
 
 MAKE_PEM = """

@@ -109,7 +109,8 @@ class TableTests(SynchronousTestCase):
                     self.assertLess(numbers.index(other), numbers.index(stage.number))
 
     def test_steps_are_small(self) -> None:
-        sizes = {number: added_lines(STAGES, number) for number in STAGES}
+        steps = [stage.number for stage in STAGES.values() if stage.after or stage.number == "01"]
+        sizes = {number: added_lines(STAGES, number) for number in steps}
         self.assertEqual({n: size for n, size in sizes.items() if size > LARGEST_STEP}, {})
 
     def test_promises_are_described(self) -> None:
@@ -129,7 +130,7 @@ class SourceTests(SynchronousTestCase):
     def test_interfaces_are_kept(self) -> None:
         """Each class that declares an interface of the stage's has its methods."""
         for stage in STAGES.values():
-            if stage.helpers:
+            if "finger_interfaces.py" in stage.helpers:
                 command = [sys.executable, "-c", VERIFY, str(stage.path)]
                 result = subprocess.run(command, capture_output=True, text=True)
                 self.assertEqual(result.returncode, 0, f"{stage.file}: {result.stderr}")

@@ -1,0 +1,359 @@
+"""Stage 27: async and await: an answer that takes many lookups reads like one that takes none."""
+
+import email.policy  # noqa: F401  for POST; root's Python may be out of reach later
+import encodings.idna  # noqa: F401  for host names; see the line before
+import errno
+import os
+import pwd
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from twisted.application import internet, service
+from twisted.internet import reactor, ssl
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, ITransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.protocols.policies import ProtocolWrapper, TimeoutMixin, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.components import registerAdapter
+from twisted.python.failure import Failure
+from twisted.spread import pb
+from twisted.web import http, resource, server
+from zope.interface import Interface, implementer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # wherever twistd was started
+from finger24_adapters import IIRCClientFactory, IPerspectiveFinger, UserStatusXR
+from finger24_text import clean, lookupFailed, parseUsers, toHTML
+from finger_interfaces import IFingerService, IFingerSetterService
+
+log = Logger("finger")
+OFFSET = int(os.environ.get("FINGER_PORT_OFFSET", "0"))
+PORT = 1079 + OFFSET
+WEB_PORT = 8000 + OFFSET
+PB_PORT = 8889 + OFFSET
+HTTPS_PORT = 1443 + OFFSET
+HOSTS = os.environ.get("FINGER_HOSTS", "127.0.0.1,::1").split(",")  # 0.0.0.0,:: for everybody
+PEM = os.environ.get("FINGER_PEM")  # a file with a private key and its certificate
+IRC_HOST, _, IRC_PORT = os.environ.get("FINGER_IRC", "127.0.0.1:6667").rpartition(":")
+TIMEOUT = float(os.environ.get("FINGER_TIMEOUT", "30"))  # seconds for a whole connection
+MAX_CONNECTIONS = 50  # at once, of each port; the next caller is hung up on
+MAX_RECEIVED = 65536  # bytes of one connection
+NO_SUCH_USER = "No such user"
+REREAD = float(os.environ.get("FINGER_REREAD", "30"))  # seconds from reading to reading
+ETC = Path(__file__).resolve().parent.parent / "etc"
+USERS = Path(os.environ.get("FINGER_USERS", ETC / "users")).resolve()
+
+
+class LimitedLineReceiver(LineReceiver, TimeoutMixin):
+    delimiter = b"\n"  # the standard ends a line with CRLF, nc with LF: take both
+    MAX_LENGTH = 512  # bytes; whoever sends a longer line is cut off
+
+    def connectionMade(self) -> None:
+        self.callLater = self.factory.clock.callLater  # what setTimeout tells the time with
+        self.setTimeout(TIMEOUT)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.setTimeout(None)
+
+    def timeoutConnection(self) -> None:
+        self.transport.abortConnection()  # do not wait for a caller who reads nothing
+
+
+class FingerProtocol(LimitedLineReceiver):
+    def lineReceived(self, line: bytes) -> None:
+        user = line.decode("utf-8", "replace").strip()
+        self.setRawMode()  # one question a connection: further lines start no lookups
+        Deferred.fromCoroutine(self.answer(user))
+
+    def rawDataReceived(self, data: bytes) -> None:
+        pass
+
+    async def answer(self, user: str) -> None:
+        try:
+            status = await (self.factory.getUser(user) if user else self.everybody())
+        except Exception:
+            status = lookupFailed(Failure())
+        self.transport.write("\r\n".join(clean(status)).encode() + b"\r\n")
+        self.transport.loseConnection()
+
+    async def everybody(self) -> str:
+        """A line for each user; one whose lookup fails does not spoil the others."""
+        lines = []
+        for user in await self.factory.getUsers():
+            try:
+                status = await self.factory.getUser(user)
+            except Exception:
+                status = lookupFailed(Failure())
+            lines.append(f"{user:<15}  {' '.join(clean(status))}")
+        return "\n".join(lines) or "No one is listed"
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body>{body}</body>
+</html>
+"""
+
+
+class LimitedConnection(ProtocolWrapper, TimeoutMixin):
+    """Passes on what comes, as long as it is not too much and does not take too long."""
+
+    received = 0
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self.callLater = self.factory.clock.callLater
+        self.setTimeout(TIMEOUT)
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.received > MAX_RECEIVED:
+            self.abortConnection()
+        else:
+            super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.setTimeout(None)
+        super().connectionLost(reason)
+
+    def timeoutConnection(self) -> None:
+        self.abortConnection()
+
+
+class LimitedFactory(WrappingFactory):
+    """Another factory, which need not know of it, with limits to its connections."""
+
+    protocol = LimitedConnection
+    clock = reactor
+
+    def buildProtocol(self, addr: IAddress) -> Protocol | None:
+        full = len(self.protocols) >= MAX_CONNECTIONS
+        return None if full else super().buildProtocol(addr)
+
+
+def sendPage(request: http.Request, lookup: Deferred[tuple[int, str]]) -> int:
+    """Send the status code and the HTML that a lookup comes to, or that it failed."""
+    gone: list[Failure] = []  # a browser that has left cannot be answered
+    request.notifyFinish().addErrback(gone.append)
+
+    def send(page: tuple[int, str]) -> None:
+        if gone:
+            return
+        code, body = page
+        request.setResponseCode(code)
+        request.setHeader(b"content-type", b"text/html; charset=utf-8")
+        request.setHeader(b"content-security-policy", b"default-src 'none'")  # no script, ever
+        request.setHeader(b"x-content-type-options", b"nosniff")
+        request.write(body.encode())
+        request.finish()
+
+    lookup.addErrback(lambda failure: (http.INTERNAL_SERVER_ERROR, lookupFailed(failure)))
+    lookup.addCallback(send)
+    return server.NOT_DONE_YET
+
+
+class IFingerFactory(Interface):
+    """Makes finger protocols, which ask it for a user's status."""
+
+    def getUser(user: str) -> Deferred[str]:
+        """The status of a user."""
+
+    def getUsers() -> Deferred[list[str]]:
+        """The names of the users."""
+
+
+@implementer(IFingerFactory)
+class FingerFactoryFromService(Factory):
+    protocol = FingerProtocol
+    clock = reactor
+
+    def __init__(self, service: IFingerService) -> None:
+        self.service = service
+
+    def getUser(self, user: str) -> Deferred[str]:
+        return self.service.getUser(user)
+
+    def getUsers(self) -> Deferred[list[str]]:
+        return self.service.getUsers()
+
+
+registerAdapter(FingerFactoryFromService, IFingerService, IFingerFactory)
+
+
+class FingerSetterProtocol(LimitedLineReceiver):
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.lines: list[str] = []
+
+    def lineReceived(self, line: bytes) -> None:
+        if len(self.lines) < 2:
+            self.lines.append(line.decode("utf-8", "replace").strip())
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)
+        if reason.check(ConnectionDone) and len(self.lines) == 2:  # a whole message, or none
+            self.factory.setUser(*self.lines)
+
+
+class IFingerSetterFactory(Interface):
+    """Makes setter protocols, which hand it a user's new status."""
+
+    def setUser(user: str, status: str) -> None:
+        """Set the status of a user."""
+
+
+@implementer(IFingerSetterFactory)
+class FingerSetterFactoryFromService(Factory):
+    protocol = FingerSetterProtocol
+    clock = reactor
+
+    def __init__(self, service: IFingerSetterService) -> None:
+        self.service = service
+
+    def setUser(self, user: str, status: str) -> None:
+        self.service.setUser(user, status)
+
+
+registerAdapter(FingerSetterFactoryFromService, IFingerSetterService, IFingerSetterFactory)
+
+
+class UserStatus(resource.Resource):
+    def __init__(self, user: str, service: IFingerService) -> None:
+        super().__init__()
+        self.user = user
+        self.service = service
+
+    def render_GET(self, request: http.Request) -> int:
+        lookup = maybeDeferred(self.service.getUser, self.user)
+        return sendPage(request, lookup.addCallback(self.page))
+
+    def page(self, status: str) -> tuple[int, str]:
+        code = http.NOT_FOUND if status == NO_SUCH_USER else http.OK
+        body = f'<h1>{toHTML(self.user)}</h1><p>{toHTML(status)}</p><p><a href="./">Users</a></p>'
+        return code, PAGE.format(title=toHTML(self.user), body=body)
+
+
+class UserStatusTree(resource.Resource):
+    def __init__(self, service: IFingerService) -> None:
+        super().__init__()
+        self.service = service
+        self.putChild(b"RPC2", UserStatusXR(service))
+
+    def getChild(self, path: bytes, request: http.Request) -> resource.Resource:
+        if path == b"":
+            return self
+        return UserStatus(path.decode("utf-8", "replace"), self.service)
+
+    def render_GET(self, request: http.Request) -> int:
+        lookup = maybeDeferred(self.service.getUsers)
+        return sendPage(request, lookup.addCallback(self.page))
+
+    def page(self, users: list[str]) -> tuple[int, str]:
+        links = [f'<li><a href="{quote(user, safe="")}">{toHTML(user)}</a></li>' for user in users]
+        body = f"<h1>Users</h1><ul>{''.join(links)}</ul>"
+        return http.OK, PAGE.format(title="Users", body=body)
+
+
+registerAdapter(UserStatusTree, IFingerService, resource.IResource)
+
+
+@implementer(IFingerService)
+class FingerService(service.Service):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.users: dict[str, str] = {}
+        self.reading = LoopingCall(self.read)
+
+    def startService(self) -> None:
+        super().startService()
+        self.reading.start(REREAD)
+
+    def stopService(self) -> None:
+        self.reading.stop()
+        super().stopService()
+
+    def read(self) -> None:
+        try:
+            self.users = parseUsers(self.path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            log.error("no users read, the last ones stay: {error}", error=error)
+
+    def getUser(self, user: str) -> Deferred[str]:
+        return succeed(self.users.get(user, NO_SUCH_USER))
+
+    def getUsers(self) -> Deferred[list[str]]:
+        return succeed(sorted(self.users))
+
+
+class PortService(service.Service):
+    """A port of one address family, open while the service runs."""
+
+    listening = None
+
+    def __init__(self, host: str, port: int, factory: Factory) -> None:
+        self.address = host, port
+        self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.factory = factory
+
+    def privilegedStartService(self) -> None:
+        try:  # create_server sets V6ONLY, which Twisted does not; without it :: takes IPv4, too
+            opened = socket.create_server(self.address, family=self.family, backlog=50)
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+            log.warn("this machine has no {host}", host=self.address[0])
+            return
+        with opened:
+            opened.setblocking(False)
+            self.listening = reactor.adoptStreamPort(opened.fileno(), self.family, self.factory)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        return self.listening.stopListening() if self.listening else None
+
+
+def ircService(reactor: object, service: IFingerService) -> internet.ClientService:
+    server = HostnameEndpoint(reactor, IRC_HOST, int(IRC_PORT))
+    return internet.ClientService(server, IIRCClientFactory(service), clock=reactor)
+
+
+def loadCertificate() -> ssl.PrivateCertificate:
+    """The certificate we were given, or one for this run that no browser knows, to learn with."""
+    if PEM:
+        return ssl.PrivateCertificate.loadPEM(Path(PEM).read_bytes())
+    return ssl.KeyPair.generate().selfSignedCert(1, CN="localhost")
+
+
+nobody = pwd.getpwnam("nobody")
+uid, gid = (nobody.pw_uid, nobody.pw_gid) if os.getuid() == 0 else (None, None)
+application = service.Application("finger", uid=uid, gid=gid)  # the ports are opened before
+
+
+def listen(port: int, factory: Factory) -> None:
+    limited = LimitedFactory(factory)
+    for host in HOSTS:
+        PortService(host, port, limited).setServiceParent(application)
+
+
+finger = FingerService(USERS)
+finger.setServiceParent(application)
+listen(PORT, IFingerFactory(finger))
+site = server.Site(resource.IResource(finger))
+listen(WEB_PORT, site)
+certificate = loadCertificate()
+tls = ssl.CertificateOptions(
+    privateKey=certificate.privateKey.original,
+    certificate=certificate.original,
+    raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
+)
+listen(HTTPS_PORT, TLSMemoryBIOFactory(tls, False, site))
+listen(PB_PORT, pb.PBServerFactory(IPerspectiveFinger(finger)))
+ircService(reactor, finger).setServiceParent(application)
