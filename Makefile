@@ -43,7 +43,7 @@ docs: $(VENV)/installed-docs
 
 fuzz: $(VENV)/installed-test
 	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.test_fuzz
-	@sed -n 's/.* \([0-9]* inputs: .*\)/\1/p' $(FUZZED)/*/test.log
+	@grep -aho '[0-9]* inputs: .*' $(FUZZED)/test.log
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

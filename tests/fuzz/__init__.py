@@ -1,0 +1,1 @@
+"""What the fuzzing tests (L{tests.test_fuzz}) are made of."""

@@ -1,0 +1,494 @@
+"""Inputs: bytes that are almost what a protocol wants, and texts that nobody wants."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from OpenSSL import SSL
+from twisted.spread.pb import respond
+
+EXAMPLES = int(os.environ.get("FINGER_FUZZ", "0"))
+"""How many inputs each test tries; C{0} is few, and each time the same ones."""
+
+
+def tries(few: int = 60) -> Callable[[Callable[..., None]], Callable[[Any], None]]:
+    """How often a test is run; C{few} is for when nobody asked for more.  What fails it is told with its failure."""
+    often = settings(
+        max_examples=EXAMPLES or few,
+        derandomize=not EXAMPLES,
+        database=None,
+        deadline=None,
+        print_blob=True,
+        report_multiple_bugs=False,  # Trial shows one.
+        suppress_health_check=list(HealthCheck),
+    )
+
+    def decorate(test: Callable[..., None]) -> Callable[[Any], None]:
+        repeated = often(test)
+
+        @wraps(test)
+        def run(case: Any) -> None:
+            try:
+                repeated(case)
+            except Exception as error:
+                error.args = ("\n".join([str(error), *getattr(error, "__notes__", [])]),)  # Trial shows no notes.
+                raise
+
+        return run
+
+    return decorate
+
+
+# Texts.
+
+NASTY = "\r\n\t\0\x0b\x0c\x1b\x1c\x7f\x85\x9b\xa0\xad\u0301\u200d\u2028\u202e\u3000\ud800\ufdfa\ufeff\ufffe\U000e0041"
+PLAIN = "aW/@:(.-_1é☃ "
+
+texts = st.one_of(
+    st.text(st.characters(), max_size=40),
+    st.text(st.sampled_from(NASTY + PLAIN), max_size=40),
+    st.text(st.sampled_from(NASTY + PLAIN), min_size=1, max_size=8).map(lambda text: text * 300),
+)
+"""Any text, lone surrogates and all."""
+
+labels = st.text(st.sampled_from(NASTY + PLAIN), max_size=12)
+"""Short ones."""
+
+
+# Bytes.
+
+
+def tokens(*alphabet: bytes, most: int = 24) -> st.SearchStrategy[bytes]:
+    """Pieces of a protocol's language in any order, some of them many times, with noise between them."""
+    token = st.sampled_from(alphabet)
+    many = st.builds(
+        lambda token, size: token * (2 + size // len(token)), token, st.sampled_from([0, 60, 1100, 20_000])
+    )
+    return st.lists(st.one_of(token, token, token, st.binary(max_size=6), many), max_size=most).map(b"".join)
+
+
+_change = st.tuples(st.integers(0, 4), st.integers(0, 4000), st.integers(0, 40), st.binary(min_size=1, max_size=4))
+
+
+def mutated(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    """What is right, with a few things wrong about it."""
+    return st.builds(_mutate, whole, st.lists(_change, max_size=3))
+
+
+def _mutate(data: bytes, changes: Sequence[tuple[int, int, int, bytes]]) -> bytes:
+    for kind, place, length, noise in changes:
+        start = place % (len(data) + 1)
+        end = start + length
+        match kind:
+            case 0:
+                data = data[:start] + data[end:]
+            case 1:
+                data = data[:start] + noise + data[start:]
+            case 2:
+                data = data[:start] + noise + data[start + len(noise) :]
+            case 3:
+                data = data[:end] + data[start:]
+            case _:
+                data = data[:start]
+    return data
+
+
+# Finger.
+
+queries = st.one_of(
+    tokens(
+        *(b"\r", b"\n", b"\r\n", b" ", b"\t", b"/W", b"/w", b"@", b"moshez", b"nasty", b"h", b"\xc3\xab", b"\x1b")
+    ),
+    mutated(st.sampled_from([b"moshez\r\n", b"/W nasty\r\n", b"\r\n", b"/W u@h\r\n", b"@h1@h2\r\n", b"a b c\n"])),
+)
+
+# The setter.
+
+messages = st.one_of(
+    tokens(b"moshez", b"\r\n", b"\n", b" ", b"@", b"x", b"\xff", b"\x1b", b"\xc3\xab", most=12),
+    mutated(st.just(b"moshez\nHappy and well\n")),
+    st.builds(
+        lambda size, tail: b"moshez\n" + b"x" * size + tail, st.integers(262100, 262200), st.binary(max_size=9)
+    ),
+)
+
+# HTTP.
+
+METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"get", b"G\xcb")
+PATHS = (
+    *(b"/", b"/moshez", b"/nasty", b"/a%2Fb", b"/..", b"//", b"/moshez/x", b"*", b"", b"http://h/moshez", b"/\xff"),
+    *(
+        b"/RPC2",
+        b"/RPC2/",
+        b"/RPC2?\xff",
+        b"/?user=%00",
+        b"/?user=moshez&user=",
+        b"/?page=2",
+        b"/?page=%d9%a1",
+        b"/%",
+    ),
+)
+VERSIONS = (b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/0.9", b"HTTP/2", b"")
+HEADERS = (
+    *(b"Host: h", b"Connection: close", b"Connection: keep-alive", b"Expect: 100-continue", b"Cookie: a=b; c"),
+    *(b"Content-Length: 5", b"Content-Length: 0", b"Content-Length: -1", b"Content-Length: 65537"),
+    *(b"Content-Length: " + b"9" * 5000, b"Content-Length:", b"Transfer-Encoding: chunked", b"Transfer-Encoding: x"),
+    *(b"Authorization: Basic bW9zaGV6OnNlY3JldA==", b"Authorization: Basic bW9", b"Authorization: Basic /w==", b"X"),
+    *(
+        b"Content-Type: text/xml",
+        b"Range: bytes=0-",
+        b"If-None-Match: *",
+        b": x",
+        b" folded",
+        b"X: a\0b",
+        b"X\xff: y",
+    ),
+)
+BODIES = (
+    b"",
+    b"hello",
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"0\r\n\r\n",
+    b"fffffff\r\n",
+    b"-1\r\n",
+    b"5;x=\xff\r\n",
+    b"x" * 70000,
+)
+
+
+def _request(method: bytes, path: bytes, version: bytes, headers: Sequence[bytes], body: bytes) -> bytes:
+    return b"\r\n".join([method + b" " + path + b" " + version, *headers, b"", body])
+
+
+_requests = st.builds(
+    _request,
+    st.sampled_from(METHODS),
+    st.sampled_from(PATHS),
+    st.sampled_from(VERSIONS),
+    st.lists(st.sampled_from(HEADERS), max_size=4),
+    st.sampled_from(BODIES),
+)
+requests = st.one_of(
+    st.lists(_requests, min_size=1, max_size=3).map(b"".join),
+    mutated(st.lists(_requests, min_size=1, max_size=2).map(b"".join)),
+    tokens(b"GET / HTTP/1.1\r\n", b"\r\n", b"\r\n\r\n", b"\n", b"X: y\r\n", b" ", b":", b"\r", *HEADERS),
+)
+
+# TLS, up to its first message.
+
+
+def _clientHello() -> bytes:
+    client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+    client.set_connect_state()
+    with contextlib.suppress(SSL.WantReadError):
+        client.do_handshake()
+    return bytes(client.bio_read(65536))
+
+
+handshakes = st.one_of(
+    mutated(st.just(_clientHello())),
+    tokens(
+        b"\x16\x03\x01", b"\x16\x03\x03\0\x05", b"\x15\x03\x03\0\x02\x02\x28", b"\x17\x03\x03", b"\x80\x2e\x01", b"\0"
+    ),
+    st.sampled_from((b"GET / HTTP/1.1\r\n\r\n", b"\x15\x03\x03\0\x02\x01\0", _clientHello())),
+)
+
+# XML-RPC.
+
+_leaf = st.sampled_from(
+    (
+        *(b"<string>moshez</string>", b"<int>1</int>", b"<int>" + b"9" * 5000 + b"</int>", b"<nil/>", b"moshez", b""),
+        *(
+            b"<string>&#27;</string>",
+            b"<string>\xc3\xab&amp;</string>",
+            b"<boolean>2</boolean>",
+            b"<double>x</double>",
+        ),
+        *(
+            b"<base64>!</base64>",
+            b"<dateTime.iso8601>x</dateTime.iso8601>",
+            b"<struct></struct>",
+            b"<string>&x;</string>",
+        ),
+    )
+)
+_value = st.recursive(
+    _leaf,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2).map(
+            lambda v: b"<array><data>%s</data></array>" % b"".join(b"<value>%s</value>" % x for x in v)
+        ),
+        inner.map(lambda v: b"<struct><member><name>a</name><value>%s</value></member></struct>" % v),
+    ),
+    max_leaves=4,
+)
+METHOD_NAMES = (
+    *(b"getUser", b"getUsers", b"system.listMethods", b"system.methodHelp", b"system.methodSignature", b"nothing"),
+    *(b"", b".", b"system.", b"system.system.listMethods", b"__class__", b"getUser.x", b"\xc3\xab", b"a&lt;b"),
+)
+
+
+def _call(start: bytes, name: bytes | None, values: Sequence[bytes], root: bytes) -> bytes:
+    method = b"" if name is None else b"<methodName>%s</methodName>" % name
+    params = b"".join(b"<param><value>%s</value></param>" % value for value in values)
+    return start + b"<%s>%s<params>%s</params></%s>" % (root, method, params, root)
+
+
+calls = mutated(
+    st.builds(
+        _call,
+        st.sampled_from((b"", b"<?xml version='1.0'?>", b"<?xml version='1.0' encoding='utf-7'?>", b"\xef\xbb\xbf")),
+        st.one_of(st.sampled_from(METHOD_NAMES), st.none()),
+        st.lists(_value, max_size=2),
+        st.sampled_from((b"methodCall", b"methodCall", b"methodCall", b"methodResponse", b"fault", b"x")),
+    )
+)
+
+# Perspective Broker.
+
+_names = st.sampled_from(
+    (
+        *(b"message", b"cachemessage", b"answer", b"error", b"decref", b"decache", b"uncache", b"version"),
+        *(b"didNotUnderstand", b"login", b"x", b"\xff", b"lcache", b"remote", b"local", b"unjelly"),
+    )
+)
+_jellyNames = st.sampled_from(
+    (
+        *(b"list", b"tuple", b"dictionary", b"set", b"frozenset", b"None", b"boolean", b"unicode", b"reference"),
+        *(
+            b"dereference",
+            b"instance",
+            b"class",
+            b"function",
+            b"module",
+            b"method",
+            b"persistent",
+            b"remote",
+            b"local",
+        ),
+        *(b"copy", b"cache", b"cached", b"lcache", b"datetime", b"date", b"time", b"timedelta", b"decimal", b"x"),
+        *(b"unpersistable", b"exceptions.Exception", b"twisted.spread.pb.RemoteReference", b"finger.profile.Profile"),
+    )
+)
+_numbers = st.one_of(st.integers(-3, 8), st.integers(-(2**70), 2**70), st.floats())
+_atoms: st.SearchStrategy[Any] = st.one_of(
+    _jellyNames, _names, st.binary(max_size=8), _numbers, st.just(b"moshez"), st.just(b"true"), st.just(b"root")
+)
+_jelly: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(_atoms, st.binary(max_size=6).map(lambda text: [b"unicode", text]), st.just([b"unicode", b"moshez"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.builds(lambda name, values: [name, *values], _jellyNames, st.lists(inner, max_size=3)),
+    ),
+    max_leaves=6,
+)
+_objects = st.one_of(st.sampled_from([b"root", b"root", b"root", b"x", 1, 1, 2, 3, -1, 1.5, [], b"\xff"]), _jelly)
+_methods = st.sampled_from(
+    (
+        *(b"getUser", b"getUsers", b"login", b"loginAnonymous", b"respond", b"setStatus", b"nothing", b"\xff"),
+        *(b"__class__", b"", 1, []),
+    )
+)
+_arguments: st.SearchStrategy[Any] = st.one_of(
+    st.lists(_jelly, max_size=2).map(lambda values: [b"tuple", *values]),
+    st.sampled_from([[b"tuple", [b"unicode", b"moshez"]], [b"tuple", b"moshez"], [b"tuple", b"x", [b"None"]]]),
+    _jelly,
+)
+_expressions: st.SearchStrategy[Any] = st.one_of(
+    st.builds(
+        lambda name, request, thing, method, answer, arguments, keywords: [
+            *(name, request, thing, method, answer, arguments, keywords)
+        ],
+        st.sampled_from([b"message", b"message", b"message", b"message", b"cachemessage"]),
+        st.one_of(st.integers(0, 3), st.integers(0, 3), _jelly),
+        _objects,
+        _methods,
+        st.one_of(st.integers(0, 1), _jelly),
+        _arguments,
+        st.one_of(st.just([b"dictionary"]), _jelly),
+    ),
+    st.builds(lambda name, values: [name, *values], _names, st.lists(_jelly, max_size=3)),
+    _jelly,
+)
+
+
+def banana(expression: Any) -> bytes:
+    """An expression as Banana, as L{twisted.spread.banana} has it, but of any number."""
+    if isinstance(expression, list):
+        return _prefix(len(expression)) + b"\x80" + b"".join(map(banana, expression))
+    if isinstance(expression, bytes):
+        return _prefix(len(expression)) + b"\x82" + expression
+    if isinstance(expression, float):
+        return b"\x84" + struct.pack("!d", expression)
+    small = -(2**31) <= expression < 2**31
+    kind = (b"\x81" if small else b"\x85") if expression >= 0 else (b"\x83" if small else b"\x86")
+    return _prefix(abs(expression)) + kind
+
+
+def _prefix(number: int) -> bytes:
+    digits = bytearray()
+    while number or not digits:
+        digits.append(number & 0x7F)
+        number >>= 7
+    return bytes(digits)
+
+
+DIALECT = b"\x02\x82pb"
+CHALLENGE = b"challenge"
+
+
+def _message(request: int, thing: object, method: bytes, *arguments: object) -> list[Any]:
+    return [b"message", request, thing, method, 1, [b"tuple", *arguments], [b"dictionary"]]
+
+
+_steps = st.sampled_from(
+    (
+        _message(1, b"root", b"login", [b"unicode", b"moshez"]),
+        _message(1, b"root", b"login", b"moshez"),
+        _message(2, 1, b"respond", respond(CHALLENGE, b"secret"), [b"None"]),
+        _message(2, 1, b"respond", b"wrong", [b"None"]),
+        _message(3, 2, b"setStatus", [b"unicode", b"new"]),
+        _message(4, b"root", b"getUser", [b"unicode", b"moshez"]),
+        _message(5, b"root", b"getUsers"),
+        [b"decref", 1],
+        [b"decref", b"root"],
+    )
+)
+_bananas = st.builds(
+    lambda steps, all: DIALECT + b"".join(map(banana, [*steps, *all])),
+    st.lists(_steps, max_size=5),
+    st.lists(_expressions, max_size=3),
+)
+broker = st.one_of(
+    _bananas,
+    _bananas,
+    mutated(_bananas),
+    tokens(
+        *(DIALECT, b"\x04\x82none", b"\x01\x80", b"\x00\x80", b"\x7f\x7f\x7f\x82", b"\x01\x81", b"\x84", b"\x87\x01")
+    ),
+)
+
+# IRC.
+
+_prefixes = st.sampled_from(
+    (
+        *(b"", b":irc.example.org ", b":joe!u@example.net ", b":joe!u@example.net ", b":fingerbot!u@h ", b":!@ "),
+        *(b"@time=1 :joe!u@h ", b":j\xff\x1b!u@\xe2\x80\xae "),
+    )
+)
+_commands = st.sampled_from(
+    (
+        *(b"PRIVMSG", b"PRIVMSG", b"PRIVMSG", b"NOTICE", b"PING", b"ERROR", b"001", b"005", b"433", b"432", b"436"),
+        *(b"437", b"471", b"473", b"474", b"403", b"NICK", b"QUIT", b"JOIN", b"KICK", b"PART", b"WHATEVER", b"p\xff"),
+    )
+)
+_params = st.lists(
+    st.sampled_from(
+        (
+            *(
+                b"fingerbot",
+                b"fingerbot",
+                b"#twisted",
+                b"#twisted",
+                b"joe",
+                b"*",
+                b":moshez",
+                b":nasty",
+                b":fingerbot: m",
+            ),
+            *(
+                b":\x01VERSION\x01",
+                b":\x01FINGER",
+                b":\x03\x02\x04",
+                b":help",
+                b":nobody here",
+                b":\x1b\x9b",
+                b":",
+                b"",
+            ),
+            *(
+                b"NICKLEN=30",
+                b"NICKLEN=" + b"9" * 5000,
+                b"CASEMAPPING=ascii",
+                b"CASEMAPPING=",
+                b"CHANTYPES=",
+                b"\xff",
+            ),
+            *(b"@#twisted", b"x" * 600),
+        )
+    ),
+    max_size=4,
+)
+_ircLines = st.builds(
+    lambda prefix, command, params, end: prefix + b" ".join([command, *params]) + end,
+    _prefixes,
+    _commands,
+    _params,
+    st.sampled_from((b"\r\n", b"\r\n", b"\n", b"\r", b"\0\r\n")),
+)
+_welcome = st.sampled_from((b":irc.example.org 001 fingerbot :Welcome\r\n", b""))
+ircSession = st.one_of(
+    st.builds(lambda first, lines: first + b"".join(lines), _welcome, st.lists(_ircLines, max_size=8)),
+    mutated(st.builds(lambda first, lines: first + b"".join(lines), _welcome, st.lists(_ircLines, max_size=4))),
+    tokens(b":", b"!", b"@", b" ", b"PRIVMSG", b"fingerbot", b"\r\n", b"\n", b"001", b"\x01", b"\0", b"x"),
+)
+
+# Other finger servers.
+
+answers = st.one_of(
+    tokens(
+        *(
+            b"Login",
+            b"moshez",
+            b"  ",
+            b" ",
+            b"\t",
+            b"\r\n",
+            b"\n",
+            b"No such user",
+            b"Login: ",
+            b"Name: ",
+            b"\x1b[2J",
+        ),
+        *(b"\xff", b"\xc3\xab", b"???", b"In real life:", b"finger: moshez: no such user."),
+    ),
+    mutated(
+        st.sampled_from((b"No such user\r\n", b"moshez           Moshe Zadka\r\n", b"Internal error in server\r\n"))
+    ),
+)
+
+# Users files.
+
+usersFiles = st.one_of(
+    tokens(
+        *(b"moshez", b": ", b":", b"\n", b"\r\n", b"  ", b"#", b"(", b")", b"@", b"\xff", b"\x1b", b"\xef\xbb\xbf")
+    ),
+    mutated(st.just(b"# x\nmoshez: Happy\n  and well\nada (Ada Lovelace): Working.\n")),
+    st.binary(max_size=60),
+)
+
+
+MOST_PIECES = 200
+
+
+def pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """Data in pieces of these sizes, again and again; without any, or when there are too many, in one."""
+    found: list[bytes] = []
+    while data:
+        if not sizes or len(found) == MOST_PIECES:
+            return [*found, data]
+        size = sizes[len(found) % len(sizes)]
+        found.append(data[:size])
+        data = data[size:]
+    return found
+
+
+chunkings = st.lists(st.sampled_from([1, 2, 3, 7, 50, 1000]), max_size=3)
+"""Sizes for L{pieces}."""

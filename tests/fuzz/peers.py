@@ -1,0 +1,286 @@
+"""Peers: what they do beside sending bytes, and what is checked of every conversation with one."""
+
+from __future__ import annotations
+
+import gc
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.testing import StringTransport
+from twisted.logger import Logger, capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides, implementer
+
+from finger.adapters._ircwire import MAX_LINE
+from finger.errors import BackendUnavailable
+from finger.interfaces import IFingerService
+from finger.limits import LimitedFactory
+from finger.logs import formatJSONLine
+from tests.fuzz.inputs import chunkings, pieces
+
+PEER = IPv4Address("TCP", "192.0.2.7", 54321)
+
+BUFFER = 256
+"""How many bytes a peer that does not read takes before its server is told to pause."""
+
+MOST_SECONDS = 1000.0
+"""No deadline is later."""
+
+USERS = {
+    "moshez": "Happy and well",
+    "nasty": "\x1b[2J\0\r\nb\rc\u2028\u202e\ud800\ufffe\n\n",
+    "empty": "",
+    "a/b": "x" * 3000,
+    "..": "\n",
+    "zoë": "☕\ufdfa",
+}
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """
+    What a peer does.
+
+    @ivar sizes: of the pieces it sends.
+    @ivar pause: seconds between two of them.
+    @ivar isReading: does it take the answer?
+    @ivar leaves: does it go as soon as it has said everything?
+    @ivar ends: does it end its half of the connection?
+    @ivar isTLS: does it speak TLS?  Then what it sends arrives even if the connection is being closed.
+    @ivar delay: seconds that the back end takes for an answer; L{None} if it has it already.
+    """
+
+    sizes: Sequence[int] = ()
+    pause: float = 0.0
+    isReading: bool = True
+    leaves: bool = False
+    ends: bool = False
+    isTLS: bool = False
+    delay: float | None = None
+
+    @property
+    def isPlain(self) -> bool:
+        """Does everything it says arrive, and in time?"""
+        return not self.pause and not self.leaves and self.delay is None
+
+
+behaviours = st.one_of(
+    st.builds(Behaviour, chunkings, isTLS=st.booleans(), ends=st.booleans()),
+    st.builds(
+        Behaviour,
+        chunkings,
+        st.sampled_from([0.0, 0.0, 0.5, 20.0]),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from([None, None, 0.0, 1.0, 29.0, 100.0]),
+    ),
+)
+
+
+class Wire(StringTransport):
+    """
+    A transport that behaves as TCP's and TLS's do.
+
+    @ivar isLost: is the connection no more?
+    """
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        super().__init__(peerAddress=PEER, lenient=True)
+        self._behaviour = behaviour
+        self.isLost = False
+        if behaviour.isTLS:
+            alsoProvides(self, ISSLTransport)
+
+    def write(self, data: bytes) -> None:
+        """Send, if the connection still is there to be sent on."""
+        if self.disconnected or self.isLost or (self.disconnecting and self._behaviour.isTLS):
+            return
+        before = len(self.value())
+        super().write(data)
+        if not self._behaviour.isReading and before <= BUFFER < len(self.value()) and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def writeSequence(self, data: Sequence[bytes]) -> None:
+        """Send."""
+        self.write(b"".join(data))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """See L{twisted.internet.interfaces.ITCPTransport.setTcpNoDelay}."""
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer, if there is one."""
+        self.producer = None
+
+    @property
+    def takesMore(self) -> bool:
+        """Would what the peer sends now arrive?"""
+        if self.disconnected or self.producerState == "paused":
+            return False
+        return self._behaviour.isTLS or not self.disconnecting
+
+    @property
+    def isOver(self) -> bool:
+        """Has the server ended the connection, as far as it can?"""
+        return self.disconnected or (self.disconnecting and self._behaviour.isReading)
+
+
+@implementer(IFingerService)
+class SlowDouble:
+    """A back end that takes its time."""
+
+    def __init__(self, service: IFingerService, clock: Clock, delay: float | None) -> None:
+        self._service = service
+        self._clock = clock
+        self._delay = delay
+
+    def getUser(self, user: str) -> Any:
+        """Ask later."""
+        return self._later(self._service.getUser, user)
+
+    def getUsers(self) -> Any:
+        """Ask later."""
+        return self._later(self._service.getUsers)
+
+    def _later(self, ask: Any, *arguments: str) -> Any:
+        return ask(*arguments) if self._delay is None else deferLater(self._clock, self._delay, ask, *arguments)
+
+
+class FuzzTestCase(SynchronousTestCase):
+    """What holds whatever comes."""
+
+    log = Logger()
+
+    def setUp(self) -> None:
+        """A count."""
+        self.count = 0
+
+    def tearDown(self) -> None:
+        """No Deferred failed that nobody looked at."""
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.log.info("{count} inputs: {test}", count=self.count, test=self.id())
+
+    @contextmanager
+    def quiet(self, *expected: type[Exception]) -> Iterator[None]:
+        """Nothing unexpected is logged as a failure, and every line of the log is one line that can be shown."""
+        self.count += 1
+        with capturedLogs() as logs:
+            yield
+        if expected:
+            self.flushLoggedErrors(*expected)
+        self.assertEqual([failure.getTraceback() for failure in self.flushLoggedErrors()], [])
+        for event in logs:
+            line = formatEvent(event)
+            self.assertEqual((formatJSONLine(event) or "\n").count("\n"), 1)
+            if not (event.get("isError") or "log_failure" in event):
+                self.assertTrue(line.isprintable(), repr(line))
+
+    def assertClean(self, wire: bytes, *, utf8: bool = True) -> None:
+        """Whole lines that end as they must, of characters that can be shown (RFC 1288, sections 2.2 and 3.3)."""
+        self.assertEqual(wire[-2:] or b"\r\n", b"\r\n")
+        for line in wire.decode("utf-8" if utf8 else "ascii").split("\r\n"):
+            self.assertShowable(line)
+
+    def assertShowable(self, text: str, besides: str = "\t\u200c\u200d") -> None:
+        """Nothing in a text can be obeyed by a terminal or fool a reader."""
+        for character in set(text) - set(besides):
+            self.assertNotIn(unicodedata.category(character), {"Cc", "Cf", "Cs", "Zl", "Zp"}, repr(text))
+
+    def assertIsLine(self, line: bytes) -> None:
+        """What a server takes for one line."""
+        self.assertTrue(line.endswith(b"\r\n"))
+        self.assertNotRegex(line[:-2], b"[\r\n\0]")
+        self.assertLessEqual(len(line), MAX_LINE)
+        line.decode("utf-8")
+
+    def converse(self, factory: Any, clock: Clock, data: bytes, behaviour: Behaviour) -> bytes:
+        """
+        Be a peer.  In the end the connection is closed, and nothing of it is left.
+
+        @return: all that was said to it.
+        """
+        limited = LimitedFactory(factory, "fuzz")
+        wire = Wire(behaviour)
+        waiting = deque(pieces(data, behaviour.sizes))
+        with self.quiet(*([BackendUnavailable] if behaviour.delay else [])):  # It may take too long.
+            protocol = limited.buildProtocol(PEER)
+            protocol.makeConnection(wire)
+            self._say(protocol, wire, clock, waiting, behaviour)
+            if behaviour.ends and IHalfCloseableProtocol.providedBy(protocol) and not wire.isOver:
+                protocol.readConnectionLost()
+            if not behaviour.leaves:
+                self._wait(protocol, wire, clock, waiting, behaviour)
+                self.assertTrue(wire.isOver, "never ends")
+            wire.isLost = True
+            protocol.connectionLost(Failure(ConnectionAborted() if wire.disconnected else ConnectionDone()))
+            if behaviour.delay is not None:
+                clock.advance(2 * MOST_SECONDS)  # Who has gone may leave the back end to its work.
+            self.assertEqual(limited._taken, 0)
+            self.assertEqual(clock.getDelayedCalls(), [])
+        return wire.value()
+
+    def _say(self, protocol: Any, wire: Wire, clock: Clock, waiting: deque[bytes], behaviour: Behaviour) -> None:
+        while waiting and wire.takesMore and not wire.isOver:
+            protocol.dataReceived(waiting.popleft())
+            if behaviour.pause:
+                clock.advance(behaviour.pause)
+
+    def _wait(self, protocol: Any, wire: Wire, clock: Clock, waiting: deque[bytes], behaviour: Behaviour) -> None:
+        deadline = clock.seconds() + MOST_SECONDS
+        while not wire.isOver and clock.getDelayedCalls():
+            clock.advance(max(0.0, min(call.getTime() for call in clock.getDelayedCalls()) - clock.seconds()))
+            self.assertLess(clock.seconds(), deadline, "does not end")
+            self._say(protocol, wire, clock, waiting, behaviour)
+
+
+# HTTP.
+
+_HEAD = re.compile(rb"HTTP/[0-9.]+ (\d\d\d) [\x20-\x7e]*((?:\r\n[!-9;-~]+: [\x20-\x7e]*)*)\r\n\r\n")
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a web server answered."""
+
+    code: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+def readResponses(data: bytes, methods: Sequence[bytes]) -> list[Response]:
+    """
+    Take what a web server said apart.
+
+    @param methods: of the requests that were answered.
+    @raise AssertionError: if it is anything but answers, one for each of these, and one that refuses what comes then.
+    """
+    found = []
+    answered = iter(methods)
+    while data:
+        match = _HEAD.match(data)
+        assert match, data
+        headers = dict(line.lower().split(b": ", 1) for line in match[2].split(b"\r\n")[1:])
+        code, data = int(match[1]), data[match.end() :]
+        if code == 100:
+            continue
+        method = next(answered, b"refused") if b"server" in headers else b"refused"
+        size = 0 if method == b"HEAD" else int(headers.get(b"content-length", len(data)))
+        assert size <= len(data), "cut"
+        found.append(Response(code, headers, data[:size]))
+        data = data[size:]
+        assert method != b"refused" or not data, "refused, and still answered"
+    assert next(answered, None) is None, "not answered"
+    return found
