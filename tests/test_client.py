@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet import reactor
@@ -431,10 +432,12 @@ class RealTests(TestCase):
             self.assertEqual(answer.text, "Happy and well")
 
     async def test_systemResolver(self) -> None:
-        """The reactor's own resolver is asked for other names; this one it knows without a network."""
+        """The reactor's own resolver, in its thread, is asked for other names; this one it knows without a network."""
+        known = {"finger.example.org": "127.0.0.1"}
+        self.patch(reactor.nameResolver, "_getaddrinfo", lambda host, *more: socket.getaddrinfo(known[host], *more))
         factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         port = self.listen(factory, "127.0.0.1")
-        answer = await FingerClient(reactor).ask("0x7f000001", port, b"moshez\r\n")
+        answer = await FingerClient(reactor).ask("finger.example.org", port, b"moshez\r\n")
         self.assertEqual(answer.text, "Happy and well")
 
     async def test_refused(self) -> None:

@@ -96,6 +96,7 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(wrap("x quickbrownfox", 9), ["x quickbr", "ownfox"])
         self.assertEqual(wrap("☃☃☃", 7), ["☃☃", "☃"])
         self.assertEqual(wrap("", 9), [])
+        self.assertEqual(wrap(" " * 20 + "x", 9), ["x"])
 
     def test_firstLines(self) -> None:
         """The rest is a number."""
