@@ -432,7 +432,7 @@ class RealTests(TestCase):
             self.assertEqual(answer.text, "Happy and well")
 
     async def test_systemResolver(self) -> None:
-        """The reactor's own resolver, in its thread, is asked for other names; this one it knows without a network."""
+        """The reactor's own resolver is asked for other names, in its thread; this one it knows."""
         known = {"finger.example.org": "127.0.0.1"}
         self.patch(reactor.nameResolver, "_getaddrinfo", lambda host, *more: socket.getaddrinfo(known[host], *more))
         factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
