@@ -2,11 +2,16 @@
 #
 # What `twistd finger` takes as options is a Config here; see finger/config.py for every field.
 
+import time
+
 from twisted.application.service import Application
 from twisted.internet import reactor
 
 from finger import Config, makeService
 from finger.privileges import unprivileged
+
+# Deadlines are about time that passes, not about what a clock on the wall is set to.
+reactor.seconds = time.monotonic
 
 config = Config(
     backends=("file:/etc/users",),

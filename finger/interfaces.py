@@ -68,7 +68,8 @@ class IFingerProfileService(Interface):
         """
         List the users with what is cheap to know of each: the full name, but hardly a plan.
 
-        @return: the profiles, sorted by login.  Fails as L{IFingerService.getUsers} does.
+        @return: the profiles, sorted by login, in a list that is not to be changed: a back end may give the same one
+            as long as nothing has changed.  Fails as L{IFingerService.getUsers} does.
         """
 
 

@@ -139,8 +139,8 @@ class PortService(Service):
         self.log.info("{label}: listening on {address}", label=self.label, address=formatAddress(port.getHost()))
 
     def _notOpened(self, failure: Failure) -> None:
-        self.problem = MissingFamily(self.label) if _errno(failure) in _NO_FAMILY else None
-        self.problem = self.problem or ConfigError(f"{self.label}: {_whyNot(failure)}")
+        kind = MissingFamily if _errno(failure) in _NO_FAMILY else ConfigError
+        self.problem = kind(f"{self.label}: {_whyNot(failure)}")
         if self.running:  # An endpoint that took its time; nobody is there any more to raise to.
             self.log.error("{problem}", problem=self.problem)
 
@@ -323,4 +323,5 @@ def _whyNot(failure: Failure) -> str:
         case None:
             return failure.getErrorMessage()
         case number:
-            return f"port {port} cannot be opened: {os.strerror(number)}"
+            where = f"port {port}" if isinstance(port, int) else "it"
+            return f"{where} cannot be opened: {os.strerror(number)}"

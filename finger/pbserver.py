@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.spread import pb
-from twisted.spread.jelly import globalSecurity
+from twisted.spread.jelly import SecurityOptions, globalSecurity, unjelly
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
@@ -41,6 +41,23 @@ class _Stack(list[Any]):
         if len(self) >= MAX_DEPTH:
             raise _Excess("lists nested too deep")
         super().append(item)
+
+
+class _Values(SecurityOptions):
+    """
+    What a peer may send: texts, numbers, and collections of these.  All that L{SecurityOptions} allows besides makes
+    objects: a reference to one of theirs, that has no number, is a traceback when it is forgotten.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowTypes("list", "tuple", "dictionary")
+
+    def isTypeAllowed(self, typeName: object) -> bool:
+        return isinstance(typeName, bytes) and typeName in self.allowedTypes
+
+
+_VALUES: Final = _Values()
 
 
 @implementer(IDrainable)
@@ -129,6 +146,10 @@ class BoundedBroker(pb.Broker):
     def proto_didNotUnderstand(self, command: object) -> None:
         """We ask for nothing, so there is nothing to misunderstand; a L{pb.Broker} would log it each time."""
         raise pb.ProtocolError("nothing was asked")
+
+    def unserialize(self, sexp: Any, perspective: object = None) -> Any:
+        """See L{pb.Broker.unserialize}.  Our calls take values, and no object of the peer's."""
+        return unjelly(sexp, _VALUES, None, self)
 
     def localObjectForID(self, luid: object) -> Any:
         """See L{pb.Broker.localObjectForID}."""

@@ -53,6 +53,8 @@ class PolicyFingerService:
         self._listing = listing
         self._atoms = frozenset(atoms)
         self._timeout = timeout
+        self._listed: list[Profile] | None = None
+        self._disclosed: list[Profile] = []
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}.  Where the plan may not be told, this is the full name."""
@@ -73,9 +75,14 @@ class PolicyFingerService:
         """See L{IFingerProfileService.getProfiles}."""
         if not self._listing:
             return fail(ListRefused())
-        return self._inTime(self._profiles.getProfiles).addCallback(
-            lambda profiles: [disclose(profile, self._atoms) for profile in profiles]
-        )
+        return self._inTime(self._profiles.getProfiles).addCallback(self._discloseAll)
+
+    def _discloseAll(self, profiles: list[Profile]) -> list[Profile]:
+        """A list that comes again is not gone through again: it may be long."""
+        if profiles is not self._listed:
+            self._listed = profiles
+            self._disclosed = [disclose(profile, self._atoms) for profile in profiles]
+        return self._disclosed
 
     def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
         """See L{IFingerForwarder.forward}."""

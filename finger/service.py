@@ -92,7 +92,7 @@ class _Composition:
         backends = findBackends()
         services = []
         for specification in self._config.backends:
-            if specification == "file":
+            if specification in ("file", "file:"):
                 specification = f"file:{self._config.usersFile}"
             service = backends.make(specification, self._reactor)
             if isinstance(service, ProxyFingerService):
@@ -257,8 +257,8 @@ class _Composition:
 
 
 def _given(values: tuple[str, ...]) -> list[str]:
-    """The ports that are ports."""
-    return [value for value in values if value != "none"]
+    """The ports that are ports, each once."""
+    return [value for value in dict.fromkeys(values) if value != "none"]
 
 
 SLACK = 15.0

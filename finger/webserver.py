@@ -72,8 +72,7 @@ class BoundedChannel(HTTPChannel):
     A connection on which a request has so much time, whatever its peer does meanwhile.
 
     @ivar clock: for the limits of time; without one there are none.
-    @ivar headersTimeout: seconds for a request's headers to arrive, from the beginning of the connection or the end
-        of the answer before.
+    @ivar headersTimeout: seconds for the first request's headers to arrive.
     @ivar requestTimeout: seconds from there for its body to arrive.
     @ivar answerTimeout: seconds from there for the answer to be written.
     @ivar discardTimeout: seconds a peer whose body is too long has to notice, and again to go.
@@ -97,7 +96,7 @@ class BoundedChannel(HTTPChannel):
         """Wait for the first request."""
         self._deadline = Deadline(self.clock)
         super().connectionMade()
-        self._await()
+        self._deadline.allow(self.headersTimeout, self.transport.abortConnection)
 
     def headerReceived(self, line: bytes) -> bool:
         """See L{HTTPChannel.headerReceived}.  Of a length of too many digits Python makes no number."""
@@ -132,8 +131,8 @@ class BoundedChannel(HTTPChannel):
         self._deadline.allow(self.answerTimeout, self.transport.abortConnection)
 
     def requestDone(self, request: Request) -> None:
-        """The answer is written."""
-        self._await()
+        """The answer is written, and may take its time to leave; the next request may come as long."""
+        self._deadline.allow(self.requestTimeout, self.transport.abortConnection)
         super().requestDone(request)
 
     def refuseBody(self) -> None:
@@ -158,9 +157,6 @@ class BoundedChannel(HTTPChannel):
     def _end(self) -> None:
         self._deadline.allow(self.discardTimeout, self.transport.abortConnection)
         self.loseConnection()
-
-    def _await(self) -> None:
-        self._deadline.allow(self.headersTimeout, self.transport.abortConnection)
 
 
 class BoundedSite(Site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.backends.file import INTERVAL, MAX_PROBLEMS, FileBackend, FileFingerService
+from finger.backends.file import INTERVAL, MAX_PROBLEMS, FileBackend, FileFingerService, _read
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerService, IReloadable
 from finger.profile import Profile
@@ -117,6 +118,34 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(len(warnings), MAX_PROBLEMS + 1)
         self.assertEqual((warnings[0]["path"], warnings[0]["number"]), (str(self.path), 1))
         self.assertEqual(warnings[-1]["more"], 2)
+
+    def test_storm(self) -> None:
+        """Of many reloads at once there are two: the one under way, and one more for all who came meanwhile."""
+        work: list[Callable[[], None]] = []
+        readings: list[object] = []
+        run = self.reactor.callInThreadWithCallback
+        self.reactor.callInThreadWithCallback = lambda *call: work.append(lambda: run(*call))
+        with patch("finger.backends.file._read", side_effect=lambda path: readings.append(path) or _read(path)):
+            reloads = [self.service.reload() for _ in range(10)]
+            self.path.write_text("c: 3\n")
+            while work:
+                work.pop()()
+        self.assertEqual(len(readings), 2)
+        for reload in reloads:
+            self.successResultOf(reload)
+        self.assertEqual(self.users(), ["c"])
+
+    def test_fifo(self) -> None:
+        """A file that is none is not waited for."""
+        self.path.unlink()
+        os.mkfifo(self.path)
+        with capturedLogs() as logs:
+            self.successResultOf(self.service.reload())
+        self.assertIn("is no regular file", logs[0]["why"])
+        self.assertEqual(self.users(), ["a", "b"])
+        self.assertIn(
+            "is no regular file", str(self.assertRaises(ConfigError, FileFingerService, str(self.path), self.reactor))
+        )
 
     def test_unreadable(self) -> None:
         """Who can read the file no more says so when the watch begins, not when the first change is missed."""

@@ -482,6 +482,7 @@ class PBTests(ServerTestCase):
 
     @tries(150)
     @given(inputs.broker, behaviours)
+    @example(inputs.DIALECT + inputs.banana(inputs.message(1, b"root", b"getUser", [b"remote"])), Behaviour())
     def test_messages(self, data: bytes, behaviour: Behaviour) -> None:
         """Whole expressions, and a close."""
         clock, service = self.begin(behaviour)

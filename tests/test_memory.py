@@ -113,9 +113,15 @@ class UsersJSONTests(SynchronousTestCase):
             self.successResultOf(self.make().setUser("a", "1").addCallback(lambda _: calls.append("answer")))
         self.assertEqual(calls, ["sync", "rename", "sync", "answer"])
 
+    def test_mode(self) -> None:
+        """Who may read the file stays so; an empty one holds nobody yet."""
+        self.path.touch(0o600)
+        self.successResultOf(self.make().setUser("a", "1"))
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+
     def test_bad(self) -> None:
         """A file that holds something else is an error of one line, and is not written over."""
-        for content in (b"{", b"[]", b'{"a": 1}', b"\xff"):
+        for content in (b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000):
             self.path.write_bytes(content)
             error = self.assertRaises(ConfigError, self.make)
             self.assertIn(f"--backend=memory:{self.path}: ", str(error))

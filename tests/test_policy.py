@@ -52,6 +52,16 @@ class PolicyTests(SynchronousTestCase):
             self.failureResultOf(policy.getUser(user), ForwardingRefused)
             self.failureResultOf(policy.getProfile(user), ForwardingRefused)
 
+    def test_longList(self) -> None:
+        """A list that comes again is gone through once; one that has changed is gone through again."""
+        double, listed = ProfilesDouble(), [ADA]
+        double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
+        policy = PolicyFingerService(double, Clock())
+        first = self.successResultOf(policy.getProfiles())
+        self.assertIs(self.successResultOf(policy.getProfiles()), first)
+        listed = [ADA, Profile("al")]
+        self.assertEqual(len(self.successResultOf(policy.getProfiles())), 2)
+
     def test_noPlan(self) -> None:
         """Where plans are not told, the one text is the full name (section 2.5.2)."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), atoms={"name"})

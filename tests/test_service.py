@@ -57,7 +57,7 @@ class MakeServiceTests(TestCase):
     def test_ports(self) -> None:
         """Every adapter at its ports, the numbers of some on loopback alone."""
         server = self.start(
-            fingerPorts=("tcp:0:interface=127.0.0.1", "none"),
+            fingerPorts=("tcp:0:interface=127.0.0.1", "none", "tcp:0:interface=127.0.0.1"),
             webPorts=("tcp:0:interface=127.0.0.1",),
             ssl=True,
             httpsPorts=("tcp:0:interface=127.0.0.1",),
@@ -108,6 +108,7 @@ class MakeServiceTests(TestCase):
         for fields, words in (
             ({"backends": ("nonsense",)}, "--backend=nonsense: no back end"),
             ({"usersFile": "/nowhere"}, "--file=/nowhere: cannot be read"),
+            ({"usersFile": "/nowhere", "backends": ("file:",)}, "--file=/nowhere: cannot be read"),
             ({"setterPorts": ("0",)}, "--setport=0: none of the back ends (file) can be set"),
             ({"checkers": (PASSWORDS,)}, "--auth: none of the back ends (file) can be set"),
             ({"ssl": True, "privateKey": "/k"}, "--privatekey: needs the --certificate"),

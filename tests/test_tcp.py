@@ -89,6 +89,14 @@ class QueryTests(FingerTestCase):
             self.assertEqual(self.ask(query), b"ada              Ada Lovelace\r\nmoshez\r\n", query)
         self.assertEqual(self.ask(b"\r\n", MemoryFingerService()), b"No one logged on\r\n")
 
+    def test_listAgain(self) -> None:
+        """A list that comes again is the same answer."""
+        double, listed = ProfilesDouble(), [ADA, MOSHEZ]
+        double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
+        self.connect(double)
+        answers = [self.successResultOf(self.factory.answer(b"", "192.0.2.7")) for _ in range(2)]
+        self.assertEqual(answers, ["ada              Ada Lovelace\nmoshez"] * 2)
+
     def test_verboseList(self) -> None:
         """With /W, each user in the long form."""
         answer = self.ask(b"/W \r\n")

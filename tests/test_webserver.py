@@ -235,13 +235,13 @@ class TimeTests(WebServerTestCase):
         self.leave()
 
     def test_keepAlive(self) -> None:
-        """After an answer, the next request has its own time."""
+        """After an answer, which may take its time to leave, the next request has its own time."""
         self.connect(waits=True)
         for number in range(3):
             self.send(GET)
             self.clock.advance(self.channel.answerTimeout - 1)
             self.echo.asked[number]()
-            self.clock.advance(self.channel.headersTimeout - 1)
+            self.clock.advance(self.channel.requestTimeout - 1)
             self.assertFalse(self.transport.disconnected)
         self.assertDrips(1)
 
@@ -263,7 +263,7 @@ class TimeTests(WebServerTestCase):
             self.connect()
             self.send(request)
             self.assertTrue(self.transport.disconnecting)
-            self.clock.advance(self.channel.headersTimeout)
+            self.clock.advance(self.channel.requestTimeout)
             self.assertTrue(self.transport.disconnected)
             self.leave()
 

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
 from finger.failures import explain
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
+from finger.profile import Profile
 from finger.querylog import QueryLog
 from finger.timing import Deadline
 from finger.wire import (
@@ -144,6 +145,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._profiles = IFingerProfileService(service)
         self._forwarder = IFingerForwarder(service, None)
         self.queries = QueryLog()
+        self._listed: list[Profile] | None = None
+        self._written = ""
 
     def answer(self, line: bytes, peer: str) -> Deferred[str]:
         """
@@ -188,7 +191,9 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         profiles = await self._profiles.getProfiles()
         if verbose and profiles:
             return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
-        return formatList(profiles)
+        if profiles is not self._listed:  # A list that comes again is not written again: it may be long.
+            self._listed, self._written = profiles, formatList(profiles)
+        return self._written
 
     async def _one(self, name: str, verbose: bool) -> str:
         remote = splitHost(name)

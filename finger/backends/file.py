@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,13 +40,22 @@ class _Reading:
     signature: Signature
     users: UsersFile
     logins: tuple[str, ...]
+    profiles: list[Profile]
 
 
 def _read(path: str) -> _Reading:
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=_openAtOnce) as file:
         status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")
         users = parseUsers(file.read())
-    return _Reading(_signature(status), users, tuple(sorted(users.profiles)))
+    logins = tuple(sorted(users.profiles))
+    return _Reading(_signature(status), users, logins, [users.profiles[login] for login in logins])
+
+
+def _openAtOnce(path: str, flags: int) -> int:
+    """Nobody waits for who might write into a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _signature(status: os.stat_result) -> Signature:
@@ -71,6 +82,7 @@ class FileFingerService(Service):
         self.path = path
         self._reactor = reactor
         self._unreadable = ""
+        self._isReading = self._isStale = False
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         try:
@@ -96,7 +108,7 @@ class FileFingerService(Service):
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
-        return succeed([self._profiles[login] for login in self._reading.logins])
+        return succeed(self._reading.profiles)
 
     @property
     def _profiles(self) -> Mapping[str, Profile]:
@@ -126,9 +138,23 @@ class FileFingerService(Service):
         return self.reload() if changed else succeed(None)
 
     def reload(self) -> Deferred[None]:
-        """See L{IReloadable.reload}.  A file of many users is read off the reactor thread."""
+        """
+        See L{IReloadable.reload}.  A file of many users is read off the reactor thread, and by one thread: who wants
+        it read while it is being read has it read once more after that.
+        """
+        if self._isReading:
+            self._isStale = True
+            return succeed(None)
+        self._isReading = True
         reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _read, self.path)
-        return reading.addCallbacks(self._readAgain, self._notRead)
+        return reading.addCallbacks(self._readAgain, self._notRead).addCallback(self._readOnceMore)
+
+    def _readOnceMore(self, ignored: None) -> Deferred[None] | None:
+        self._isReading = False
+        if not self._isStale:
+            return None
+        self._isStale = False
+        return self.reload()
 
     def _readAgain(self, reading: _Reading) -> None:
         self._reading = reading

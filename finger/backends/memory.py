@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,10 +114,11 @@ class UsersJSON:
         @raise ConfigError: if there is one that does not hold users.
         """
         try:
-            users = json.loads(self.path.read_bytes())
+            content = self.path.read_bytes()
+            users = json.loads(content) if content else {}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"--backend=memory:{self.path}: cannot be read: {error}") from error
         if not isinstance(users, dict) or not all(isinstance(status, str) for status in users.values()):
             raise ConfigError(f"--backend=memory:{self.path}: is not a JSON object of users and statuses")
@@ -129,6 +132,8 @@ class UsersJSON:
         """
         new = self.path.with_name(f".{self.path.name}.new")
         with open(new, "w", encoding="utf-8") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(self.path.stat().st_mode))
             json.dump(users, file, ensure_ascii=False, indent=0)
             file.flush()
             os.fsync(file.fileno())

@@ -344,19 +344,19 @@ DIALECT = b"\x02\x82pb"
 CHALLENGE = b"challenge"
 
 
-def _message(request: int, thing: object, method: bytes, *arguments: object) -> list[Any]:
+def message(request: int, thing: object, method: bytes, *arguments: object) -> list[Any]:
     return [b"message", request, thing, method, 1, [b"tuple", *arguments], [b"dictionary"]]
 
 
 _steps = st.sampled_from(
     (
-        _message(1, b"root", b"login", [b"unicode", b"moshez"]),
-        _message(1, b"root", b"login", b"moshez"),
-        _message(2, 1, b"respond", respond(CHALLENGE, b"secret"), [b"None"]),
-        _message(2, 1, b"respond", b"wrong", [b"None"]),
-        _message(3, 2, b"setStatus", [b"unicode", b"new"]),
-        _message(4, b"root", b"getUser", [b"unicode", b"moshez"]),
-        _message(5, b"root", b"getUsers"),
+        message(1, b"root", b"login", [b"unicode", b"moshez"]),
+        message(1, b"root", b"login", b"moshez"),
+        message(2, 1, b"respond", respond(CHALLENGE, b"secret"), [b"None"]),
+        message(2, 1, b"respond", b"wrong", [b"None"]),
+        message(3, 2, b"setStatus", [b"unicode", b"new"]),
+        message(4, b"root", b"getUser", [b"unicode", b"moshez"]),
+        message(5, b"root", b"getUsers"),
         [b"decref", 1],
         [b"decref", b"root"],
     )

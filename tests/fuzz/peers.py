@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
@@ -177,8 +178,10 @@ class FuzzTestCase(SynchronousTestCase):
     def quiet(self, *expected: type[Exception]) -> Iterator[None]:
         """Nothing unexpected is logged as a failure, and every line of the log is one line that can be shown."""
         self.count += 1
-        with capturedLogs() as logs:
+        lost: list[object] = []  # What is raised where nobody can catch it.
+        with capturedLogs() as logs, patch("sys.unraisablehook", lost.append):
             yield
+        self.assertEqual(lost, [])
         if expected:
             self.flushLoggedErrors(*expected)
         self.assertEqual([failure.getTraceback() for failure in self.flushLoggedErrors()], [])
