@@ -65,4 +65,4 @@ $(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml
 	@touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .import_linter_cache _trial_temp*
+	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .import_linter_cache .hypothesis _trial_temp*

@@ -284,7 +284,9 @@ class LimitTests(FingerTestCase):
         silent = SilentDouble()
         transport = self.connect(silent)
         self.protocol.dataReceived(b"moshez\r\n")
-        self.protocol.connectionLost()
+        with capturedLogs() as logs:
+            self.protocol.connectionLost()
+        self.assertEqual([event["outcome"] for event in logs], ["Gone"])
         self.assertEqual(transport.value(), b"")
         self.assertTrue(silent.asked[0].called)
         self.assertEqual(self.clock.getDelayedCalls(), [])

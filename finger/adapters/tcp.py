@@ -166,7 +166,11 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             told = [(error.words, "BadQuery")]
         else:
             waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in lookups]
-            told = await gatherResults(waiting, consumeErrors=True)
+            try:
+                told = await gatherResults(waiting, consumeErrors=True)
+            except Exception:  # Cancelled: the peer has left.
+                tell("Gone")
+                raise
         tell(",".join(outcome for _, outcome in told))
         return "\n".join(answer for answer, _ in told)
 
