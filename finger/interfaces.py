@@ -11,7 +11,7 @@ adapting a back end to the adapter's own interface, and knows nothing but the in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
@@ -85,6 +85,23 @@ class IFingerSetterService(Interface):
         @return: fires once the status will outlive a crash, as far as the back end promises that at all.  Fails
             with L{finger.errors.BadQuery} if the name cannot be one, with
             L{finger.errors.BackendUnavailable} if the status could not be kept: then nothing has changed.
+        """
+
+
+class ICountsUsers(Interface):
+    """
+    A back end that holds its users in memory, so that how many there are can be told at any time, and costs nothing:
+    for the administrator's eyes (metrics, a status line), not for peers.
+    """
+
+    def countUsers() -> int:
+        """Count the users.  Asks nobody, reads nothing, and never fails."""
+
+    def heldUsers() -> Set[str]:
+        """
+        Give their names, so that a chain of back ends can count a user whom several have once.
+
+        @return: the names, in a set that is not to be changed: a back end may give a view of what it holds.
         """
 
 

@@ -10,7 +10,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
-from finger.interfaces import IFingerService, IReloadable
+from finger.interfaces import ICountsUsers, IFingerService, IReloadable
 from finger.limits import LimitedFactory
 from finger.listen import DualPortService, PortService, openPorts
 
@@ -24,12 +24,14 @@ class FingerServer(MultiService):
     @param reactor: what it runs on.
     @param drainSeconds: how long connections may take to come to an end when the server is stopped.
     @ivar service: what every adapter asks, for who wants to add an adapter.
+    @ivar counted: what can say how many users there are, or L{None} if that cannot be known.
     @ivar reloadables: what is read again at SIGHUP.
     @ivar factories: whose connections are to be brought to an end.
     """
 
     log = Logger()
     service: IFingerService
+    counted: ICountsUsers | None = None
 
     def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ from finger.discovery import findBackends
 from finger.errors import ConfigError
 from finger.forward import Forwarder
 from finger.interfaces import (
+    ICountsUsers,
     IFingerFactory,
     IFingerService,
     IFingerSetterFactory,
@@ -112,6 +113,7 @@ class _Composition:
 
     def _makePolicy(self) -> PolicyFingerService:
         service = self._services[0] if len(self._services) == 1 else ChainFingerService(self._services)
+        self._server.counted = ICountsUsers(service, None)
         return PolicyFingerService(
             service,
             self._reactor,

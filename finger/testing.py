@@ -23,7 +23,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.errors import BackendUnavailable, NoSuchUser
-from finger.interfaces import IFingerProfileService, IFingerService, IFingerSetterService
+from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IFingerSetterService
 from finger.profile import Profile
 
 
@@ -151,7 +151,7 @@ class FingerServiceContract:
     def test_interface(self) -> None:
         """It provides what it says it provides."""
         service = self.makeService()
-        for interface in (IFingerService, IFingerProfileService, IFingerSetterService):
+        for interface in (IFingerService, IFingerProfileService, IFingerSetterService, ICountsUsers):
             if interface is IFingerService or interface.providedBy(service):
                 verifyObject(interface, service)
 
@@ -190,6 +190,14 @@ class FingerServiceContract:
         assert profile.status == self.result(service.getUser(self.known))
         assert [p.login for p in self.result(profiles.getProfiles())] == self.result(service.getUsers())  # type: ignore[attr-defined]
         self.failure(profiles.getProfile(self.unknown), NoSuchUser)
+
+    def test_count(self) -> None:
+        """If users can be counted, those who are listed are."""
+        service = self.makeService()
+        if ICountsUsers.providedBy(service):
+            users = self.result(service.getUsers())
+            assert sorted(service.heldUsers()) == users
+            assert service.countUsers() == len(users)
 
     def test_set(self) -> None:
         """If users can be set, a status set is the status told."""

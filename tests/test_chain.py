@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger.backends.chain import ChainFingerService
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused, NoSuchUser
-from finger.interfaces import IFingerService
+from finger.interfaces import ICountsUsers, IFingerService
 from finger.profile import Profile
 from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble
 
@@ -56,3 +56,13 @@ class ChainTests(SynchronousTestCase):
         self.failureResultOf(ChainFingerService([BrokenDouble(ListRefused())]).getUsers(), ListRefused)
         self.failureResultOf(ChainFingerService([BrokenDouble()]).getUsers(), BackendUnavailable)
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
+
+    def test_count(self) -> None:
+        """A user whom two have is one."""
+        chain = ChainFingerService([MemoryFingerService({"a": "", "b": ""}), MemoryFingerService({"b": "", "c": ""})])
+        self.assertEqual(ICountsUsers(chain).countUsers(), 3)
+
+    def test_uncounted(self) -> None:
+        """Where one cannot count, there is no number, not a wrong one."""
+        chain = ChainFingerService([MemoryFingerService({"a": ""}), ProfilesDouble(Profile("b"))])
+        self.assertFalse(ICountsUsers.providedBy(chain))

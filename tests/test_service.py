@@ -94,6 +94,14 @@ class MakeServiceTests(TestCase):
             self.assertRaises(ZeroDivisionError, makeService, both, reactor)
             self.assertIsInstance(policy.call_args.args[0], ChainFingerService)
 
+    def test_counted(self) -> None:
+        """Users are counted by the back ends, or not at all."""
+        memory = ("memory", f"file:{USERS}")
+        counted = makeService(configure(backends=memory), reactor).counted
+        assert counted is not None
+        self.assertEqual(counted.countUsers(), 6)
+        self.assertIsNone(makeService(configure(backends=(*memory, "proxy")), reactor).counted)
+
     def test_irc(self) -> None:
         """A bot only with a nickname."""
         with patch("finger.service.ircService") as irc:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from finger.errors import BackendUnavailable, NoSuchUser, PeerError
-from finger.interfaces import IFingerProfileService, IFingerService
+from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService
 from finger.profile import Profile
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ class ChainFingerService:
     One that is out of order is passed over, but remembered: if no other knows the user, who knows whether it
     would have?  So then the answer is its failure, not L{NoSuchUser}.
 
+    It provides L{ICountsUsers} if all of them do: the number of those whom some know would be too small.
+
     @param services: at least one.
     """
 
@@ -32,6 +34,9 @@ class ChainFingerService:
     def __init__(self, services: Sequence[IFingerService]) -> None:
         self._services = services
         self._profiles = [IFingerProfileService(service) for service in services]
+        self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
+        if len(self._counted) == len(services):
+            alsoProvides(self, ICountsUsers)
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
@@ -48,6 +53,14 @@ class ChainFingerService:
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
         return Deferred.fromCoroutine(self._merged())
+
+    def countUsers(self) -> int:
+        """See L{ICountsUsers.countUsers}.  A user whom several back ends have is one."""
+        return len(self.heldUsers())
+
+    def heldUsers(self) -> Set[str]:
+        """See L{ICountsUsers.heldUsers}."""
+        return frozenset().union(*[service.heldUsers() for service in self._counted])
 
     async def _first(self, lookups: Sequence[Callable[[str], Deferred[T]]], user: str) -> T:
         broken: Exception | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend, IFingerProfileService, IFingerService, IReloadable
+from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, IReloadable
 from finger.profile import Profile
 from finger.usersfile import UsersFile, parseUsers
 
@@ -63,7 +63,7 @@ def _signature(status: os.stat_result) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@implementer(IFingerService, IFingerProfileService, IReloadable)
+@implementer(IFingerService, IFingerProfileService, ICountsUsers, IReloadable)
 class FileFingerService(Service):
     """
     The users of a file (L{finger.usersfile}).
@@ -109,6 +109,14 @@ class FileFingerService(Service):
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
         return succeed(self._reading.profiles)
+
+    def countUsers(self) -> int:
+        """See L{ICountsUsers.countUsers}."""
+        return len(self._profiles)
+
+    def heldUsers(self) -> Set[str]:
+        """See L{ICountsUsers.heldUsers}."""
+        return self._profiles.keys()
 
     @property
     def _profiles(self) -> Mapping[str, Profile]:

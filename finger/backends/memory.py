@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend, IFingerService, IFingerSetterService
+from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService
 
 MAX_STATUS = 64 * 1024
 """The longest status kept, in characters."""
@@ -25,7 +25,7 @@ MAX_STATUS = 64 * 1024
 Users = Mapping[str, str]
 
 
-@implementer(IFingerService, IFingerSetterService)
+@implementer(IFingerService, IFingerSetterService, ICountsUsers)
 class MemoryFingerService:
     """
     Users in memory.
@@ -65,6 +65,14 @@ class MemoryFingerService:
         if not self._keeping:
             self._keepWaiting()
         return done
+
+    def countUsers(self) -> int:
+        """See L{ICountsUsers.countUsers}."""
+        return len(self._users)
+
+    def heldUsers(self) -> Set[str]:
+        """See L{ICountsUsers.heldUsers}."""
+        return self._users.keys()
 
     def _keepWaiting(self) -> None:
         batch, self._waiting = self._waiting, []
