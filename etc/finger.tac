@@ -2,16 +2,14 @@
 #
 # What `twistd finger` takes as options is a Config here; see finger/config.py for every field.
 
-import time
+import sys
 
 from twisted.application.service import Application
 from twisted.internet import reactor
 
-from finger import Config, makeService
+from finger import Config, openService
+from finger.errors import ConfigError
 from finger.privileges import unprivileged
-
-# Deadlines are about time that passes, not about what a clock on the wall is set to.
-reactor.seconds = time.monotonic
 
 config = Config(
     backends=("file:/etc/users",),
@@ -21,6 +19,10 @@ config = Config(
 )
 
 # Started as root, it opens its ports and then is root no more.
-uid, gid = unprivileged() or (None, None)
+try:
+    uid, gid = unprivileged() or (None, None)
+    server = openService(config, reactor)
+except ConfigError as error:
+    sys.exit(f"finger.tac: {error}")
 application = Application("finger", uid=uid, gid=gid)
-makeService(config, reactor).setServiceParent(application)
+server.setServiceParent(application)

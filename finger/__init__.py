@@ -21,7 +21,7 @@ from finger.interfaces import (
     IPerspectiveFinger,
 )
 from finger.profile import Profile
-from finger.service import makeService
+from finger.service import makeService, openService
 
 __all__ = [
     "Config",
@@ -39,4 +39,5 @@ __all__ = [
     "ProxyFingerService",
     "__version__",
     "makeService",
+    "openService",
 ]

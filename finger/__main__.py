@@ -21,6 +21,7 @@ from twisted.internet.task import react
 
 from finger import __version__
 from finger.client import FINGER_PORT, Allowed, Answer, FingerClient
+from finger.completion import SHELLS, clientCompletion
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.hosts import parseAddress, parseHost, parsePort
 from finger.setclient import setStatus
@@ -92,6 +93,7 @@ def makeParser() -> ArgumentParser:
         help="set a status to what stands on standard input, through the setter's UNIX socket or -p's port; "
         "without a user, one's own",
     )
+    parser.add_argument("--completion", choices=SHELLS, help="print what completes these options in a shell")
     parser.add_argument("--version", action="version", version=f"finger {__version__}")
     parser.add_argument(
         "targets", nargs="*", metavar="[user][@host ...]", help="whom to ask for; without a user, for all"
@@ -210,6 +212,9 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     """
     parser = makeParser()
     options = parser.parse_intermixed_args(arguments)
+    if options.completion:
+        print(clientCompletion(options.completion, parser))
+        sys.exit(0)
     # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _showAnything(sys.stdout)

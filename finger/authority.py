@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from finger.errors import NotAllowed, NotAuthenticated
+from finger.failures import FailureLog
 from finger.interfaces import IFingerSetterService
 from finger.limits import origin
 from finger.timing import Buckets
@@ -42,6 +43,7 @@ class Authority:
     @ivar service: where statuses are set.
     @ivar hasPasswords: is there a way to log in?
     @ivar portal: where to log in.
+    @ivar failures: where those are logged that are our fault.
     """
 
     log = Logger()
@@ -57,6 +59,7 @@ class Authority:
         self._administrators = frozenset(administrators)
         self._attempts = Buckets(clock, ATTEMPTS, ATTEMPT_INTERVAL) if clock is not None else None
         self.hasPasswords = bool(checkers)
+        self.failures = FailureLog(clock)
         self.portal = Portal(_Realm(self), [_AnyOf(checkers)] if checkers else [])
 
     def mayTry(self, peer: str) -> bool:
@@ -154,6 +157,7 @@ class Actor:
     def __init__(self, authority: Authority, name: str) -> None:
         self._authority = authority
         self.name = name
+        self.failures = authority.failures
 
     def setStatus(self, status: str) -> Deferred[None]:
         """Set one's own status; see L{Authority.set}."""

@@ -28,6 +28,7 @@ class Config:
     @ivar setterPorts: where to take statuses; a number is a port on loopback.
     @ivar checkers: what knows passwords (L{twisted.cred}), so that people can log in and set their status.
     @ivar administrators: who may set any user's status.
+    @ivar trustedProxies: who may speak the PROXY protocol at C{haproxy:} ports: addresses and networks.
     @ivar ircNick: the IRC bot's nickname; empty for no bot.
     @ivar ircServer: C{HOST[:PORT]}, or an endpoint string.
     @ivar ircChannels: the channels it joins.
@@ -44,6 +45,7 @@ class Config:
     @ivar querySeconds: how long a query may take to arrive.
     @ivar answerSeconds: how long a back end may take to answer.
     @ivar drainSeconds: how long connections may take to come to an end when the server is stopped.
+    @ivar logFormat: how to log; see L{finger.logs.FORMATS}.
     """
 
     backends: tuple[str, ...] = ("file",)
@@ -59,6 +61,7 @@ class Config:
     setterPorts: tuple[str, ...] = ()
     checkers: tuple[ICredentialsChecker, ...] = ()
     administrators: tuple[str, ...] = ("root",)
+    trustedProxies: tuple[str, ...] = ("127.0.0.1", "::1")
     ircNick: str = ""
     ircServer: str = "irc.libera.chat"
     ircChannels: tuple[str, ...] = ()
@@ -75,3 +78,4 @@ class Config:
     querySeconds: float = 10.0
     answerSeconds: float = 30.0
     drainSeconds: float = 10.0
+    logFormat: str = "auto"

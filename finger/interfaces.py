@@ -175,6 +175,7 @@ class IFingerFactory(IProtocolFactory):
 class IFingerSetterFactory(IProtocolFactory):
     """Adapts an L{IFingerSetterService} to a factory of setters: line 1 is the user, the rest the status."""
 
+    queries: QueryLog = Attribute("Where it is logged who sets whom.")
     clock: IReactorTime | None = Attribute("For the limit of time; without one there is none.")
 
 

@@ -26,6 +26,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import ConfigError
+from finger.proxied import PREFIX, trustingProxyEndpoint
+from finger.querylog import QueryLog
 
 BACKLOG = 511
 """How many connections may wait to be accepted.  With Twisted's 50, some of 500 clients at once wait for a second."""
@@ -245,6 +247,8 @@ def portService(
     factory: IProtocolFactory,
     loopback: bool = False,
     onlyLoopback: bool = False,
+    trustedProxies: tuple[str, ...] = (),
+    queries: QueryLog | None = None,
 ) -> PortService | DualPortService:
     """
     Make the service that a port option asks for.
@@ -253,6 +257,8 @@ def portService(
     @param value: a number, which is that port on both families, or an endpoint string.
     @param loopback: let a number mean that port for this machine alone.
     @param onlyLoopback: let nothing else be taken.
+    @param trustedProxies: who may connect to a C{haproxy:} endpoint.
+    @param queries: where those who may not are logged.
     @raise ConfigError: if the value is neither.
     """
     label = f"--{option}={value}"
@@ -260,13 +266,17 @@ def portService(
         if int(value) > 65535:
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
+    proxied = value.startswith(PREFIX)
     try:
-        return PortService(serverFromString(_V6OnlyReactor(reactor), value), factory, label, onlyLoopback)
+        endpoint = serverFromString(_V6OnlyReactor(reactor), value.removeprefix(PREFIX))
     except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
         raise ConfigError(
             f"{label}: is no port number, no endpoint string such as 'tcp:79:interface=192.0.2.1', and not 'none' "
             f"({error})"
         ) from error
+    if proxied:
+        endpoint = trustingProxyEndpoint(endpoint, trustedProxies, queries or QueryLog())
+    return PortService(endpoint, factory, label, onlyLoopback)
 
 
 def openPorts(service: Any) -> list[IListeningPort]:

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from finger.failures import FailureLog
 from finger.timing import Bucket
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class QueryLog:
     @param clock: for the durations and the limit; without one there is neither.
     @param burst: how many lines are written at once.
     @param perSecond: how many more each second.
+    @ivar failures: where those are logged that are our fault.
     """
 
     log = Logger()
@@ -38,6 +40,7 @@ class QueryLog:
         self._clock = clock
         self._bucket = Bucket(clock, burst, 1 / perSecond) if clock is not None else None
         self._leftOut = 0
+        self.failures = FailureLog(clock)
 
     def begin(self, adapter: str, peer: str, query: str) -> Callable[[str], None]:
         """

@@ -8,7 +8,8 @@ from typing import Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 
 from finger.interfaces import ICountsUsers, IFingerService, IReloadable
 from finger.limits import LimitedFactory
@@ -27,11 +28,13 @@ class FingerServer(MultiService):
     @ivar counted: what can say how many users there are, or L{None} if that cannot be known.
     @ivar reloadables: what is read again at SIGHUP.
     @ivar factories: whose connections are to be brought to an end.
+    @ivar logObserver: what twistd is to write the log with; L{None} if it is to do that as it always does.
     """
 
     log = Logger()
     service: IFingerService
     counted: ICountsUsers | None = None
+    logObserver: ILogObserver | None = None
 
     def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
         super().__init__()
@@ -40,6 +43,12 @@ class FingerServer(MultiService):
         self._reactor = reactor
         self._drainSeconds = drainSeconds
         self._handlers: dict[signal.Signals, Handler] = {}
+
+    def setServiceParent(self, parent: Any) -> None:
+        """See L{IService.setServiceParent}.  Of an application, twistd asks how to log."""
+        super().setServiceParent(parent)
+        if self.logObserver is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.logObserver)
 
     def adopt(self, part: object) -> None:
         """Start, stop and reload a part with the server, as far as it can be."""

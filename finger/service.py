@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Imported by others at the first request or look-up, when it may not be readable any more.
 import encodings.idna  # noqa: F401
+import time
 from functools import partial
 from pathlib import Path
 from socket import gethostname
@@ -45,6 +46,7 @@ from finger.limits import LimitedFactory, fitDescriptors
 from finger.listen import portService
 from finger.pbserver import BoundedPBServerFactory
 from finger.policy import PolicyFingerService
+from finger.proxied import PREFIX
 from finger.querylog import QueryLog
 from finger.server import FingerServer
 from finger.templating import Templates
@@ -64,6 +66,21 @@ def makeService(config: Config, reactor: Any) -> FingerServer:
     @raise ConfigError: if the configuration cannot be.
     """
     return _Composition(config, reactor).compose()
+
+
+def openService(config: Config, reactor: Any) -> FingerServer:
+    """
+    Make the server that a configuration describes, and open its ports at once: twistd opens those of a C{.tac} file
+    when nobody looks any more, and tells of one that cannot be had by a traceback.
+
+    @param reactor: what it is to run on.  Its time is monotonic from now on: deadlines are about time that passes,
+        not about what a clock on the wall is set to.
+    @raise ConfigError: if the configuration cannot be, or a port cannot be had.
+    """
+    reactor.seconds = time.monotonic
+    server = makeService(config, reactor)
+    server.open()
+    return server
 
 
 class _Composition:
@@ -156,9 +173,18 @@ class _Composition:
         if not _given(values):
             return
         limited = self._limit(option, factory, refusal)
-        limited.needsProtocol = any(value.startswith("haproxy:") for value in values)
+        limited.needsProtocol = any(value.startswith(PREFIX) for value in values)
         for value in _given(values):
-            service = portService(option, value, self._reactor, limited, loopback, onlyLoopback)
+            service = portService(
+                option,
+                value,
+                self._reactor,
+                limited,
+                loopback,
+                onlyLoopback,
+                self._config.trustedProxies,
+                limited.queries,
+            )
             service.setName(f"--{option}={value}")
             service.setServiceParent(self._server)
 
@@ -243,6 +269,7 @@ class _Composition:
             return
         factory = cast(FingerSetterFactory, IFingerSetterFactory(self._authority.service))
         factory.clock = self._reactor
+        factory.queries = self._queries
         factory.authority = self._authority
         factory.timeout = self._config.answerSeconds
         self._addPorts("setport", self._config.setterPorts, factory, loopback=True, onlyLoopback=True)

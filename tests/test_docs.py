@@ -42,6 +42,7 @@ from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
+from finger.options import OPTIONS
 from finger.tap import Options
 from tests.ircserver import IRCServer
 from tests.tools import DEADLINE, ROOT, need
@@ -494,8 +495,8 @@ class NameTests(SynchronousTestCase):
         told = {}
         for names, default, _ in rows(PAGES["running.md"].section("Every option")):
             *short, option = re.findall(r"`([^`]+)`", names)
-            name, equals, _ = option.removeprefix("--").partition("=")
-            told[name + equals] = [letter.removeprefix("-") for letter in short], default.strip("`")
+            name, equals, value = option.removeprefix("--").partition("=")
+            told[name + equals + value] = [letter.removeprefix("-") for letter in short], default.strip("`")
         self.assertEqual(told, dict(_options()))
 
     def test_messages(self) -> None:
@@ -533,15 +534,9 @@ class NameTests(SynchronousTestCase):
 
 def _options() -> Iterator[tuple[str, tuple[list[str], str]]]:
     """The options of C{twistd finger}: short forms and defaults."""
-    options = Options()
-    for name in options.longOpt:
-        bare = name.rstrip("=")
-        short = [other for other, meant in options.synonyms.items() if len(other) == 1 and meant == bare]
-        default = options.get(bare)
-        if default is None:
-            said = re.search(r"\[default: (.*)\]", options.docs.get(bare) or "")
-            default = said[1] if said else ""
-        yield name, (short, str(default) if name.endswith("=") else "")
+    for option in OPTIONS:
+        name = f"{option.name}={option.value}" if option.value else option.name
+        yield name, ([option.short] if option.short else [], option.defaultText)
 
 
 def _constants(path: Path) -> str:

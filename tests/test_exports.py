@@ -36,6 +36,7 @@ class ExportTests(SynchronousTestCase):
                 "ProxyFingerService",
                 "__version__",
                 "makeService",
+                "openService",
             ],
         )
         for name in finger.__all__:

@@ -30,7 +30,7 @@ from finger.backends._accounts import Accounts, Found, SystemPasswd, parsePasswd
 from finger.backends._lastlog import findLastLogin
 from finger.backends.local import LocalBackend, LocalFingerService, Readings, startThread
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
-from finger.failures import explain
+from finger.failures import FailureLog
 from finger.interfaces import IFingerBackend
 from finger.profile import LastLogin, Mail, Profile
 from finger.testing import FingerServiceContract
@@ -159,7 +159,7 @@ class AccountsTestCase(SynchronousTestCase):
 
     def answer(self, user: str) -> bytes:
         """What goes over the wire."""
-        answer = self.service().getProfile(user).addCallback(formatAnswer).addErrback(explain, Logger())
+        answer = self.service().getProfile(user).addCallback(formatAnswer).addErrback(FailureLog().explain, Logger())
         return encode(self.successResultOf(answer))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -10,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from twisted.application.service import IServiceMaker
+from twisted.application.service import Application, IServiceMaker
 from twisted.cred.checkers import FilePasswordDB
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, Logger
 from twisted.plugin import getPlugins
 from twisted.python.usage import Options as UsageOptions
 from twisted.trial.unittest import TestCase
@@ -21,6 +24,8 @@ from zope.interface.verify import verifyObject
 
 from finger import __version__
 from finger.config import Config
+from finger.options import OPTIONS
+from finger.restart import ConfigFile
 from finger.service import FingerServer
 from finger.tap import Options, makeService
 from tests.tools import ROOT
@@ -52,6 +57,7 @@ class OptionsTests(TestCase):
                 *("--forward=h1", "--forward=any", "--hops=2", "--disclose=name, mail", "--ascii", "--match-names"),
                 *("--max-connections=7", "--max-per-address=8", "--rate=0.5", "--burst=9"),
                 *("--query-timeout=1.5", "--answer-timeout=2", "--drain-timeout=0", "--admin=ada", "--admin=boss"),
+                *("--trust-proxy=192.0.2.1", "--log-format=json"),
             ),
             Config(
                 backends=("file", "local"),
@@ -82,6 +88,8 @@ class OptionsTests(TestCase):
                 answerSeconds=2.0,
                 drainSeconds=0.0,
                 administrators=("ada", "boss"),
+                trustedProxies=("192.0.2.1",),
+                logFormat="json",
             ),
         )
         self.assertEqual(self.parse("--rate=0").connectionsPerSecond, 0)
@@ -111,6 +119,9 @@ class OptionsTests(TestCase):
             "--answer-timeout=nan",
             "--drain-timeout=-0.5",
             "--drain-timeout=",
+            "--log-format=xml",
+            "--completion=tcsh",
+            "--config=/nowhere/finger.toml",
             "stray",
         ):
             error = self.assertRaises(SystemExit, self.parse, option)
@@ -158,10 +169,122 @@ class OptionsTests(TestCase):
         self.assertIn("memory[:PATH] ", out.getvalue())
 
     def test_help(self) -> None:
-        """The help fits a terminal."""
-        with patch.dict(os.environ, {"COLUMNS": "80"}):
-            for line in str(Options()).splitlines():
+        """The help fits a terminal, has every option, and tells what to type for whoever reads it."""
+        for name, command in (("/bin/twistd", "twistd -n finger --"), ("/bin/twisted-fingerd", "twisted-fingerd --")):
+            with patch.dict(os.environ, {"COLUMNS": "80"}), patch.object(sys, "argv", [name]):
+                text = str(Options())
+            for line in text.splitlines():
                 self.assertLessEqual(len(line), 80, line)
+            for option in OPTIONS:
+                self.assertIn(f" --{option.name}", text)
+            self.assertEqual(text.count(f"\n  {command}"), 3)
+            self.assertTrue(text.startswith("Usage: twist"))
+
+    def test_unknown(self) -> None:
+        """Who misspells an option is told what there is; with nothing like it there is nothing to tell."""
+        for option, hint in (
+            ("--webprot=3", "--webprot not recognized; did you mean --webport?"),
+            ("--no-matchnames", "--no-matchnames not recognized; did you mean --no-match-names?"),
+            ("--quux", "--quux not recognized"),
+        ):
+            error = self.assertRaises(SystemExit, self.parse, option)
+            self.assertTrue(str(error.code).endswith(hint), error.code)
+
+    def test_program(self) -> None:
+        """What is wrong is told in the name of the command that was typed."""
+        for name, told in (("/bin/twistd", "twistd finger: "), ("/bin/twisted-fingerd", "twisted-fingerd: ")):
+            with patch.object(sys, "argv", [name]):
+                error = self.assertRaises(SystemExit, self.parse, "--hops=0")
+            self.assertTrue(str(error.code).startswith(told))
+
+    def test_switches(self) -> None:
+        """What can be switched on can be switched off again; the last word counts."""
+        self.assertFalse(self.parse("--ssl", "--no-ssl").ssl)
+        self.assertTrue(self.parse("--no-list", "--list").listing)
+        self.assertTrue(self.parse("--ascii", "--no-ascii").utf8)
+        self.assertFalse(self.parse("--hops=2", "--hops=3", "--list", "--no-list").listing)
+
+    def test_completion(self) -> None:
+        """What completes the options is printed."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, "--completion=bash")
+        self.assertEqual(error.code, 0)
+        self.assertIn("complete -F _twisted_fingerd twisted-fingerd", out.getvalue())
+
+
+class ConfigurationTests(TestCase):
+    """A file, the environment, and what they say."""
+
+    def parse(self, text: str, *options: str, **environment: str) -> Options:
+        """What a file, an environment and options mean together."""
+        self.path = self.mktemp()
+        Path(self.path).write_text(text, "utf-8")
+        parsed = Options()
+        with patch.dict(os.environ, environment):
+            parsed.parseOptions([f"--config={self.path}", *options])
+        return parsed
+
+    def ended(self, *arguments: str, **environment: str) -> tuple[object, str]:
+        """How the program ends, and what it prints."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, *arguments, **environment)
+        return error.code, out.getvalue()
+
+    def test_precedence(self) -> None:
+        """An option outdoes the environment, that the file, that the defaults."""
+        text = "hops = 2\nburst = 2\nrate = 2\n"
+        config = self.parse(text, "--hops=4", FINGER_HOPS="3", FINGER_BURST="3").config
+        self.assertEqual((config.maxHops, config.connectionBurst, config.connectionsPerSecond), (4, 3, 2.0))
+        self.assertEqual(config.maxConnections, Config().maxConnections)
+
+    def test_environment(self) -> None:
+        """The file can be named in the environment."""
+        self.parse("hops = 2\n")
+        parsed = Options()
+        with patch.dict(os.environ, {"FINGER_CONFIG": self.path}):
+            parsed.parseOptions([])
+        self.assertEqual(parsed.config.maxHops, 2)
+
+    def test_print(self) -> None:
+        """What is in force can be printed, and read again."""
+        code, printed = self.ended("no-list = true\n", "--fingerport=1", "--print-config", FINGER_FORWARD="a 'b c'")
+        self.assertEqual(code, 0)
+        self.assertIn(f"no-list = true  # {self.path}\n", printed)
+        self.assertIn('fingerport = ["1"]  # --fingerport\n', printed)
+        self.assertIn('forward = ["a", "b c"]  # FINGER_FORWARD\n', printed)
+        self.assertEqual(self.ended(printed, "--print-config")[1].count(f"# {self.path}\n"), printed.count("\n"))
+
+    def check(self, text: str, *options: str, **environment: str) -> tuple[object, str]:
+        """Check a configuration; the log is left alone."""
+        with patch("finger.tap.showWarnings") as show:
+            ended = self.ended(text, "--check-config", *options, **environment)
+        if show.called:
+            show.assert_called_once_with(sys.stderr)
+        return ended
+
+    def test_check(self) -> None:
+        """A good one is good, even if its ports could not be had."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            code, printed = self.check(f"file = {USERS!r}\nfingerport = {port}\n")
+        self.assertEqual((code, printed), (0, "twistd finger: the configuration is good\n"))
+
+    def test_wrong(self) -> None:
+        """What is wrong names the file and the option, or the variable."""
+        file = f"file = {USERS!r}\n"
+        for text, environment, told in (
+            ("hops = 0", {}, "PATH: hops = 0: should be a number, 1 or more"),
+            ("hops = ", {}, "PATH: is not TOML, with lines such as hops = 2: "),
+            ("hopps = 1", {}, "PATH: hopps: there is no such option; did you mean hops?"),
+            (file + 'fingerport = "tcp:x"', {}, "PATH: fingerport=tcp:x: is no port number, "),
+            ('file = "/nowhere"', {}, "PATH: file=/nowhere: cannot be read: "),
+            (file, {"FINGER_WEBPORT": "x"}, "FINGER_WEBPORT=x: is no port number, "),
+            (file, {"FINGER_BURST": "x"}, "FINGER_BURST=x: should be a number, 1 or more"),
+        ):
+            code, printed = self.check(text, **environment)
+            self.assertEqual(printed, "")
+            self.assertTrue(str(code).startswith(f"twistd finger: {told.replace('PATH', self.path)}"), code)
+            self.assertNotIn("\n", str(code))
 
 
 class MakeServiceTests(TestCase):
@@ -237,3 +360,33 @@ class MakeServiceTests(TestCase):
         with patch("os.geteuid", return_value=1000):
             self.addCleanup(self.stop, self.makeService(parsed))
         self.assertIsNone(parsed.parent["uid"])
+
+    def test_file(self) -> None:
+        """Who has a configuration file is told when it has changed."""
+        path = self.mktemp()
+        Path(path).write_text("hops = 2\n")
+        service = self.make(*NOWHERE, f"--config={path}")
+        (file,) = [part for part in service.reloadables if isinstance(part, ConfigFile)]
+        Path(path).write_text("hops = 3\n")
+        file.log = Logger(observer=(events := []).append)
+        self.successResultOf(file.reload())
+        self.assertEqual(len(events), 1)
+
+    def test_log(self) -> None:
+        """The log is written as it is asked for, unless twistd has been told where to."""
+        for options, isOurs in (
+            ({}, True),
+            ({"logfile": "-"}, True),
+            ({"logfile": "x"}, False),
+            ({"syslog": True}, False),
+        ):
+            parsed = Options()
+            parsed.parseOptions([f"--file={USERS}", *NOWHERE, "--log-format=json"])
+            parsed.parent = UsageOptions()
+            parsed.parent.update({"uid": 0, "gid": 0, "logfile": None, "syslog": False, **options})
+            service = self.makeService(parsed)
+            self.addCleanup(self.stop, service)
+            application = Application("finger")
+            service.setServiceParent(application)
+            self.assertEqual(application.getComponent(ILogObserver, None) is not None, isOurs)
+            service.disownServiceParent()

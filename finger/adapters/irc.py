@@ -17,7 +17,6 @@ from finger._version import __version__
 from finger.adapters._ircclient import ResidentIRCClient
 from finger.adapters._ircwire import MAX_LINE, Message, ctcpCommand, cut, firstLines, formatMessage, plain, wrap
 from finger.errors import NoSuchUser
-from finger.failures import explain
 from finger.interfaces import IFingerService, IIRCClientFactory
 from finger.querylog import QueryLog
 from finger.timing import Bucket
@@ -159,7 +158,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         try:
             return clean(await self._service.getUser(user)), None
         except Exception as error:
-            return explain(Failure(), self.log), type(error)
+            return self.queries.failures.explain(Failure(), self.log), type(error)
 
 
 registerAdapter(IRCBotFactory, IFingerService, IIRCClientFactory)

@@ -15,7 +15,6 @@ from zope.interface import implementer
 
 import finger.errors as errors
 from finger.authority import Actor, Authority
-from finger.failures import explain
 from finger.interfaces import IFingerService, IPerspectiveFinger
 from finger.querylog import QueryLog, tellOutcome
 from finger.wire import clean
@@ -88,7 +87,7 @@ class ActorPerspective(pb.Avatar):
         return self._actor.setStatus(status).addErrback(self._inWords)
 
     def _inWords(self, failure: Failure) -> NoReturn:
-        raise Refused(explain(failure, self.log))
+        raise Refused(self._actor.failures.explain(failure, self.log))
 
 
 registerAdapter(ActorPerspective, Actor, pb.IPerspective)
@@ -156,7 +155,7 @@ class PerspectiveFinger(pb.Root):
         return str(getattr(transport.getPeer(), "host", "local")) if transport is not None else "local"
 
     def _inWords(self, failure: Failure) -> NoReturn:
-        words = explain(failure, self.log)
+        words = self.queries.failures.explain(failure, self.log)
         raise (NoSuchUser if failure.check(errors.NoSuchUser) else Refused)(words)
 
 

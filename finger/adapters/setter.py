@@ -22,8 +22,8 @@ from zope.interface import implementer
 
 from finger.authority import Authority
 from finger.errors import BadQuery
-from finger.failures import explain
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
+from finger.querylog import QueryLog, tellOutcome
 from finger.timing import Deadline
 from finger.wire import cleanLine, encode
 
@@ -106,7 +106,8 @@ class FingerSetterProtocol(Protocol):
         if self._isTooLong:
             self._end()
             return
-        self.factory.set(bytes(self._message), self._actor).addCallback(self._tell)
+        peer = str(getattr(self.transport.getPeer(), "host", "local"))
+        self.factory.set(bytes(self._message), self._actor, peer).addCallback(self._tell)
 
     def writeConnectionLost(self) -> None:
         """The peer does not want to hear; what it said still counts."""
@@ -138,6 +139,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
     @ivar timeout: seconds a connection may take.
     @ivar discardTimeout: seconds a peer whose message is too long has to notice.
     @ivar authority: says who may set what.
+    @ivar queries: where it is logged who sets whom.
     """
 
     protocol = FingerSetterProtocol
@@ -150,15 +152,20 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
     def __init__(self, service: IFingerSetterService) -> None:
         self.authority = Authority(service)
+        self.queries = QueryLog()
 
-    def set(self, message: bytes, actor: str | None = None) -> Deferred[str]:
+    def set(self, message: bytes, actor: str | None = None, peer: str = "local") -> Deferred[str]:
         """
-        Do what a message says.
+        Do what a message says, and log it.
 
         @param actor: who says it, if that is known.
+        @param peer: from where, for the log.
         @return: what to tell the peer; never fails.
         """
-        return Deferred.fromCoroutine(self._set(message, actor)).addErrback(self._refuse)
+        tell = self.queries.begin("setter", peer, message.partition(b"\n")[0].decode("utf-8", "backslashreplace"))
+        done = Deferred.fromCoroutine(self._set(message, actor))
+        done.addBoth(tellOutcome, tell)
+        return done.addErrback(self._refuse)
 
     async def _set(self, message: bytes, actor: str | None) -> str:
         user, status = parseMessage(message)
@@ -166,7 +173,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
         return f"Status of {cleanLine(user)} is set"
 
     def _refuse(self, failure: Failure) -> str:
-        words = explain(failure, self.log)
+        words = self.queries.failures.explain(failure, self.log)
         return str(failure.value) if failure.check(BadQuery) else words
 
 

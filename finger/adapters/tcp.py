@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
-from finger.failures import explain
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
 from finger.profile import Profile
 from finger.querylog import QueryLog
@@ -100,6 +99,7 @@ class FingerProtocol(LineReceiver):
     def _answer(self, result: str | Failure) -> None:
         self._answering = None
         if not self._isLost:
+            explain = self.factory.queries.failures.explain
             self._write(explain(result, self.log) if isinstance(result, Failure) else result)
             self._close()
 
@@ -189,7 +189,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         except CancelledError:
             raise
         except Exception as error:
-            return explain(Failure(), self.log), type(error).__name__
+            return self.queries.failures.explain(Failure(), self.log), type(error).__name__
 
     async def _list(self, verbose: bool) -> str:
         profiles = await self._profiles.getProfiles()

@@ -30,7 +30,6 @@ from finger.errors import (
     PeerError,
     RemoteUnreachable,
 )
-from finger.failures import explain
 from finger.interfaces import IFingerProfileService, IFingerService
 from finger.pages import Page, errorPage, listPage, userPage
 from finger.querylog import QueryLog
@@ -162,7 +161,8 @@ class FingerResource(Resource):
         except Exception as error:
             failure = Failure(Gone() if ended.called else error)
             code, outcome = _statusOf(failure), type(failure.value).__name__
-            page = errorPage(explain(failure, self.log), code, asked, "../" * len(request.postpath or ()) or "./")
+            words = self.queries.failures.explain(failure, self.log)
+            page = errorPage(words, code, asked, "../" * len(request.postpath or ()) or "./")
         if not ended.called:
             await self._send(request, page, code)
         tell(outcome)

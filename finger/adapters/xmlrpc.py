@@ -18,7 +18,6 @@ from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection, withRequest
 from zope.interface import implementer
 
 from finger.errors import NoSuchUser
-from finger.failures import explain
 from finger.interfaces import IFingerService, IXMLRPCResource
 from finger.querylog import QueryLog, tellOutcome
 from finger.wire import clean
@@ -73,7 +72,7 @@ class FingerXMLRPC(XMLRPC):
         return NoSuchUser.words if failure.check(NoSuchUser) else self._fault(failure)
 
     def _fault(self, failure: Failure) -> NoReturn:
-        raise Fault(REFUSED, explain(failure, self.log))
+        raise Fault(REFUSED, self.queries.failures.explain(failure, self.log))
 
     def render(self, request: Request) -> Any:
         """See L{XMLRPC.render}.  What is no C{POST} is refused here: Twisted has a page for that, of ASCII only."""

@@ -1,0 +1,73 @@
+"""The help of C{twistd finger}: every option, in groups, as wide as a terminal is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import fill, wrap
+
+from finger.options import COMMAND, Option, groups
+
+ABOUT = (
+    "A finger server (RFC 1288) over IPv4 and IPv6, also on the web, XML-RPC, IRC and Perspective Broker. "
+    "What it should do can be said by options, by FINGER_OPTION in the environment, and in a file."
+)
+
+EXAMPLES = (
+    ("--file=/etc/users --ircnick=fingerbot", "finger at port 79, the web at 8000, and a bot on IRC"),
+    ("--backend=local --fingerport=1079 --webport=none --pbport=none", "this machine's users, without being root"),
+    ("--config=/etc/finger/finger.toml --check-config", "is there anything wrong with that file?"),
+)
+"""What to type behind the command, and what it does."""
+
+INDENT = 28
+"""Where the words begin that tell of an option."""
+
+
+def formatHelp(command: str, width: int) -> str:
+    """
+    Write the help.
+
+    @param command: what examples begin with.
+    @param width: that of the terminal, in characters.
+    """
+    return "\n".join(_lines(command, width)) + "\n"
+
+
+def _lines(command: str, width: int) -> Iterator[str]:
+    yield ""
+    yield fill(ABOUT, width)
+    for group, options in groups():
+        yield ""
+        yield f"{group}:"
+        for option in options:
+            yield from _option(option, width)
+    yield ""
+    yield "Examples:"
+    for arguments, does in EXAMPLES:
+        yield from wrap(f"{command} {arguments}", width, initial_indent="  ", subsequent_indent="    ")
+        yield from wrap(does, width, initial_indent="      ", subsequent_indent="      ")
+    yield ""
+    yield f"Manual: {COMMAND}(8), finger.toml(5)"
+
+
+def _option(option: Option, width: int) -> Iterator[str]:
+    names = f"  {f'-{option.short},' if option.short else '   '} --{option.name}"
+    names += f"={option.value}" if option.value else ""
+    about = wrap(_about(option), width - INDENT)
+    if len(names) >= INDENT - 1:
+        yield names
+        names = ""
+    yield f"{names:<{INDENT}}{about[0]}"
+    yield from (" " * INDENT + line for line in about[1:])
+
+
+def _about(option: Option) -> str:
+    """What an option is for, and what else there is to know of it."""
+    more = [option.help]
+    if option.repeated:
+        more.append("Repeatable.")
+    if option.off:
+        more.append(f"[off: --{option.off}]")
+    if option.defaultText:
+        more.append(f"[default: {option.defaultText}]")
+    return " ".join(more)

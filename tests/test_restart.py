@@ -1,0 +1,56 @@
+"""A configuration file that has changed while a server runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.logger import LogEvent, Logger, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from finger.interfaces import IReloadable
+from finger.restart import ConfigFile
+from finger.settings import Settings, fromFile
+
+
+class ConfigFileTests(SynchronousTestCase):
+    """What the log says of it at SIGHUP."""
+
+    def setUp(self) -> None:
+        """A file, as it was at the start."""
+        self.path = Path(self.mktemp())
+        self.path.write_text("hops = 2\n")
+        self.file = ConfigFile(str(self.path), self.read(), self.read)
+        self.events: list[LogEvent] = []
+        self.file.log = Logger(observer=self.events.append)
+
+    def read(self) -> Settings:
+        """What it says now."""
+        return Settings(fromFile(str(self.path)))
+
+    def reloaded(self, text: str) -> list[str]:
+        """What is logged when it says something else."""
+        self.path.write_text(text)
+        self.events.clear()
+        self.assertIsNone(self.successResultOf(self.file.reload()))
+        return [formatEvent(event) for event in self.events]
+
+    def test_interface(self) -> None:
+        """It is told of SIGHUP."""
+        verifyObject(IReloadable, self.file)
+
+    def test_same(self) -> None:
+        """What means the same has not changed."""
+        self.assertEqual(self.reloaded("# twice\nhops = 2\nssl = false\n"), [])
+
+    def test_changed(self) -> None:
+        """What has changed is named, until it is changed back."""
+        told = f"{self.path} has changed: hops, burst will be in force after a restart"
+        self.assertEqual(self.reloaded("burst = 3\n"), [told])
+        self.assertEqual(self.reloaded("burst = 3\n"), [told])
+        self.assertEqual(self.reloaded("hops = 2\n"), [])
+
+    def test_bad(self) -> None:
+        """What is wrong is told, too, before somebody restarts with it."""
+        told = f"{self.path}: hops = 0: should be a number, 1 or more; what was read at the start stays in force"
+        self.assertEqual(self.reloaded("hops = 0\n"), [told])

@@ -1,0 +1,199 @@
+"""Options: what their values can be, and who says so."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.config import Config
+from finger.errors import ConfigError
+from finger.options import OPTIONS, SETTINGS, didYouMean
+from finger.settings import Settings, formatTOML, fromEnvironment, fromFile, fromFlags
+
+
+class TableTests(SynchronousTestCase):
+    """The table."""
+
+    def test_complete(self) -> None:
+        """It has a row for each field of the configuration, and no name twice."""
+        fields = [option.field for option in SETTINGS.values()]
+        self.assertEqual(sorted(fields), sorted(Config.__dataclass_fields__))
+        names = [name for option in OPTIONS for name in (option.name, option.off, option.short) if name]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_defaults(self) -> None:
+        """The defaults, said as a file would say them, are the configuration's."""
+        self.assertEqual(Settings().config(), Config())
+        said = {name: option.default for name, option in SETTINGS.items()}
+        self.assertEqual(self.read(said).config(), Config())
+
+    def read(self, said: Mapping[str, object]) -> Settings:
+        """What a file means that says so."""
+        path = Path(self.mktemp())
+        path.write_text("\n".join(f"{name} = {formatTOML(value)}" for name, value in said.items()), "utf-8")
+        return Settings(fromFile(str(path)))
+
+    def test_didYouMean(self) -> None:
+        """What is near is offered, what is not is not."""
+        self.assertEqual(didYouMean("hop", SETTINGS), "; did you mean hops?")
+        self.assertEqual(didYouMean("quux", SETTINGS), "")
+
+
+class FileTests(SynchronousTestCase):
+    """A configuration file."""
+
+    def write(self, content: str | bytes) -> str:
+        """A file, which has something."""
+        path = Path(self.mktemp())
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    def config(self, content: str) -> Config:
+        """What it means."""
+        return Settings(fromFile(self.write(content))).config()
+
+    def test_values(self) -> None:
+        """Each kind of value, and lists of one."""
+        config = self.config(
+            'file = "/u"\nfingerport = 79\nwebport = ["none", 8000]\nssl = true\nno-list = true\nhops = 2\n'
+            'rate = 1\nquery-timeout = 0.5\ndisclose = ["plan", "mail"]\nircchannel = "#a"\nlog-format = "json"\n'
+        )
+        self.assertEqual(
+            config,
+            Config(
+                usersFile="/u",
+                fingerPorts=("79",),
+                webPorts=("none", "8000"),
+                ssl=True,
+                listing=False,
+                maxHops=2,
+                connectionsPerSecond=1.0,
+                querySeconds=0.5,
+                disclose=frozenset({"plan", "mail"}),
+                ircChannels=("#a",),
+                logFormat="json",
+            ),
+        )
+        self.assertEqual(self.config('disclose = "plan,mail"').disclose, {"plan", "mail"})
+        self.assertEqual(self.config("disclose = []").disclose, frozenset())
+        self.assertEqual(self.config("webport = []").webPorts, ())
+
+    def test_wrong(self) -> None:
+        """What makes no sense names the file, the option, the value, and what would be right."""
+        for line, told in (
+            ("hops = true", "hops = true: should be a number, 1 or more"),
+            ("hops = 1.5", "hops = 1.5: should be a number, 1 or more"),
+            ("hops = [1]", "hops = [1]: should be a number, 1 or more"),
+            ("rate = false", "rate = false: should be a number, 0 or more"),
+            ("rate = nan", "rate = nan: should be a number, 0 or more"),
+            ('query-timeout = "soon"', 'query-timeout = "soon": should be a number greater than 0'),
+            ("ssl = 1", "ssl = 1: should be true or false"),
+            ('ssl = "maybe"', 'ssl = "maybe": should be true or false'),
+            ("file = 1", "file = 1: should name a file"),
+            ('file = ""', 'file = "": should name a file'),
+            ("templates = 1", "templates = 1: should be a text, in quotes"),
+            ("fingerport = true", "fingerport = true: should be a number, an endpoint string"),
+            ('webport = [""]', 'webport = "": should be a number, an endpoint string'),
+            ("disclose = 1", "disclose = 1: should be a text such as 'name,plan'"),
+            ("disclose = [1]", "disclose = [1]: should be a text such as 'name,plan'"),
+            ('disclose = "age"', "disclose = \"age\": 'age' cannot be told; choose of name,plan,"),
+            ('log-format = "xml"', 'log-format = "xml": should be one of auto, text, json, journal'),
+            ('auth = "memory:a:b"', 'auth = "memory:a:b": is no way to log in that can be used'),
+            ("[web]\nport = 1", "web: there is no such option"),
+            ("hops = {a = 1}", 'hops = {"a" = 1}: should be a number, 1 or more'),
+            ('config = "x"', "config: there is no such option"),
+            ("hops == 1", "is not TOML, with lines such as hops = 2: "),
+        ):
+            path = self.write(line)
+            error = self.assertRaises(ConfigError, fromFile, path)
+            self.assertTrue(str(error).startswith(f"{path}: {told}"), str(error))
+            self.assertNotIn("\n", str(error))
+
+    def test_unreadable(self) -> None:
+        """One that is not there, is none, or is not UTF-8."""
+        for path, told in (
+            ("/nowhere/finger.toml", "--config=/nowhere/finger.toml: cannot be read: No such file or directory"),
+            ("/", "--config=/: cannot be read: Is a directory"),
+        ):
+            self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path)), told)
+        path = self.write(b"file = '\xff'")
+        self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path)), f"{path}: is not UTF-8")
+
+
+class EnvironmentTests(SynchronousTestCase):
+    """The environment."""
+
+    def test_values(self) -> None:
+        """Names in capitals; what can be repeated with white space between; others are left alone."""
+        layer = fromEnvironment(
+            {
+                "FINGER_NO_LIST": "Yes",
+                "FINGER_SSL": "0",
+                "FINGER_QUERY_TIMEOUT": "1.5",
+                "FINGER_WEBPORT": "80 'tcp:8000:interface=::1'",
+                "FINGER_FORWARD": "",
+                "FINGER_PORT": "tcp://10.0.0.1:79",
+                "FINGER_SERVICE_HOST": "10.0.0.1",
+                "NO_LIST": "false",
+            }
+        )
+        self.assertEqual(
+            Settings(layer).config(),
+            Config(listing=False, querySeconds=1.5, webPorts=("80", "tcp:8000:interface=::1")),
+        )
+
+    def test_wrong(self) -> None:
+        """What makes no sense names the variable."""
+        for name, value, told in (
+            ("FINGER_HOPS", "x", "should be a number, 1 or more"),
+            ("FINGER_SSL", "", "should be true or false"),
+            ("FINGER_WEBPORT", "'80", "has a quotation mark that is not closed"),
+        ):
+            error = self.assertRaises(ConfigError, fromEnvironment, {name: value})
+            self.assertEqual(str(error), f"{name}={value}: {told}")
+
+
+class SettingsTests(SynchronousTestCase):
+    """What is in force."""
+
+    def test_order(self) -> None:
+        """What comes first counts most, and lists are not added up."""
+        settings = Settings(
+            fromFlags({"hops": ["2", "3"], "webport": ["1", "2"]}),
+            fromEnvironment({"FINGER_HOPS": "4", "FINGER_WEBPORT": "3", "FINGER_BURST": "5"}),
+        )
+        config = settings.config()
+        self.assertEqual((config.maxHops, config.webPorts, config.connectionBurst), (3, ("1", "2"), 5))
+
+    def test_format(self) -> None:
+        """All of it can be printed, with who says so, and read again."""
+        settings = Settings(fromFlags({"hops": ["2"], "file": ['/a "b" \\ \x7f\u00fc']}))
+        text = "\n".join(settings.format())
+        self.assertIn("hops = 2  # --hops", text)
+        self.assertIn("no-list = false  # default", text)
+        said: dict[str, Any] = tomllib.loads(text)
+        self.assertEqual(list(said), list(SETTINGS))
+        self.assertEqual(said["file"], '/a "b" \\ \x7f\u00fc')
+
+    def test_locate(self) -> None:
+        """What is wrong with an option is told of where it stands."""
+        path = Path(self.mktemp())
+        path.write_text('templates = "/t"\n')
+        settings = Settings(
+            fromFlags({"webport": ["x"]}), fromEnvironment({"FINGER_FILE": "/u"}), fromFile(str(path))
+        )
+        for problem, told in (
+            ("--templates=/t: is none", f"{path}: templates=/t: is none"),
+            ("--file=/u: cannot be read", "FINGER_FILE=/u: cannot be read"),
+            ("--file: cannot be read", "FINGER_FILE: cannot be read"),
+            ("--webport=x: is none", "--webport=x: is none"),
+            ("--setport=1: is none", "--setport=1: is none"),
+            ("--files: is none", "--files: is none"),
+            ("--ssl without that", "--ssl without that"),
+            ("is none", "is none"),
+        ):
+            self.assertEqual(settings.locate(problem), told)
