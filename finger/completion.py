@@ -78,19 +78,14 @@ def _completion(shell: str, command: str, words: Sequence[Word]) -> str:
     shells = {"bash": _bash, "zsh": _zsh, "fish": _fish}
     if shell not in shells:
         raise ValueError(f"should be one of {', '.join(shells)}")
-    return "\n".join(
-        [
-            f"# {shell} completion for {command}; made by '{command} --completion={shell}'.",
-            *shells[shell](command, words),
-        ]
-    )
+    made = f"# Made by '{command} --completion={shell}'."
+    return "\n".join([*shells[shell](command, words), made])
 
 
 def _bash(command: str, words: Sequence[Word]) -> Iterator[str]:
     function = "_" + command.replace("-", "_")
     yield f"{function}() {{"
-    yield "    local current previous words cword split=false"
-    yield "    current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
+    yield "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
     yield "    # Bash takes the equals sign of --name=value for a word of its own."
     yield "    [[ $current == = ]] && current="
     yield "    [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}"

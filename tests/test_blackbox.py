@@ -187,16 +187,7 @@ class Port79Tests(BlackBoxTestCase):
 
     def test_tac(self) -> None:
         """twistd -y with the sample .tac, its ports on loopback."""
-        tac = USERS.with_name("finger.tac").read_text()
-        here = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, here)
-        here.chmod(0o755)
-        (here / "finger.tac").write_text(
-            tac.replace('"/etc/users"', f'"{USERS}"')
-            .replace('"file:/etc/users"', f'"file:{USERS}"')
-            .replace('("79",)', '("tcp:79:interface=127.0.0.1",)')
-            .replace('("8000",)', '("none",)')
-        )
+        here = self.tac("tcp:79:interface=127.0.0.1")
         with open(here / "log", "wb") as log:
             process = subprocess.Popen(
                 [twistdPath(), "-n", "--pidfile=", "-y", str(here / "finger.tac")], cwd=here, stdout=log, stderr=log
@@ -208,6 +199,27 @@ class Port79Tests(BlackBoxTestCase):
         finally:
             process.terminate()
             process.wait(DEADLINE)
+
+    def test_tacTaken(self) -> None:
+        """A port that a .tac cannot have is one line and no traceback."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            here = self.tac(f"tcp:{port}:interface=127.0.0.1")
+            done = run(twistdPath(), "-n", "--pidfile=", "-y", str(here / "finger.tac"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"finger.tac: --fingerport=tcp:{port}:interface=127.0.0.1: port {port} is taken", done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertNotIn("Traceback", done.stdout)
+
+    def tac(self, port: str) -> Path:
+        """A directory with the sample .tac, which has the sample users and another port."""
+        here = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, here)
+        here.chmod(0o755)
+        text = USERS.with_name("finger.tac").read_text()
+        text = text.replace('"file:/etc/users"', f'"file:{USERS}"')
+        (here / "finger.tac").write_text(text.replace('("79",)', f'("{port}",)').replace('("8000",)', '("none",)'))
+        return here
 
 
 def waitUntil(condition: Any, process: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,9 @@
-"""The log as JSON lines."""
+"""How the log is written."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime
 from io import StringIO
@@ -14,7 +15,7 @@ from twisted.python import log as legacyLog
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.logs import formatJSONLine, jsonLog
+from finger.logs import formatJournalLine, formatJSONLine, jsonLog, makeObserver, showWarnings
 
 
 class JSONLogTests(SynchronousTestCase):
@@ -104,3 +105,76 @@ class JSONLogTests(SynchronousTestCase):
         self.assertEqual(line.pop("message"), "from before")
         self.assertEqual(line.pop("level"), "info")
         self.assertEqual(set(line), {"time", "source", "extra"})
+
+
+class JournalTests(SynchronousTestCase):
+    """Lines for systemd's journal."""
+
+    def test_priorities(self) -> None:
+        """Each line begins with its priority; the journal has the time itself."""
+        for level, priority in (("debug", 7), ("info", 6), ("warn", 4), ("error", 3), ("critical", 2)):
+            event = {"log_time": 0, "log_level": LogLevel.levelWithName(level), "log_format": "a\nb"}
+            self.assertEqual(formatJournalLine(event), f"<{priority}>a\n<{priority}>b\n")
+
+    def test_failure(self) -> None:
+        """A traceback is of the same priority, all of it."""
+        failure = Failure(ValueError("x"))
+        lines = formatJournalLine(
+            {"log_time": 0, "log_level": LogLevel.critical, "log_format": "it broke", "log_failure": failure}
+        )
+        assert lines is not None
+        first, *rest = lines.splitlines()
+        self.assertEqual(first, "<2>it broke")
+        self.assertTrue(all(line.startswith("<2>") for line in rest))
+        self.assertIn("ValueError: x", rest[-1])
+
+    def test_empty(self) -> None:
+        """An event that says nothing is no line."""
+        self.assertIsNone(formatJournalLine({"log_time": 0}))
+
+
+class ObserverTests(SynchronousTestCase):
+    """Which of them is used."""
+
+    def observer(self, format: str, **environment: str) -> Any:
+        """What writes the log to a file."""
+        path = self.mktemp()
+        with open(path, "w") as out, patch.object(sys, "stdout", out):
+            status = os.fstat(out.fileno())
+            where = {"same": f"{status.st_dev}:{status.st_ino}", "other": f"{status.st_dev}:0"}
+            observer = makeObserver(format, {name: where.get(value, value) for name, value in environment.items()})
+            if observer is None:
+                return None
+            observer({"log_time": 0, "log_level": LogLevel.info, "log_format": "said"})
+        with open(path) as written:
+            return written.read()
+
+    def test_formats(self) -> None:
+        """What is asked for; text is twistd's own matter."""
+        self.assertIsNone(self.observer("text", JOURNAL_STREAM="same"))
+        self.assertEqual(self.observer("journal"), "<6>said\n")
+        self.assertEqual(json.loads(self.observer("json"))["message"], "said")
+
+    def test_auto(self) -> None:
+        """The journal's, if standard output goes there."""
+        self.assertEqual(self.observer("auto", JOURNAL_STREAM="same"), "<6>said\n")
+        self.assertIsNone(self.observer("auto", JOURNAL_STREAM="other"))
+        self.assertIsNone(self.observer("auto"))
+
+    def test_noFile(self) -> None:
+        """Standard output that is no file, or closed, goes nowhere."""
+        for out in (StringIO(), None):
+            with patch.object(sys, "stdout", out):
+                self.assertIsNone(makeObserver("auto", {"JOURNAL_STREAM": "1:1"}))
+
+    def test_warnings(self) -> None:
+        """Who checks a configuration sees warnings, and no more than these."""
+        out = StringIO()
+        with patch("finger.logs.globalLogBeginner") as beginner:
+            showWarnings(out)
+        ((observers,), _) = beginner.beginLoggingTo.call_args
+        log = Logger(observer=LogPublisher(*observers))
+        log.info("fine")
+        log.warn("not so fine")
+        log.error("bad")
+        self.assertEqual(out.getvalue(), "not so fine\nbad\n")
