@@ -131,6 +131,25 @@ class IReloadable(Interface):
         """
 
 
+class IServerObserver(Interface):
+    """Something that wants to know how the server as a whole fares (C{finger.server.FingerServer.observers})."""
+
+    def started() -> None:
+        """All parts have started, and all ports are open."""
+
+    def reloading() -> None:
+        """What was read from files is about to be read again."""
+
+    def reloaded() -> None:
+        """It has been."""
+
+    def stopping() -> None:
+        """Nobody is to be let in any more; connections come to their end."""
+
+    def stopped() -> None:
+        """They have."""
+
+
 class IDrainable(Interface):
     """A connection that can be brought to a good end."""
 

@@ -10,69 +10,30 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
-from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from finger.errors import ConfigError
+from finger.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, parseWanted
 from finger.proxied import PREFIX, trustingProxyEndpoint
 from finger.querylog import QueryLog
-
-BACKLOG = 511
-"""How many connections may wait to be accepted.  With Twisted's 50, some of 500 clients at once wait for a second."""
+from finger.systemd import InheritedSocket
+from finger.v6only import BACKLOG, TCP6OnlyEndpoint, V6OnlyReactor
 
 _NO_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
-
-
-class _V6OnlyPort(Port):
-    """A port for IPv6 that leaves IPv4 to another."""
-
-    def createInternetSocket(self) -> socket.socket:
-        sock: socket.socket = super().createInternetSocket()
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        return sock
-
-
-def listenTCP6(
-    reactor: Any, port: int, factory: IProtocolFactory, backlog: int = BACKLOG, interface: str = "::"
-) -> IListeningPort:
-    """
-    Listen on IPv6 and IPv6 alone: what C{reactor.listenTCP} is for IPv4.
-
-    @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
-    @param port: the number, or 0 for any free one.
-    @param factory: what answers there.
-    @param backlog: how many connections may wait to be accepted.
-    @param interface: the address to listen on.
-    @raise CannotListenError: if the port cannot be had.
-    """
-    listening = _V6OnlyPort(port, factory, backlog, interface, reactor)
-    listening.startListening()
-    return listening
-
-
-@implementer(IStreamServerEndpoint)
-class TCP6OnlyEndpoint:
-    """L{listenTCP6} as an endpoint; its parameters are that function's."""
-
-    def __init__(self, reactor: Any, port: int, backlog: int = BACKLOG, interface: str = "::") -> None:
-        self._where = reactor, port
-        self._how = backlog, interface
-
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """See L{IStreamServerEndpoint.listen}."""
-        return maybeDeferred(listenTCP6, *self._where, protocolFactory, *self._how)
 
 
 class PortService(Service):
@@ -110,6 +71,15 @@ class PortService(Service):
             self._opening = self.endpoint.listen(self.factory).addCallbacks(self._opened, self._notOpened)
         if self.problem is not None:
             raise self.problem
+
+    def whenDone(self) -> Deferred[None]:
+        """Fires when the endpoint, which may take its time, has opened the port or said why not."""
+        done: Deferred[None] = Deferred()
+        if self._opening is None:
+            done.callback(None)
+        else:
+            self._opening.addCallback(done.callback)
+        return done
 
     def privilegedStartService(self) -> None:
         """Open the port while there are the privileges for it."""
@@ -168,7 +138,29 @@ class MissingFamily(ConfigError):
     """This machine has no IPv4, or no IPv6."""
 
 
-class DualPortService(MultiService):
+class PortsService(MultiService):
+    """The ports of one option, each a L{PortService}."""
+
+    def open(self) -> None:
+        """
+        Open all.
+
+        @raise ConfigError: if one cannot be had.
+        """
+        for service in list(self):
+            service.open()
+
+    def privilegedStartService(self) -> None:
+        """Open all while there are the privileges for it."""
+        self.open()
+
+    def startService(self) -> None:
+        """Open all, if that is still to be done."""
+        self.open()
+        super().startService()
+
+
+class DualPortService(PortsService):
     """
     One port number on both families: a L{PortService} for each.  One family may miss, but not both.
 
@@ -212,32 +204,35 @@ class DualPortService(MultiService):
         if missing == 2:
             raise ConfigError(f"{service.label}: this machine has neither IPv4 nor IPv6")
 
-    def privilegedStartService(self) -> None:
-        """Open both while there are the privileges for it."""
-        self.open()
 
-    def startService(self) -> None:
-        """Open both, if that is still to be done."""
-        self.open()
-        super().startService()
+class InheritedPortService(PortsService):
+    """
+    Sockets that systemd has opened.  They are looked for when they are to be opened: when a configuration is only
+    checked, there are none.
 
+    @param find: finds the sockets; raises L{ConfigError} if they are not there.
+    @param makePort: makes the service of one of them.
+    """
 
-class _V6OnlyReactor:
-    """A reactor whose IPv6 ports, as endpoint strings ask for them, leave IPv4 alone."""
+    def __init__(
+        self,
+        find: Callable[[], Iterable[InheritedSocket]],
+        makePort: Callable[[InheritedSocket], PortService],
+    ) -> None:
+        super().__init__()
+        self._find = find
+        self._makePort = makePort
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def open(self) -> None:
+        """
+        Find the sockets, and open them.
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
-
-    def listenTCP(
-        self, port: int, factory: IProtocolFactory, backlog: int = BACKLOG, interface: str = ""
-    ) -> IListeningPort:
-        if isIPv6Address(interface):
-            return listenTCP6(self._reactor, port, factory, backlog, interface)
-        port4: IListeningPort = self._reactor.listenTCP(port, factory, backlog, interface)
-        return port4
+        @raise ConfigError: if there are none of these.
+        """
+        if not self.services:
+            for found in self._find():
+                self._makePort(found).setServiceParent(self)
+        super().open()
 
 
 def portService(
@@ -249,49 +244,70 @@ def portService(
     onlyLoopback: bool = False,
     trustedProxies: tuple[str, ...] = (),
     queries: QueryLog | None = None,
-) -> PortService | DualPortService:
+    inherited: InheritedSockets | None = None,
+) -> PortService | PortsService:
     """
     Make the service that a port option asks for.
 
     @param option: the option's name, for messages.
-    @param value: a number, which is that port on both families, or an endpoint string.
+    @param value: a number, which is that port on both families, C{systemd:NAME}, or an endpoint string.
     @param loopback: let a number mean that port for this machine alone.
     @param onlyLoopback: let nothing else be taken.
     @param trustedProxies: who may connect to a C{haproxy:} endpoint.
     @param queries: where those who may not are logged.
-    @raise ConfigError: if the value is neither.
+    @param inherited: the sockets that systemd has opened; none, if not given.
+    @raise ConfigError: if the value is none of these.
     """
     label = f"--{option}={value}"
     if value.isascii() and value.isdigit():
         if int(value) > 65535:
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
-    proxied = value.startswith(PREFIX)
+    proxied, bare = value.startswith(PREFIX), value.removeprefix(PREFIX)
+
+    def listenAt(endpoint: IStreamServerEndpoint) -> PortService:
+        if proxied:
+            endpoint = trustingProxyEndpoint(endpoint, trustedProxies, queries or QueryLog())
+        return PortService(endpoint, factory, label, onlyLoopback)
+
+    if bare.startswith(SYSTEMD):
+        inherited = inherited or InheritedSockets({}, 0)
+        find = partial(inherited.adopt, parseWanted(bare, label), label)
+        return InheritedPortService(find, lambda found: listenAt(AdoptingEndpoint(reactor, found)))
     try:
-        endpoint = serverFromString(_V6OnlyReactor(reactor), value.removeprefix(PREFIX))
+        endpoint = serverFromString(V6OnlyReactor(reactor), bare)
     except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
         raise ConfigError(
             f"{label}: is no port number, no endpoint string such as 'tcp:79:interface=192.0.2.1', and not 'none' "
             f"({error})"
         ) from error
-    if proxied:
-        endpoint = trustingProxyEndpoint(endpoint, trustedProxies, queries or QueryLog())
-    return PortService(endpoint, factory, label, onlyLoopback)
+    return listenAt(endpoint)
+
+
+def portServices(service: Any) -> list[PortService]:
+    """
+    The services that have one port each.
+
+    @param service: a L{PortService}, or a collection of services that holds some at any depth.
+    """
+    if isinstance(service, PortService):
+        return [service]
+    return [found for child in service for found in portServices(child)]
 
 
 def openPorts(service: Any) -> list[IListeningPort]:
     """
     The ports that are open now.
 
-    @param service: a L{PortService}, or a collection of services that holds some at any depth.
+    @param service: see L{portServices}.
     """
-    if isinstance(service, PortService):
-        return [service.port] if service.port is not None else []
-    return [port for child in service for port in openPorts(child)]
+    return [found.port for found in portServices(service) if found.port is not None]
 
 
 def formatAddress(address: IAddress) -> str:
-    """Write an address as people do: C{192.0.2.1:79}, C{[2001:db8::1]:79}."""
+    """Write an address as people do: C{192.0.2.1:79}, C{[2001:db8::1]:79}, C{unix:/run/finger/web.sock}."""
+    if isinstance(address, UNIXAddress):
+        return f"unix:{os.fsdecode(address.name or b'')}"
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if host is None:
         return str(address)

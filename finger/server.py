@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from finger.interfaces import ICountsUsers, IFingerService, IReloadable
+from finger.interfaces import ICountsUsers, IFingerService, IReloadable, IServerObserver
 from finger.limits import LimitedFactory
-from finger.listen import DualPortService, PortService, openPorts
+from finger.listen import PortService, PortsService, openPorts, portServices
 
 Handler = Callable[[int, Any], Any] | int | None
 
@@ -27,6 +27,7 @@ class FingerServer(MultiService):
     @ivar service: what every adapter asks, for who wants to add an adapter.
     @ivar counted: what can say how many users there are, or L{None} if that cannot be known.
     @ivar reloadables: what is read again at SIGHUP.
+    @ivar observers: what wants to know of all this.
     @ivar factories: whose connections are to be brought to an end.
     @ivar logObserver: what twistd is to write the log with; L{None} if it is to do that as it always does.
     """
@@ -39,6 +40,7 @@ class FingerServer(MultiService):
     def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
         super().__init__()
         self.reloadables: list[IReloadable] = []
+        self.observers: list[IServerObserver] = []
         self.factories: list[LimitedFactory] = []
         self._reactor = reactor
         self._drainSeconds = drainSeconds
@@ -76,11 +78,23 @@ class FingerServer(MultiService):
         """Start all parts, and reload at SIGHUP."""
         super().startService()
         self._handle(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self.reload))
-        self.log.info("finger is ready")
+        DeferredList([port.whenDone() for port in portServices(self._portServices())]).addCallback(self._started)
+
+    def _started(self, done: object) -> None:
+        if self.running and all(port.port is not None for port in portServices(self._portServices())):
+            self.log.info("finger is ready")
+            for observer in self.observers:
+                observer.started()
 
     def reload(self) -> Deferred[Any]:
         """Read again all that was read from files.  What is bad now stays as it was."""
-        return DeferredList([reloadable.reload() for reloadable in self.reloadables])
+        for observer in self.observers:
+            observer.reloading()
+        return DeferredList([reloadable.reload() for reloadable in self.reloadables]).addCallback(self._reloaded)
+
+    def _reloaded(self, done: object) -> None:
+        for observer in self.observers:
+            observer.reloaded()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -90,6 +104,8 @@ class FingerServer(MultiService):
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             self._handle(number, signal.SIG_DFL)
+        for observer in self.observers:
+            observer.stopping()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -98,10 +114,12 @@ class FingerServer(MultiService):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
+        for observer in self.observers:
+            observer.stopped()
 
     def _handle(self, number: signal.Signals, handler: Handler) -> None:
         before = signal.signal(number, handler)
         self._handlers.setdefault(number, before)
 
-    def _portServices(self) -> list[PortService | DualPortService]:
-        return [service for service in self if isinstance(service, PortService | DualPortService)]
+    def _portServices(self) -> list[PortService | PortsService]:
+        return [service for service in self if isinstance(service, PortService | PortsService)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Imported by others at the first request or look-up, when it may not be readable any more.
 import encodings.idna  # noqa: F401
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from finger.config import Config
 from finger.discovery import findBackends
 from finger.errors import ConfigError
 from finger.forward import Forwarder
+from finger.inherited import InheritedSockets
 from finger.interfaces import (
     ICountsUsers,
     IFingerFactory,
@@ -44,11 +46,13 @@ from finger.interfaces import (
 from finger.ircservice import ircService
 from finger.limits import LimitedFactory, fitDescriptors
 from finger.listen import portService
+from finger.notify import Notifier
 from finger.pbserver import BoundedPBServerFactory
 from finger.policy import PolicyFingerService
 from finger.proxied import PREFIX
 from finger.querylog import QueryLog
 from finger.server import FingerServer
+from finger.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
 from finger.templating import Templates
 from finger.timing import Buckets
 from finger.tls import ReloadingCertificate, developmentCertificate, readCertificate
@@ -92,6 +96,8 @@ class _Composition:
         self._config = config
         self._reactor = reactor
         self._server = FingerServer(reactor, config.drainSeconds)
+        self._environment = startEnvironment(os.environ)
+        self._inherited = InheritedSockets(self._environment, os.getpid())
         self._queries = QueryLog(reactor)
         self._services = self._makeBackends()
         self._policy = self._server.service = self._makePolicy()
@@ -104,6 +110,7 @@ class _Composition:
         self._addPB()
         self._addSetter()
         self._addIRC()
+        self._addSystemd()
         return self._server
 
     def _makeBackends(self) -> list[IFingerService]:
@@ -184,6 +191,7 @@ class _Composition:
                 onlyLoopback,
                 self._config.trustedProxies,
                 limited.queries,
+                self._inherited,
             )
             service.setName(f"--{option}={value}")
             service.setServiceParent(self._server)
@@ -283,6 +291,14 @@ class _Composition:
         factory.nickname = self._config.ircNick
         factory.channels = self._config.ircChannels
         ircService(self._reactor, factory, self._config.ircServer).setServiceParent(self._server)
+
+    def _addSystemd(self) -> None:
+        self._server.adopt(self._inherited)
+        address = notifyAddress(self._environment)
+        if address is not None:
+            watchdog = watchdogSeconds(self._environment, os.getpid())
+            notifier = Notifier(self._server, partial(notify, address), self._reactor, watchdog)
+            self._server.observers.append(notifier)
 
 
 def _given(values: tuple[str, ...]) -> list[str]:

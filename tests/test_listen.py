@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, fail, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -26,13 +26,12 @@ from finger.errors import ConfigError
 from finger.listen import (
     DualPortService,
     PortService,
-    TCP6OnlyEndpoint,
     TCP6Server,
     formatAddress,
-    listenTCP6,
     openPorts,
     portService,
 )
+from finger.v6only import TCP6OnlyEndpoint, listenTCP6
 
 FACTORY = Factory.forProtocol(Protocol)
 
@@ -191,6 +190,17 @@ class PortServiceTests(SynchronousTestCase):
         self.assertEqual(cancelled, [opening])
         service.stopService()
 
+    def test_whenDone(self) -> None:
+        """Who wants to know when that time is over is told, whatever came of it; a closed port is done, too."""
+        opening: Deferred[IListeningPort] = Deferred()
+        service = PortService(EndpointDouble(opening), FACTORY)
+        self.successResultOf(service.whenDone())
+        service.open()
+        done = service.whenDone()
+        self.assertNoResult(done)
+        opening.errback(ValueError("no such thing"))
+        self.successResultOf(done)
+
 
 class DualPortServiceTests(SynchronousTestCase):
     """Machines with one family, or none."""
@@ -252,4 +262,6 @@ class PortOptionTests(SynchronousTestCase):
         """As people write them."""
         self.assertEqual(formatAddress(IPv4Address("TCP", "192.0.2.1", 79)), "192.0.2.1:79")
         self.assertEqual(formatAddress(IPv6Address("TCP", "2001:db8::1", 79)), "[2001:db8::1]:79")
-        self.assertEqual(formatAddress(UNIXAddress(b"/x")), "UNIXAddress('/x')")
+        self.assertEqual(formatAddress(UNIXAddress(b"/x")), "unix:/x")
+        self.assertEqual(formatAddress(UNIXAddress(None)), "unix:")
+        self.assertEqual(formatAddress(HostnameAddress(b"h", 1)), str(HostnameAddress(b"h", 1)))

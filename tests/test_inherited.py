@@ -1,0 +1,363 @@
+"""Sockets that systemd has opened: without systemd, but real ones."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet import reactor
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+from finger.errors import ConfigError
+from finger.inherited import AdoptingEndpoint, InheritedSockets, Wanted, parseWanted
+from finger.listen import openPorts, portService
+from finger.systemd import (
+    InheritedSocket,
+)
+
+FACTORY = Factory.forProtocol(Protocol)
+PID = 4711
+
+
+class WantedTests(SynchronousTestCase):
+    """What port options say."""
+
+    def test_good(self) -> None:
+        """A name, a number, and Twisted's way to say it."""
+        for value, wanted in (
+            ("systemd:finger", Wanted("finger")),
+            ("systemd:name=finger", Wanted("finger")),
+            ("systemd:finger.socket", Wanted("finger.socket")),
+            ("systemd:INET", Wanted("INET")),
+            ("systemd:index=0", Wanted(index=0)),
+            ("systemd:index=12", Wanted(index=12)),
+            ("systemd:domain=INET6:name=finger", Wanted("finger", domain="INET6")),
+            ("systemd:name=finger:domain=UNIX", Wanted("finger", domain="UNIX")),
+            ("systemd:INET:index=1", Wanted(index=1, domain="INET")),
+        ):
+            self.assertEqual(parseWanted(value, "--p"), wanted)
+
+    def test_bad(self) -> None:
+        """Anything else is an error of one line that says what would be right."""
+        for value in (
+            "",
+            "index=",
+            "index=-1",
+            "index=x",
+            "index=\u0661",
+            "index=999999",
+            "name=",
+            "domain=INET",
+            "domain=INET9:index=0",
+            "domain=INET:index=0:name=a",
+            "index=0:index=1",
+            "finger:web",
+            "a:b:c",
+            "color=red",
+        ):
+            error = self.assertRaises(ConfigError, portService, "p", f"systemd:{value}", reactor, FACTORY)
+            self.assertEqual(
+                str(error), f"--p=systemd:{value}: is neither systemd:NAME nor systemd:index=NUMBER", value
+            )
+
+
+@contextmanager
+def listening(*places: tuple[int, Any]) -> Iterator[list[socket.socket]]:
+    """Sockets that listen: each at a family and an address."""
+    sockets = [socket.socket(family) for family, _ in places]
+    for sock, (family, address) in zip(sockets, places, strict=True):
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::ffff:127.0.0.1")
+        sock.bind(address)
+        sock.listen()
+    try:
+        yield sockets
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+V4 = socket.AF_INET, ("127.0.0.1", 0)
+V6 = socket.AF_INET6, ("::1", 0)
+MAPPED = socket.AF_INET6, ("::ffff:127.0.0.1", 0)
+
+
+def inherit(*named: tuple[Any, str]) -> InheritedSockets:
+    """Sockets, or what else has a descriptor, as if they came from systemd."""
+    sockets = [InheritedSocket(one.fileno(), name) for one, name in named]
+    with patch("finger.inherited.inheritedSockets", return_value=sockets):
+        return InheritedSockets({"LISTEN_PID": str(PID)}, PID)
+
+
+class AdoptTests(TestCase):
+    """Real sockets, adopted."""
+
+    def start(self, value: str, inherited: InheritedSockets, factory: IProtocolFactory = FACTORY) -> Any:
+        """A port option's service, running until the end of the test."""
+        service = portService("fingerport", value, reactor, factory, inherited=inherited)
+        service.privilegedStartService()
+        service.startService()
+        self.addCleanup(service.stopService)
+        return service
+
+    def hosts(self, service: Any) -> list[str]:
+        """The addresses it listens on."""
+        return [port.getHost().host for port in openPorts(service)]
+
+    def test_name(self) -> None:
+        """All sockets of the name, and each as what it is."""
+        with listening(V4, V6, V4) as (v4, v6, web):
+            inherited = inherit((v4, "finger"), (web, "web"), (v6, "finger"))
+            service = self.start("systemd:finger", inherited)
+            self.assertEqual(self.hosts(service), ["127.0.0.1", "::1"])
+            for port in openPorts(service):
+                verifyObject(IListeningPort, port)
+            self.assertEqual(self.hosts(self.start("systemd:index=1", inherited)), ["127.0.0.1"])
+
+    def test_flags(self) -> None:
+        """Neither the socket nor ours is left to children, and neither blocks."""
+        with listening(V4) as (sock,):
+            os.set_inheritable(sock.fileno(), True)
+            service = self.start("systemd:index=0", inherit((sock, "")))
+            (port,) = openPorts(service)
+            self.assertNotEqual(port.fileno(), sock.fileno())
+            for descriptor in (sock.fileno(), port.fileno()):
+                self.assertFalse(os.get_inheritable(descriptor))
+                self.assertFalse(os.get_blocking(descriptor))
+
+    def test_domain(self) -> None:
+        """Of one name, only those of a family."""
+        with listening(V4, V6) as (v4, v6):
+            inherited = inherit((v4, "finger"), (v6, "finger"))
+            self.assertEqual(self.hosts(self.start("systemd:domain=INET6:name=finger", inherited)), ["::1"])
+            self.assertEqual(self.hosts(self.start("systemd:domain=INET:name=finger", inherited)), ["127.0.0.1"])
+
+    def test_wrongDomain(self) -> None:
+        """One socket is what it is, whatever is said of it; that is told."""
+        with listening(V6) as (sock,):
+            with capturedLogs() as logs:
+                service = self.start("systemd:domain=INET:index=0", inherit((sock, "")))
+            self.assertEqual(self.hosts(service), ["::1"])
+            self.assertEqual(
+                formatEvent(logs[0]),
+                "--fingerport=systemd:domain=INET:index=0: the socket is not INET, and is taken as what it is",
+            )
+
+    @staticmethod
+    def peers(connected: Deferred[Any]) -> Factory:
+        """A factory that tells of who says something."""
+
+        class Told(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                self.transport.loseConnection()
+                connected.callback(self.transport.getPeer())
+
+        return Factory.forProtocol(Told)
+
+    async def test_peers(self) -> None:
+        """Peers are who they are."""
+        for place in (V4, V6, MAPPED):
+            connected: Deferred[Any] = Deferred()
+            with listening(place) as (sock,):
+                self.start("systemd:domain=INET:index=0", inherit((sock, "")), self.peers(connected))
+                address = sock.getsockname()[:2]
+                with socket.create_connection(address) as connection:
+                    connection.sendall(b"x")
+                    peer = await connected
+                    self.assertEqual((peer.host, peer.port), connection.getsockname()[:2])
+
+    async def test_proxied(self) -> None:
+        """Behind a proxy, too: who connects is trusted, and says for whom."""
+        connected: Deferred[Any] = Deferred()
+        with listening(V4) as (sock,):
+            service = portService(
+                "fingerport",
+                "haproxy:systemd:finger",
+                reactor,
+                self.peers(connected),
+                trustedProxies=("127.0.0.0/8",),
+                inherited=inherit((sock, "finger")),
+            )
+            service.startService()
+            self.addCleanup(service.stopService)
+            with socket.create_connection(sock.getsockname()) as connection:
+                connection.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 5555 79\r\nx")
+                self.assertEqual((await connected).host, "192.0.2.7")
+
+    async def test_again(self) -> None:
+        """Closed and opened again it serves, and who came in between has waited."""
+        with listening(V4) as (sock,):
+            connected: Deferred[Any] = Deferred()
+            service = self.start("systemd:finger", inherit((sock, "finger")), self.peers(connected))
+            await service.stopService()
+            self.assertEqual(openPorts(service), [])
+            with socket.create_connection(sock.getsockname()) as connection:
+                connection.sendall(b"x")
+                service.startService()
+                await connected
+
+    async def test_UNIX(self) -> None:
+        """A UNIX socket's file, its mode and its backlog are not ours: they stay, and so does the socket."""
+        path = Path(tempfile.mkdtemp(), "socket")
+        self.addCleanup(path.parent.rmdir)
+        self.addCleanup(path.unlink)
+        with listening((socket.AF_UNIX, str(path))) as (sock,):
+            path.chmod(0o600)
+            connected: Deferred[Any] = Deferred()
+            service = self.start("systemd:finger", inherit((sock, "finger")), self.peers(connected))
+            (port,) = openPorts(service)
+            verifyObject(IListeningPort, port)
+            self.assertEqual(port.getHost(), UNIXAddress(str(path)))
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(path))
+                connection.sendall(b"x")
+                await connected
+            await service.stopService()
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(path))
+                sock.accept()[0].close()
+
+    def test_setter(self) -> None:
+        """Where nobody need say who it is, an inherited socket that others can reach is refused, too."""
+        with listening((socket.AF_INET, ("0.0.0.0", 0)), V4) as (wide, narrow):
+            inherited = inherit((wide, "wide"), (narrow, "narrow"))
+            for name in ("wide", "narrow"):
+                service = portService(
+                    "setport", f"systemd:{name}", reactor, FACTORY, onlyLoopback=True, inherited=inherited
+                )
+                self.addCleanup(service.stopService)
+                if name == "narrow":
+                    service.open()
+                else:
+                    self.assertIn("other machines could reach", str(self.assertRaises(ConfigError, service.open)))
+
+
+class RefusedTests(SynchronousTestCase):
+    """What cannot be adopted: one line each, which names the option."""
+
+    def refused(self, value: str, inherited: InheritedSockets | None) -> str:
+        """The error."""
+        service = portService("fingerport", value, reactor, FACTORY, inherited=inherited)
+        self.addCleanup(service.stopService)
+        message = str(self.assertRaises(ConfigError, service.open))
+        self.assertNotIn("\n", message)
+        self.assertTrue(message.startswith(f"--fingerport={value}: "), message)
+        return message.removeprefix(f"--fingerport={value}: ")
+
+    def test_unknown(self) -> None:
+        """One that is not there: what is, is said."""
+        with listening(V4, V6, V4, V6) as (a, b, c, d):
+            named = inherit((a, "finger"), (b, "finger"), (c, "web"), (d, ""))
+            there = "no such socket; systemd gave 'finger' (2), 'web' (1), 1 without a name"
+            self.assertEqual(self.refused("systemd:fingr", named), there)
+            self.assertEqual(self.refused("systemd:index=4", named), there)
+
+    def test_none(self) -> None:
+        """There are none at all."""
+        for inherited in (None, InheritedSockets({}, PID), InheritedSockets({"LISTEN_PID": str(PID)}, PID)):
+            self.assertEqual(
+                self.refused("systemd:finger", inherited),
+                "systemd gave no sockets; start the .socket unit that has them",
+            )
+
+    def test_otherProcess(self) -> None:
+        """They are another's."""
+        self.assertEqual(
+            self.refused("systemd:finger", InheritedSockets({"LISTEN_PID": "17", "LISTEN_FDS": "1"}, PID)),
+            "systemd gave its sockets to process 17, and this is another; "
+            "whatever stands between should exec this program",
+        )
+
+    def test_twice(self) -> None:
+        """One that another option has."""
+        with listening(V4) as (sock,):
+            inherited = inherit((sock, "finger"))
+            first = portService("fingerport", "systemd:finger", reactor, FACTORY, inherited=inherited)
+            first.open()
+            self.addCleanup(first.stopService)
+            self.assertEqual(
+                self.refused("systemd:index=0", inherited),
+                "that socket is --fingerport=systemd:finger's already; a socket can be of one option alone",
+            )
+
+    def test_noneOfDomain(self) -> None:
+        """None of the name is of the family."""
+        with listening(V4) as (sock,), open(os.devnull) as file:
+            for one in (sock, file):
+                self.assertEqual(
+                    self.refused("systemd:domain=INET6:name=finger", inherit((one, "finger"))),
+                    "none of the sockets 'finger' is INET6; systemd:NAME takes all",
+                )
+
+    def test_notListening(self) -> None:
+        """A socket that does not listen, as with Accept=yes."""
+        with closing(socket.socket()) as sock:
+            self.assertEqual(
+                self.refused("systemd:index=0", inherit((sock, ""))),
+                f"socket {sock.fileno()} (without a name) does not listen; give Accept=no in its unit",
+            )
+
+    def test_notStream(self) -> None:
+        """A socket for datagrams, or of another kind of network."""
+        for family, kind in ((socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_NETLINK, socket.SOCK_RAW)):
+            with closing(socket.socket(family, kind)) as sock:
+                refused = self.refused("systemd:web", inherit((sock, "web")))
+                problem = "is no stream socket of TCP or UNIX; give ListenStream= in its unit"
+                self.assertEqual(refused, f"socket {sock.fileno()} (web) {problem}")
+
+    def test_noSocket(self) -> None:
+        """No socket, or nothing at all."""
+        with open(os.devnull) as file:
+            number = file.fileno()
+            refused = self.refused("systemd:finger", inherit((file, "finger")))
+            self.assertEqual(refused, f"what systemd gave as {number} (finger) is no socket")
+            inherited = inherit((file, "finger"))
+        self.assertIn("none of", self.refused("systemd:domain=INET:name=finger", inherited))
+        self.assertEqual(self.refused("systemd:finger", inherited), "it cannot be opened: Bad file descriptor")
+
+    def test_endpoint(self) -> None:
+        """The endpoint is one, and fails where it should."""
+        endpoint = AdoptingEndpoint(reactor, InheritedSocket(-1))
+        verifyObject(IStreamServerEndpoint, endpoint)
+        self.failureResultOf(endpoint.listen(FACTORY), OSError)
+
+
+class LeftOverTests(SynchronousTestCase):
+    """Sockets that no option adopts."""
+
+    def started(self, inherited: InheritedSockets) -> list[str]:
+        """What is logged at the start."""
+        with capturedLogs() as logs:
+            inherited.startService()
+        return [formatEvent(event) for event in logs]
+
+    def test_left(self) -> None:
+        """They are named in the log, and are not left to children."""
+        with listening(V4, V4) as (a, b):
+            os.set_inheritable(b.fileno(), True)
+            inherited = inherit((a, "finger"), (b, "web"))
+            inherited.adopt(Wanted("finger"), "--fingerport=systemd:finger")
+            self.assertEqual(
+                self.started(inherited),
+                ["systemd gave sockets that no option adopts, and nobody answers there: 'web' (1)"],
+            )
+            self.assertFalse(os.get_inheritable(b.fileno()))
+        self.assertEqual(len(self.started(inherited)), 1)  # What is no descriptor any more does no harm.
+
+    def test_none(self) -> None:
+        """All is well."""
+        self.assertEqual(self.started(InheritedSockets({}, PID)), [])

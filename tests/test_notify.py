@@ -1,0 +1,222 @@
+"""The service manager kept informed: without one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from finger.backends.memory import MemoryFingerService
+from finger.interfaces import IReloadable, IServerObserver
+from finger.listen import PortService
+from finger.notify import INTERVAL, Notifier, formatStatus
+from finger.server import FingerServer
+
+FACTORY = Factory.forProtocol(Protocol)
+
+
+class ServerTestCase(SynchronousTestCase):
+    """A server, and what systemd hears of it."""
+
+    def setUp(self) -> None:
+        """The server, with two users, and a way back for the signals."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        self.told: list[tuple[str, ...]] = []
+        self.error: OSError | None = None
+        self.clock = MemoryReactorClock()
+        self.server = FingerServer(self.clock, drainSeconds=5.0)
+        self.users = self.server.counted = MemoryFingerService({"a": "", "b": ""})
+
+    def send(self, assignments: Iterable[str]) -> None:
+        """What stands for systemd."""
+        if self.error is not None:
+            raise self.error
+        self.told.append(tuple(assignments))
+
+    def observe(self, watchdog: float | None = None) -> None:
+        """Let systemd hear of the server."""
+        notifier = Notifier(self.server, self.send, self.clock, watchdog, lambda: 5_000_999)
+        verifyObject(IServerObserver, notifier)
+        self.server.observers.append(notifier)
+
+    def addPort(self, port: Deferred[IListeningPort]) -> None:
+        """Let the server have a port."""
+
+        @implementer(IStreamServerEndpoint)
+        class Endpoint:
+            def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+                return port
+
+        service = PortService(Endpoint(), FACTORY, "--fingerport=x")
+        service.setName("--fingerport=x")
+        service.setServiceParent(self.server)
+
+
+class NotifierTests(ServerTestCase):
+    """States, one after the other."""
+
+    def test_life(self) -> None:
+        """From the start to the end."""
+        self.observe()
+        self.server.startService()
+        self.successResultOf(self.server.reload())
+        self.successResultOf(self.server.stopService())
+        self.assertEqual(
+            self.told,
+            [
+                ("READY=1", "STATUS=2 users"),
+                ("RELOADING=1", "MONOTONIC_USEC=5000"),
+                ("READY=1",),
+                ("STOPPING=1",),
+            ],
+        )
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_again(self) -> None:
+        """A server that starts again says so again."""
+        self.observe()
+        for _ in range(2):
+            self.server.startService()
+            self.successResultOf(self.server.stopService())
+        self.assertEqual(self.told, [("READY=1", "STATUS=2 users"), ("STOPPING=1",)] * 2)
+
+    def test_late(self) -> None:
+        """Ready is told when the last port is open."""
+        late: Deferred[IListeningPort] = Deferred()
+        self.addPort(late)
+        self.observe()
+        self.server.startService()
+        self.successResultOf(self.server.reload())
+        self.assertEqual(self.told, [])
+        late.callback(self.clock.listenTCP(79, FACTORY))
+        self.assertEqual(self.told, [("READY=1", "STATUS=2 users; finger on 0.0.0.0:79")])
+
+    def test_never(self) -> None:
+        """It is not told if a port could not be had, nor once the server is stopped."""
+        for fails in (True, False):
+            late: Deferred[IListeningPort] = Deferred()
+            self.server = FingerServer(self.clock)
+            self.told.clear()
+            self.addPort(late)
+            self.observe()
+            self.server.startService()
+            if fails:
+                late.errback(ValueError("x"))
+            self.successResultOf(self.server.stopService())
+            self.assertEqual(self.told, [("STOPPING=1",)])
+
+    def test_overlapping(self) -> None:
+        """Of several reloads at once the last makes the server ready."""
+        reading: list[Deferred[None]] = []
+
+        @implementer(IReloadable)
+        class Slow:
+            def reload(self) -> Deferred[None]:
+                reading.append(Deferred())
+                return reading[-1]
+
+        self.server.reloadables.append(Slow())
+        self.observe()
+        self.server.startService()
+        self.server.reload()
+        self.server.reload()
+        self.told.clear()
+        reading[0].callback(None)
+        self.assertEqual(self.told, [])
+        self.successResultOf(self.users.setUser("c", ""))
+        reading[1].callback(None)
+        self.assertEqual(self.told, [("READY=1", "STATUS=3 users")])
+
+    def test_reloadAtTheEnd(self) -> None:
+        """Who stops is not ready again, whatever is read meanwhile."""
+        self.observe()
+        self.server.startService()
+        self.server.observers[0].stopping()
+        self.told.clear()
+        self.successResultOf(self.server.reload())
+        self.assertEqual(self.told, [])
+
+    def test_watchdog(self) -> None:
+        """It is fed twice as often as it wants, from the reactor, until the last connection has ended."""
+        self.observe(watchdog=20.0)
+        self.server.startService()
+        self.told.clear()
+        self.clock.advance(9.9)
+        self.assertEqual(self.told, [])
+        self.clock.advance(0.2)
+        self.clock.pump([10.0, 10.0])
+        self.assertEqual(self.told, [("WATCHDOG=1",)] * 3)
+        closing: Deferred[None] = Deferred()
+        port = Service()
+        port.stopService = lambda: closing  # type: ignore[method-assign]
+        self.server.adopt(port)
+        stopped = self.server.stopService()
+        self.clock.advance(10.0)
+        self.assertEqual(self.told[3:], [("STOPPING=1",), ("WATCHDOG=1",)])
+        closing.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_status(self) -> None:
+        """The status is told when it is another."""
+        for watchdog, feed in ((None, ()), (1000.0, ("WATCHDOG=1",))):
+            users = self.server.counted = MemoryFingerService()
+            self.server.observers.clear()
+            self.observe(watchdog)
+            self.server.startService()
+            self.told.clear()
+            self.clock.advance(INTERVAL)
+            self.assertEqual(self.told, [feed] if feed else [])
+            self.told.clear()
+            self.successResultOf(users.setUser("a", ""))
+            self.clock.advance(INTERVAL)
+            self.assertEqual(self.told, [(*feed, "STATUS=1 user")])
+            self.successResultOf(self.server.stopService())
+
+    def test_deaf(self) -> None:
+        """What cannot be told is logged once, keeps nothing from going on, and is told when it can be."""
+        self.observe(watchdog=20.0)
+        self.error = OSError(2, "No such file or directory")
+        with capturedLogs() as logs:
+            self.server.startService()
+            self.clock.pump([10.0, 10.0])
+        self.assertEqual(
+            [formatEvent(event) for event in logs if "told" in event],
+            ["systemd cannot be told READY=1 STATUS=2 users: No such file or directory"],
+        )
+        self.error = None
+        self.clock.advance(10.0)
+        self.assertEqual(self.told, [("WATCHDOG=1", "STATUS=2 users")])
+        self.error = OSError("odd")
+        with capturedLogs() as logs:
+            self.clock.advance(10.0)
+        self.assertEqual(formatEvent(logs[0]), "systemd cannot be told WATCHDOG=1: odd")
+
+
+class StatusTests(SynchronousTestCase):
+    """The line that C{systemctl status} shows."""
+
+    def test_format(self) -> None:
+        """Users, if they can be counted, and each adapter's addresses."""
+        ports = {
+            "--fingerport=systemd:finger": [IPv4Address("TCP", "0.0.0.0", 79), IPv6Address("TCP", "::", 79)],
+            "--fingerport=1079": [IPv6Address("TCP", "::1", 1079)],
+            "--webport=unix:/run/w": [UNIXAddress("/run/w")],
+            "--pbport=8889": [],
+        }
+        where = "finger on 0.0.0.0:79, [::]:79, [::1]:1079; web on unix:/run/w"
+        self.assertEqual(formatStatus(ports, 7), f"7 users; {where}")
+        self.assertEqual(formatStatus(ports, None), where)
+        self.assertEqual(formatStatus({}, 1), "1 user")
+        self.assertEqual(formatStatus({}, None), "")
