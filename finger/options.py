@@ -69,11 +69,9 @@ class Option:
     @property
     def default(self) -> Any:
         """What it is if nobody says anything, as a file would have it; of one that is repeated, a list."""
-        if not self.field:
+        if self.kind is None or not self.field:
             return ""
         value = getattr(DEFAULTS, self.field)
-        if self.kind is None:
-            return value
         return list(value) if self.repeated else self.kind.fromField(value)
 
     @property

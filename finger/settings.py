@@ -49,7 +49,12 @@ def fromFlags(said: Mapping[str, Sequence[object]]) -> Layer:
         counts.
     @raise ConfigError: if a value makes no sense.
     """
-    return {name: _read(SETTINGS[name], list(values), f"--{name}", "=", f"--{name}") for name, values in said.items()}
+    layer = {}
+    for name, values in said.items():
+        option = SETTINGS[name]
+        flag = f"--{option.off}" if option.off and not values[-1] else f"--{name}"
+        layer[name] = _read(option, list(values), flag, "=", flag)
+    return layer
 
 
 def fromEnvironment(environment: Mapping[str, str]) -> Layer:

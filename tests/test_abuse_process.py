@@ -13,7 +13,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.test_blackbox import USERS, BlackBoxTestCase, waitUntil
-from tests.tools import DEADLINE, FAMILIES, Server, ask, receive, twistdPath
+from tests.tools import DEADLINE, FAMILIES, ROOT, Server, ask, receive, twistdPath
+
+
+FAILING = ROOT / "tests" / "thirdparty" / "failing"
+"""Where a back end is that always breaks."""
 
 
 class SlowServer:
@@ -180,3 +184,24 @@ class DescriptorTests(BlackBoxTestCase):
             descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd")) if os.geteuid() == 0 else count
         self.assertGreaterEqual(descriptors, count * 0.9)
         print(f"\n    {count} silent connections, and a query took {took * 1000:.1f} ms")
+
+
+class BrokenBackendTests(BlackBoxTestCase):
+    """A back end that always breaks, and peers who do not stop asking."""
+
+    def test_flood(self) -> None:
+        """Each is answered, at every adapter; the log has each kind of failure, and no flood of any."""
+        ports = ("--fingerport=0", "--webport=0", "--rate=0")
+        server = self.start("--backend=failing", *ports, PYTHONPATH=str(FAILING))
+        for number in range(300):
+            for host in FAMILIES.values():
+                answer = ask(host, server.port("fingerport"), b"ada%d\r\n" % number)
+                self.assertEqual(answer, b"Internal error in server\r\n")
+        for query in (b"other\r\n", b"\r\n"):
+            self.assertEqual(ask("::1", server.port("fingerport"), query), b"Internal error in server\r\n")
+        page = ask("::1", server.port("webport"), b"GET /other HTTP/1.0\r\n\r\n")
+        self.assertIn(b"500 Internal Server Error", page)
+        self.assertNotIn(b"LookupError", page)
+        for name in ("ZeroDivisionError", "LookupError", "RuntimeError"):
+            self.assertIn(f"{name}: ", server.log)
+        self.assertEqual(server.log.count("Traceback (most recent call last)"), 3 + 2 + 1)

@@ -148,6 +148,26 @@ class ClientTests(BlackBoxTestCase):
                     self.assertIn("getUser", proxy.system.listMethods())
 
 
+class ProxyProtocolTests(BlackBoxTestCase):
+    """Behind a proxy that says for whom it connects."""
+
+    def test_trusted(self) -> None:
+        """Who is trusted is heard, and the log has the client; who is not is not, and is logged as what it is."""
+        server = self.start(
+            f"--file={USERS}",
+            "--trust-proxy=127.0.0.0/8",
+            "--fingerport=haproxy:tcp:0:interface=127.0.0.1",
+            r"--fingerport=haproxy:tcp6:0:interface=\:\:1",
+        )
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.1 5555 79\r\nmoshez\r\n"
+        trusted, other = server.ports["fingerport"]
+        self.assertEqual(ask("127.0.0.1", trusted, header), b"Happy and well\r\n")
+        self.assertIn("finger 192.0.2.7 'moshez' ok", server.log)
+        with socket.create_connection(("::1", other), timeout=DEADLINE) as connection:
+            self.assertEqual(receive(connection), b"")
+        server.waitFor("haproxy ::1 '' UntrustedProxy")
+
+
 class Port79Tests(BlackBoxTestCase):
     """Clients that know no other port than 79, and what root's server becomes."""
 

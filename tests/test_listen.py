@@ -244,6 +244,18 @@ class PortOptionTests(SynchronousTestCase):
         v4, v6 = (service.endpoint for service in portService("p", "1079", MemoryReactor(), FACTORY, loopback=True))
         self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
 
+    def test_proxied(self) -> None:
+        """What begins with C{haproxy:} is behind a proxy, which is trusted or not heard."""
+        reactor = MemoryReactor()
+        service = portService("fingerport", "haproxy:tcp:79", reactor, Factory(), trustedProxies=("192.0.2.1",))
+        service.startService()
+        factory = reactor.tcpServers[0][1]
+        self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "192.0.2.2", 5)))
+        error = self.assertRaises(
+            ConfigError, portService, "fingerport", "haproxy:tcp:79", reactor, Factory(), trustedProxies=("x",)
+        )
+        self.assertIn("--trust-proxy=x: ", str(error))
+
     def test_bad(self) -> None:
         """Anything else is an error that names the option."""
         for value in ("", "x", "-1", "65536", "99999999999", "tcp:", "tcp:x", "nonsense:1", "\u0661"):

@@ -214,6 +214,12 @@ class MainTests(SynchronousTestCase):
         self.assertEqual((status, out), (1, ""))
         self.assertEqual(err, "finger: could not connect to 127.0.0.1 port 79: no answer: connection closed\n")
 
+    def test_completion(self) -> None:
+        """What completes its options is printed."""
+        status, out, err = self.exit("--completion=fish")
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("complete -c twisted-finger -s 4 -l ipv4", out)
+
     def test_noStreams(self) -> None:
         """It runs with its outputs closed."""
         with patch.multiple(sys, stdout=None, stderr=None):

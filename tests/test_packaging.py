@@ -204,11 +204,12 @@ class ArchiveTests(SynchronousTestCase):
 
     def test_wheel(self) -> None:
         """
-        The package, the one file that is twistd's, and the licence.  No C{__init__.py} above that file: it would take
-        the place of Twisted's own, and be gone with us.
+        The package, the one file that is twistd's, the commands, and the licence.  No C{__init__.py} above that file:
+        it would take the place of Twisted's own, and be gone with us.
         """
         information = {
-            f"{informationDirectory()}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")
+            f"{informationDirectory()}/{name}"
+            for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
         }
         self.assertEqual(namesInWheel(), self.expected | information)
         self.assertTrue(work().wheel.name.endswith("-py3-none-any.whl"))

@@ -171,10 +171,14 @@ class SettingsTests(SynchronousTestCase):
 
     def test_format(self) -> None:
         """All of it can be printed, with who says so, and read again."""
-        settings = Settings(fromFlags({"hops": ["2"], "file": ['/a "b" \\ \x7f\u00fc']}))
+        settings = Settings(
+            fromFlags({"hops": ["2"], "ssl": [True, False], "no-list": [True], "file": ['/a "b" \\ \x7f\u00fc']})
+        )
         text = "\n".join(settings.format())
         self.assertIn("hops = 2  # --hops", text)
-        self.assertIn("no-list = false  # default", text)
+        self.assertIn("ssl = false  # --no-ssl", text)
+        self.assertIn("no-list = true  # --no-list", text)
+        self.assertIn("ascii = false  # default", text)
         said: dict[str, Any] = tomllib.loads(text)
         self.assertEqual(list(said), list(SETTINGS))
         self.assertEqual(said["file"], '/a "b" \\ \x7f\u00fc')
