@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.test_blackbox import USERS, BlackBoxTestCase, waitUntil
 from tests.tools import DEADLINE, FAMILIES, ROOT, Server, ask, receive, twistdPath
 
-
 FAILING = ROOT / "tests" / "thirdparty" / "failing"
 """Where a back end is that always breaks."""
 
