@@ -1,18 +1,12 @@
 """
 The documentation, read as its readers do: what it shows is typed, and what it names is looked for.
 
-A page's fenced blocks are, by their language:
-
-- C{console}: what follows C{$} is typed into a shell (C{>} continues it), and what it prints must be what stands
-  below it, where C{...} is anything.  A C{twistd -n} that does not end goes on until the section's end; nothing need
-  be below it.  Each section (C{##}) has a directory of its own, with the checkout's C{docs} and C{etc}, and the files
-  of its page.
-- C{pycon}: typed into Python.
-- C{diff}: changes a copy of the package in the section's directory.
-- C{python}, C{toml}, C{ini} or C{text} with a name behind it: a file of that name.
+What the fenced blocks of a page are, L{tests.pages} says.  A C{twistd -n} that does not end goes on until the
+section's end; nothing need be below it.  Each section (C{##}) has a directory of its own, with the checkout's C{docs}
+and C{etc}, and the files of its page.
 
 The ports are those a reader would use.  Here, free ones take their places: in what is typed, in files, and, the other
-way round, in what is printed.  A block below C{<!-- not run: the reason -->} is for readers only.
+way round, in what is printed.
 """
 
 from __future__ import annotations
@@ -31,8 +25,6 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from doctest import ELLIPSIS, OutputChecker
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -45,131 +37,11 @@ from finger.__main__ import makeParser
 from finger.options import OPTIONS
 from finger.tap import Options
 from tests.ircserver import IRCServer
+from tests.pages import FILES, PAGES, Block, Page, Section, differs, isPrinted, rows, typed
 from tests.tools import DEADLINE, ROOT, need
-
-FENCE = re.compile(r"```(\w*) *(\S*)$")
-NOT_RUN = re.compile(r"<!-- not run: \S.* -->$")
-FILES = {"python", "toml", "ini", "text"}
-"""The languages of blocks that can be files."""
 
 PROGRAMS = ("curl", "lynx", "openssl")
 """What the pages type that Python does not bring; Debian calls the packages so, too."""
-
-
-# A page, read.
-
-
-@dataclass(frozen=True)
-class Block:
-    """
-    A fenced block.
-
-    @ivar where: its page and line.
-    @ivar language: what it is written in.
-    @ivar name: the file it is; empty for none.
-    @ivar isRun: has it no comment that says why not?
-    """
-
-    where: str
-    language: str
-    name: str
-    text: str
-    isRun: bool
-
-
-@dataclass
-class Section:
-    """What is below one heading of the second level."""
-
-    title: str
-    blocks: list[Block] = field(default_factory=list)
-
-    def of(self, language: str) -> list[Block]:
-        """The blocks to run that are written in a language."""
-        return [block for block in self.blocks if block.isRun and block.language == language]
-
-
-class Page:
-    """
-    One page.
-
-    @ivar sections: its sections; the first has what is above all headings.
-    @ivar prose: its lines outside of blocks.
-    @ivar anchors: what its headings are called in links.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.sections = [Section("")]
-        self.prose: list[str] = []
-        lines = enumerate(path.read_text("utf-8").splitlines(), 1)
-        for number, line in lines:
-            fence = FENCE.match(line)
-            if fence is not None:
-                text = _untilFence(lines)
-                isRun = not self._saysNotRun()
-                self.sections[-1].blocks.append(Block(f"{path.name}:{number}", fence[1], fence[2], text, isRun))
-                self.prose.append("```")
-                continue
-            if line.startswith("## "):
-                self.sections.append(Section(line[3:]))
-            self.prose.append(line)
-        self.anchors = {_anchor(line.lstrip("# ")) for line in self.prose if line.startswith("#")}
-
-    def _saysNotRun(self) -> bool:
-        above = next((line for line in reversed(self.prose) if line), "")
-        return NOT_RUN.match(above) is not None
-
-    @property
-    def blocks(self) -> list[Block]:
-        """All blocks."""
-        return [block for section in self.sections for block in section.blocks]
-
-    @property
-    def files(self) -> dict[str, str]:
-        """The files it shows."""
-        return {block.name: block.text for block in self.blocks if block.name}
-
-    def section(self, title: str) -> list[str]:
-        """The prose below a heading."""
-        start = self.prose.index(f"## {title}") + 1
-        rest = self.prose[start:]
-        ends = [number for number, line in enumerate(rest) if line.startswith("## ")]
-        return rest[: ends[0]] if ends else rest
-
-    @property
-    def code(self) -> list[str]:
-        """What stands between backquotes."""
-        return [code for line in self.prose for code in re.findall(r"`([^`]+)`", line)]
-
-    @property
-    def links(self) -> list[tuple[str, str]]:
-        """Texts and targets of its links."""
-        return [link for line in self.prose for link in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", line)]
-
-
-def _untilFence(lines: Iterator[tuple[int, str]]) -> str:
-    text = ""
-    for _, line in lines:
-        if line == "```":
-            return text
-        text += f"{line}\n"
-    raise AssertionError("a block has no end")
-
-
-def _anchor(heading: str) -> str:
-    """What forges call a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-PAGES = {path.name: Page(path) for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
-
-
-def rows(lines: list[str]) -> list[list[str]]:
-    """The cells of tables, without their heads."""
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    ruled = [number for number, row in enumerate(cells) if set(row[0]) <= set("-:")]
-    return [row for number, row in enumerate(cells) if number not in ruled and number + 1 not in ruled]
 
 
 # What a reader does with it.
@@ -325,15 +197,6 @@ def _isServer(command: str) -> bool:
     return re.search(r"\btwistd( --?\S+)* -ny?\b", command) is not None and "--help" not in command
 
 
-def _typed(text: str) -> Iterator[tuple[str, str]]:
-    """The commands of a block, and what stands below each."""
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        first, *rest = part.split("\n")
-        continued = [line for line in rest if line == ">" or line.startswith("> ")]
-        command = "\n".join([first, *(line[2:] for line in continued)])
-        yield command, "\n".join(rest[len(continued) :])
-
-
 def _changes(diff: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The files a diff changes, and for each what becomes of what."""
     for part in re.split(r"^--- .*\n", diff, flags=re.MULTILINE)[1:]:
@@ -370,17 +233,10 @@ class ExampleTests(SynchronousTestCase):
 
     def tryConsole(self, terminal: Terminal, block: Block) -> None:
         """Type what a block shows, and compare what is printed."""
-        for command, expected in _typed(block.text):
+        for command, expected in typed(block.text):
             printed = terminal.type(command)
-            if expected.strip() or not _isServer(command):
-                wanted, got = (_normal(text) for text in (expected, printed))
-                if not OutputChecker().check_output(wanted, got, ELLIPSIS):
-                    self.fail(f"{block.where}: $ {command}\nshould print:\n{wanted}\nbut prints:\n{got}")
-
-
-def _normal(text: str) -> str:
-    lines = [line.expandtabs().rstrip() for line in text.split("\n")]
-    return "\n".join(lines).strip("\n") + "\n"
+            if (expected.strip() or not _isServer(command)) and not isPrinted(expected, printed):
+                self.fail(f"{block.where}: {differs(command, expected, printed)}")
 
 
 def _test(page: Page, section: Section) -> Callable[[ExampleTests], None]:
@@ -392,6 +248,8 @@ def _test(page: Page, section: Section) -> Callable[[ExampleTests], None]:
 
 
 for _page in PAGES.values():
+    if _page.path.name == "operations.md":
+        continue  # Its commands are for a machine of their own: L{tests.test_operations}.
     for _section in _page.sections:
         if any(_section.of(language) for language in ("console", "pycon", "diff")):
             _name = re.sub(r"\W+", "_", f"test_{_page.path.stem}_{_section.title}").rstrip("_")
