@@ -1,0 +1,239 @@
+"""
+Debian 12 machines of one's own: clean, booted with systemd, without a network but their loopback, and gone afterwards.
+
+What takes long to make is kept in C{build/debian} of the checkout, so that it is made once for all tests and runs:
+the package, by the hash of what it is made from, and the system that machines start from, by what is in it.  It is
+always safe to remove.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Self
+
+from tests.tools import ROOT, need, needRoot
+
+STORE = ROOT / "build" / "debian"
+SUITE = "bookworm"
+MIRROR = "http://deb.debian.org/debian"
+"""Where packages come from, if this machine takes its own of that suite from nowhere."""
+
+SYSTEM = ("dbus", "systemd", "systemd-sysv")
+"""What is needed to boot, beside what Debian calls its minimum."""
+
+COMMANDS_END = 300.0
+"""How long a command may take at most, in seconds: no test waits for it, unless something hangs."""
+
+ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "SYSTEMD_COLORS": "0",
+    "SYSTEMD_PAGER": "",
+    "TERM": "dumb",
+}
+"""What root's shell there starts with.  Nothing of this machine's environment gets in."""
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
+    """Run a program of this machine's to its end, which has to be a good one, and take what it says."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=COMMANDS_END,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    if done.returncode:
+        raise AssertionError(f"{shlex.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+@cache
+def package() -> Path:
+    """Build the Debian package, unless that is done, and tell where it is."""
+    need("dpkg-buildpackage", "dpkg-dev")
+    need("dh", "debhelper")
+    run("sh", "debian/build.sh", STORE)
+    (package,) = STORE.glob("*.deb")
+    return package
+
+
+def dependencies(package: Path) -> set[str]:
+    """What a package says that it cannot be without: of alternatives, the first."""
+    alternatives = run("dpkg-deb", "--field", package, "Depends").split(",")
+    return {alternative.split("|")[0].split("(")[0].strip().split(":")[0] for alternative in alternatives}
+
+
+def mirror() -> str:
+    """Where this machine takes its packages of the suite from."""
+    wanted = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
+    for target in run("apt-get", "indextargets", "--format", wanted, "Created-By: Packages").splitlines():
+        codename, component, uri = target.split()
+        if (codename, component) == (SUITE, "main"):
+            return uri
+    return MIRROR
+
+
+def system(*packages: str) -> Path:
+    """
+    Make an archive of a clean Debian 12, unless there is one, and tell where it is.
+
+    @param packages: what is installed in it, with all it depends on.  Machines have no network to take more from.
+    """
+    need("debootstrap", "debootstrap")
+    included = sorted({*SYSTEM, *packages})
+    name = sha256(" ".join([SUITE, *included]).encode()).hexdigest()[:16]
+    archive = STORE / f"{SUITE}-{name}.tar"
+    if not archive.exists():
+        STORE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as temporary:
+            root, new = Path(temporary, "root"), Path(temporary, "new.tar")
+            run("debootstrap", "--variant=minbase", f"--include={','.join(included)}", SUITE, root, mirror())
+            run("tar", "--create", "--file", new, "--numeric-owner", "--xattrs", "--directory", root, ".")
+            shutil.move(new, archive)
+    return archive
+
+
+class Container:
+    """
+    A machine, which is booted as it is made, and of which nothing is left after C{stop}.
+
+    @param packages: the Debian packages in it beside the minimum.
+    @ivar root: its root directory.
+    """
+
+    def __init__(self, *packages: str) -> None:
+        needRoot("boots a machine of its own")
+        nspawn = need("systemd-nspawn", "systemd-container")
+        archive = system(*packages)
+        self._directory = Path(tempfile.mkdtemp(prefix="finger-container-"))
+        self.root = self._directory / "root"
+        self._console = open(self._directory / "console", "wb")
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._init = 0
+        try:
+            self.root.mkdir()
+            run("tar", "--extract", "--file", archive, "--numeric-owner", "--xattrs", "--directory", self.root)
+            self._nspawn = self._boot(nspawn)
+            self._init = self._waitForInit()
+            self.run("systemctl is-system-running --wait || true")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _boot(self, nspawn: str) -> subprocess.Popen[bytes]:
+        """Start it.  If these tests are killed, it is switched off."""
+        return subprocess.Popen(
+            [
+                *("setpriv", "--pdeathsig=TERM", nspawn, "--quiet", "--register=no", "--keep-unit", "--private-network"),
+                *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"),
+                *("--hostname=debian", f"--machine=finger-{token_hex(4)}", f"--directory={self.root}", "--boot"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=self._console,
+            stderr=self._console,
+        )
+
+    def _waitForInit(self) -> int:
+        """Wait until its systemd can be spoken to, and tell the process's number here."""
+        assert self._nspawn is not None
+        deadline = time.monotonic() + COMMANDS_END
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
+        while self._nspawn.poll() is None and time.monotonic() < deadline:
+            for child in children.read_text().split():
+                if self.enter(int(child), "test -S /run/dbus/system_bus_socket").returncode == 0:
+                    return int(child)
+            time.sleep(0.05)
+        raise AssertionError(f"the machine did not boot:\n{self.console}")
+
+    @property
+    def console(self) -> str:
+        """What it has written on its console."""
+        return (self._directory / "console").read_text("utf-8", "replace")
+
+    @staticmethod
+    def enter(init: int, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell command beside a machine's first process."""
+        variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        return subprocess.run(
+            ["nsenter", f"--target={init}", "--all", "env", "--chdir=/root", "-i", *variables, "bash", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=COMMANDS_END,
+            check=False,
+        )
+
+    def run(self, command: str, *, status: int = 0) -> str:
+        """
+        Run a command by root's shell in it, in root's home, and take what it says.
+
+        @param status: the exit status it must end with.
+        """
+        done = self.enter(self._init, command)
+        if done.returncode != status:
+            raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+    def start(self, command: str) -> subprocess.Popen[str]:
+        """Start a command there, whose output can be read as it comes; whoever starts it ends it."""
+        variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        return subprocess.Popen(
+            ["nsenter", f"--target={self._init}", "--all", "env", "--chdir=/root", "-i", *variables, "bash", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def copy(self, source: Path, target: str) -> None:
+        """Copy a file into it."""
+        path = self.path(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+
+    def path(self, name: str) -> Path:
+        """Where a file of its root's is here.  What is mounted there, as C{/run} and C{/tmp} are, is not seen."""
+        return self.root / name.lstrip("/")
+
+    def files(self) -> set[str]:
+        """All files and directories there are in it, but those of mounted file systems."""
+        return set(self.run("find / -xdev -print").splitlines())
+
+    def stop(self) -> None:
+        """Switch it off, and remove it."""
+        if self._nspawn is not None and self._nspawn.poll() is None:
+            self._nspawn.send_signal(signal.SIGTERM)
+            try:
+                self._nspawn.wait(COMMANDS_END)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+        self._console.close()
+        shutil.rmtree(self._directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.stop()
