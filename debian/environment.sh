@@ -34,6 +34,8 @@ install() {
     $python -m venv --without-pip "$environment"
     # By name: of a file, pip would note down where it was.
     $pip --python "$environment/bin/python" install --quiet --no-compile --no-index --find-links "$wheels" "finger$EXTRAS"
+    # Where the administrator's own back ends are, if there are any.
+    echo "/usr/local${home#/usr}" >"$packages/local.pth"
     trim
     relocate
     noteDownPlugins
