@@ -26,6 +26,7 @@ class Config:
     @ivar privateKey: the PEM file of its key; empty if the certificate's file holds it.
     @ivar pbPorts: where to answer Perspective Broker; a number is a port on loopback.
     @ivar setterPorts: where to take statuses; a number is a port on loopback.
+    @ivar statusPorts: where to answer C{/healthz} and C{/metrics}; a number is a port on loopback.
     @ivar checkers: what knows passwords (L{twisted.cred}), so that people can log in and set their status.
     @ivar administrators: who may set any user's status.
     @ivar trustedProxies: who may speak the PROXY protocol at C{haproxy:} ports: addresses and networks.
@@ -59,6 +60,7 @@ class Config:
     privateKey: str = ""
     pbPorts: tuple[str, ...] = ("8889",)
     setterPorts: tuple[str, ...] = ()
+    statusPorts: tuple[str, ...] = ()
     checkers: tuple[ICredentialsChecker, ...] = ()
     administrators: tuple[str, ...] = ("root",)
     trustedProxies: tuple[str, ...] = ("127.0.0.1", "::1")

@@ -123,12 +123,21 @@ class IFingerForwarder(Interface):
 class IReloadable(Interface):
     """Something that holds what it once read and can read it again, at SIGHUP."""
 
-    def reload() -> Deferred[None]:
+    def reload() -> Deferred[bool] | Deferred[None]:
         """
         Read again.  What cannot be read is logged, and what was there is kept.
 
-        @return: fires when done; never fails.
+        @return: fires when done, with whether it could be read; L{None} leaves that open, and is taken for yes.
+            Never fails.
         """
+
+
+class ISelfReloading(IReloadable):
+    """One that also reads again by itself, as when a file has changed."""
+
+    reloader: Callable[[], Deferred[bool] | Deferred[None]] = Attribute(
+        "What it calls then: C{reload}, until somebody who wants to know of it puts something around that."
+    )
 
 
 class IServerObserver(Interface):

@@ -148,6 +148,9 @@ class LimitedFactory(WrappingFactory):
 
     @param wrappedFactory: what answers the connections taken.
     @ivar queries: where refusals are logged.
+    @ivar label: the adapter's name, for the log.
+    @ivar most: how many connections, in all.
+    @ivar taken: how many there are now.
     @ivar needsProtocol: is there something between, as Twisted's wrapper for HAProxy is, that cannot do without a
         protocol even for a connection that is not taken?
     @param label: the adapter's name, for the log.
@@ -172,14 +175,14 @@ class LimitedFactory(WrappingFactory):
         buckets: Buckets | None = None,
     ) -> None:
         super().__init__(wrappedFactory)
-        self._label = label
-        self._most = most
+        self.label = label
+        self.most = most
         self._mostPerAddress = mostPerAddress
         self._refusal = refusal
         self._buckets = buckets
         self.queries = QueryLog()
         self._draining: Deferred[None] | None = None
-        self._taken = 0
+        self.taken = 0
         self._refusing = 0
         self._takenBy: Counter[str] = Counter()
 
@@ -188,8 +191,8 @@ class LimitedFactory(WrappingFactory):
         host = _host(addr)
         if not self._isFull(host):
             return self._build(addr)
-        self.queries.begin(self._label, host, "")("TooManyConnections")
-        if not self._refusal or self._refusing >= min(MAX_REFUSING, self._most // 2):
+        self.queries.begin(self.label, host, "")("TooManyConnections")
+        if not self._refusal or self._refusing >= min(MAX_REFUSING, self.most // 2):
             return self._hangUp()  # Too many even to be told so.
         self._refusing += 1
         return _Refusal(self._refusal, self._refused)
@@ -199,7 +202,7 @@ class LimitedFactory(WrappingFactory):
         try:
             return super().buildProtocol(addr)
         except Exception:
-            self.log.failure("{label}: a connection could not be served", label=self._label)
+            self.log.failure("{label}: a connection could not be served", label=self.label)
             return self._hangUp()
 
     def _hangUp(self) -> Any:
@@ -211,16 +214,16 @@ class LimitedFactory(WrappingFactory):
 
     def take(self, place: str) -> None:
         """A connection of this L{origin} has begun."""
-        self._taken += 1
+        self.taken += 1
         self._takenBy[place] += 1
 
     def giveBack(self, place: str) -> None:
         """A connection of this L{origin} has ended."""
-        self._taken -= 1
+        self.taken -= 1
         self._takenBy[place] -= 1
         if not self._takenBy[place]:
             del self._takenBy[place]
-        if self._draining is not None and not self._taken:
+        if self._draining is not None and not self.taken:
             self._draining.callback(None)
             self._draining = None
 
@@ -231,7 +234,7 @@ class LimitedFactory(WrappingFactory):
         @param timeout: seconds after which those that are still there are cut off.
         @return: fires when there are none.
         """
-        if not self._taken:
+        if not self.taken:
             return succeed(None)
         drained = self._draining = Deferred()
         cutOff = clock.callLater(timeout, self._abortAll)
@@ -245,7 +248,7 @@ class LimitedFactory(WrappingFactory):
             protocol.abortConnection()
 
     def _isFull(self, host: str) -> bool:
-        if self._taken >= self._most:
+        if self.taken >= self.most:
             return True
         if _isLoopback(host):
             return False

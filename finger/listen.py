@@ -304,6 +304,19 @@ def openPorts(service: Any) -> list[IListeningPort]:
     return [found.port for found in portServices(service) if found.port is not None]
 
 
+def closedPorts(service: Any) -> list[PortService]:
+    """
+    Those whose port should be open and is not: not yet, or no more, whoever closed it.
+
+    @param service: see L{portServices}.
+    """
+    return [
+        found
+        for found in portServices(service)
+        if not getattr(found.port, "connected", found.port is not None)  # As Twisted's own ports say it.
+    ]
+
+
 def formatAddress(address: IAddress) -> str:
     """Write an address as people do: C{192.0.2.1:79}, C{[2001:db8::1]:79}, C{unix:/run/finger/web.sock}."""
     if isinstance(address, UNIXAddress):

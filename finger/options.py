@@ -154,6 +154,15 @@ OPTIONS: Final = (
         help="Setting statuses, a number being on loopback.",
     ),
     Option(
+        name="statusport",
+        field="statusPorts",
+        kind=Port(),
+        value="PORT",
+        repeated=True,
+        group=PORTS,
+        help="/healthz and /metrics, a number being on loopback.",
+    ),
+    Option(
         name="trust-proxy",
         field="trustedProxies",
         kind=Kind(),

@@ -32,6 +32,7 @@ class QueryLog:
     @param burst: how many lines are written at once.
     @param perSecond: how many more each second.
     @ivar failures: where those are logged that are our fault.
+    @ivar listeners: told of every query, logged or left out: the adapter, the outcome, and the seconds it took.
     """
 
     log = Logger()
@@ -41,6 +42,7 @@ class QueryLog:
         self._bucket = Bucket(clock, burst, 1 / perSecond) if clock is not None else None
         self._leftOut = 0
         self.failures = FailureLog(clock)
+        self.listeners: list[Callable[[str, str, float], object]] = []
 
     def begin(self, adapter: str, peer: str, query: str) -> Callable[[str], None]:
         """
@@ -54,7 +56,10 @@ class QueryLog:
         began = self._now()
 
         def end(outcome: str) -> None:
-            self._tell(adapter, peer.removeprefix("::ffff:"), query, outcome, (self._now() - began) * 1000)
+            seconds = self._now() - began
+            for listener in self.listeners:
+                listener(adapter, outcome, seconds)
+            self._tell(adapter, peer.removeprefix("::ffff:"), query, outcome, seconds * 1000)
 
         return end
 

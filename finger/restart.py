@@ -31,13 +31,13 @@ class ConfigFile:
         self._inForce = inForce
         self._read = read
 
-    def reload(self) -> Deferred[None]:
+    def reload(self) -> Deferred[bool]:
         """See L{IReloadable.reload}."""
         try:
             now = self._read()
         except ConfigError as error:
             self.log.error("{problem}; what was read at the start stays in force", problem=str(error))
-            return succeed(None)
+            return succeed(False)
         changed = [name for name, old in self._inForce.inForce.items() if now.inForce[name].value != old.value]
         if changed:
             self.log.warn(
@@ -45,4 +45,4 @@ class ConfigFile:
                 path=self._path,
                 options=", ".join(changed),
             )
-        return succeed(None)
+        return succeed(True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from itertools import count
+from typing import Any, cast
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from finger.interfaces import ICountsUsers, IFingerService, IReloadable, IServerObserver
+from finger.interfaces import ICountsUsers, IFingerService, IReloadable, ISelfReloading, IServerObserver
 from finger.limits import LimitedFactory
-from finger.listen import PortService, PortsService, openPorts, portServices
+from finger.listen import PortService, PortsService, closedPorts, openPorts, portServices
 
 Handler = Callable[[int, Any], Any] | int | None
+ReloadListener = Callable[[str, bool, float], object]
 
 
 class FingerServer(MultiService):
@@ -26,7 +29,9 @@ class FingerServer(MultiService):
     @param drainSeconds: how long connections may take to come to an end when the server is stopped.
     @ivar service: what every adapter asks, for who wants to add an adapter.
     @ivar counted: what can say how many users there are, or L{None} if that cannot be known.
-    @ivar reloadables: what is read again at SIGHUP.
+    @ivar reloadables: what is read again at SIGHUP, by the name it has for the administrator.
+    @ivar reloadListeners: told of each reload, at SIGHUP or by a part of its own accord: of what, whether it could be
+        read, and the seconds that took.
     @ivar observers: what wants to know of all this.
     @ivar factories: whose connections are to be brought to an end.
     @ivar logObserver: what twistd is to write the log with; L{None} if it is to do that as it always does.
@@ -39,7 +44,8 @@ class FingerServer(MultiService):
 
     def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
         super().__init__()
-        self.reloadables: list[IReloadable] = []
+        self.reloadables: dict[str, IReloadable] = {}
+        self.reloadListeners: list[ReloadListener] = []
         self.observers: list[IServerObserver] = []
         self.factories: list[LimitedFactory] = []
         self._reactor = reactor
@@ -52,14 +58,26 @@ class FingerServer(MultiService):
         if self.logObserver is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self.logObserver)
 
-    def adopt(self, part: object) -> None:
-        """Start, stop and reload a part with the server, as far as it can be."""
+    def adopt(self, part: object, name: str = "") -> None:
+        """
+        Start, stop and reload a part with the server, as far as it can be.
+
+        @param name: what it is called when it is told of its reloads; the name of its class by default.
+        """
         service = IService(part, None)
         if service is not None:
             service.setServiceParent(self)
         reloadable = IReloadable(part, None)
         if reloadable is not None:
-            self.reloadables.append(reloadable)
+            self._adoptReloadable(reloadable, name or type(part).__name__)
+
+    def _adoptReloadable(self, part: IReloadable, name: str) -> None:
+        """A second part of one name has a number behind it."""
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        name = next(name for name in names if name not in self.reloadables)
+        self.reloadables[name] = part
+        if ISelfReloading.providedBy(part):
+            part.reloader = partial(self._reload, name, part)
 
     def open(self) -> None:
         """
@@ -86,15 +104,42 @@ class FingerServer(MultiService):
             for observer in self.observers:
                 observer.started()
 
-    def reload(self) -> Deferred[Any]:
-        """Read again all that was read from files.  What is bad now stays as it was."""
+    def problems(self) -> list[str]:
+        """What keeps the server from answering, a line each; empty if nothing does.  Asks no back end."""
+        if not self.running:
+            return ["the server does not run"]
+        return [_whyClosed(port) for port in closedPorts(self._portServices())]
+
+    def reload(self) -> Deferred[bool]:
+        """
+        Read again all that was read from files.  What is bad now stays as it was.
+
+        @return: whether everything could be read; never fails.
+        """
         for observer in self.observers:
             observer.reloading()
-        return DeferredList([reloadable.reload() for reloadable in self.reloadables]).addCallback(self._reloaded)
+        reloads = [self._reload(name, part) for name, part in self.reloadables.items()]
+        return gatherResults(reloads).addCallback(self._reloaded)
 
-    def _reloaded(self, done: object) -> None:
+    def _reloaded(self, areRead: list[bool]) -> bool:
         for observer in self.observers:
             observer.reloaded()
+        return all(areRead)
+
+    def _reload(self, name: str, part: IReloadable) -> Deferred[bool]:
+        return Deferred.fromCoroutine(self._tellReload(name, part))
+
+    async def _tellReload(self, name: str, part: IReloadable) -> bool:
+        began = self._reactor.seconds()
+        try:
+            isRead = await maybeDeferred(cast("Callable[[], Deferred[Any]]", part.reload)) is not False
+        except Exception:
+            self.log.failure("{name}: could not be reloaded", name=name)
+            isRead = False
+        seconds = self._reactor.seconds() - began
+        for listener in self.reloadListeners:
+            listener(name, isRead, seconds)
+        return isRead
 
     def stopService(self) -> Deferred[None]:
         """
@@ -123,3 +168,8 @@ class FingerServer(MultiService):
 
     def _portServices(self) -> list[PortService | PortsService]:
         return [service for service in self if isinstance(service, PortService | PortsService)]
+
+
+def _whyClosed(port: PortService) -> str:
+    family = f" on {port.name}" if port.name in ("IPv4", "IPv6") else ""
+    return str(port.problem or f"{port.label}: is not open{family}")

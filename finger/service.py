@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 from socket import gethostname
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
@@ -52,12 +52,16 @@ from finger.policy import PolicyFingerService
 from finger.proxied import PREFIX
 from finger.querylog import QueryLog
 from finger.server import FingerServer
+from finger.status import NOT_INSTALLED, StatusResource
 from finger.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
 from finger.templating import Templates
 from finger.timing import Buckets
 from finger.tls import ReloadingCertificate, developmentCertificate, readCertificate
 from finger.webserver import BoundedSite
 from finger.wire import encode
+
+if TYPE_CHECKING:
+    from finger.metrics import Metrics
 
 TOO_MANY = encode("Too many connections, try again later")
 
@@ -99,6 +103,7 @@ class _Composition:
         self._environment = startEnvironment(os.environ)
         self._inherited = InheritedSockets(self._environment, os.getpid())
         self._queries = QueryLog(reactor)
+        self._metrics = self._makeMetrics() if _given(config.statusPorts) else None
         self._services = self._makeBackends()
         self._policy = self._server.service = self._makePolicy()
         self._authority = self._makeAuthority()
@@ -110,8 +115,21 @@ class _Composition:
         self._addPB()
         self._addSetter()
         self._addIRC()
+        self._addStatus()
         self._addSystemd()
         return self._server
+
+    def _makeMetrics(self) -> Metrics | None:
+        """Numbers, if what they are written with is there."""
+        try:
+            from finger.metrics import Metrics
+        except ImportError as error:
+            self.log.warn("--statusport: {words} ({error})", words=NOT_INSTALLED, error=str(error))
+            return None
+        metrics = Metrics()
+        self._queries.listeners.append(metrics.queried)
+        self._server.reloadListeners.append(metrics.reloaded)
+        return metrics
 
     def _makeBackends(self) -> list[IFingerService]:
         backends = findBackends()
@@ -122,7 +140,7 @@ class _Composition:
             service = backends.make(specification, self._reactor)
             if isinstance(service, ProxyFingerService):
                 self._refuseSelf(service, specification)
-            self._server.adopt(service)
+            self._server.adopt(service, specification.partition(":")[0])
             services.append(service)
         return services
 
@@ -212,13 +230,17 @@ class _Composition:
         limited = LimitedFactory(factory, option, most, config.maxConnectionsPerAddress, refusal, buckets)
         limited.queries = QueryLog(self._reactor, burst=1, perSecond=1)  # One line says as much as a flood of them.
         self._server.factories.append(limited)
+        if self._metrics is not None:
+            self._metrics.expectConnections(limited)
+            for adapter in ADAPTERS.get(option, ()):
+                self._metrics.expectQueries(adapter)
         return limited
 
     def _countAdapters(self) -> int:
         """How many adapters share this process's descriptors."""
         config = self._config
         https = config.httpsPorts if config.ssl else ()
-        ports = (config.fingerPorts, config.webPorts, https, config.pbPorts, config.setterPorts)
+        ports = (config.fingerPorts, config.webPorts, https, config.pbPorts, config.setterPorts, config.statusPorts)
         return sum(1 for values in ports if _given(values))
 
     def _addFinger(self) -> None:
@@ -238,20 +260,26 @@ class _Composition:
         root.queries = self._queries
         root.authority = self._authority if self._config.checkers else None
         root.templates = Templates(Path(self._config.templates) if self._config.templates else None)
-        self._server.adopt(root.templates)
+        self._server.adopt(root.templates, "templates")
         calls = cast(FingerXMLRPC, IXMLRPCResource(self._policy))
         calls.queries = self._queries
         root.putChild(b"RPC2", calls)
+        site = self._makeSite(root)
+        self._addPorts("webport", self._config.webPorts, site)
+        if self._config.ssl:
+            certificate = self._makeCertificate()
+            self._server.adopt(certificate, "certificate")
+            if self._metrics is not None:
+                self._metrics.expectExpiry(lambda: certificate.expires)
+            secure = TLSMemoryBIOFactory(certificate, False, site, clock=self._reactor)
+            self._addPorts("httpsport", self._config.httpsPorts, secure)
+
+    def _makeSite(self, root: IResource) -> BoundedSite:
         site = BoundedSite(root, self._reactor)
         site.headersTimeout = self._config.querySeconds
         site.requestTimeout = self._config.answerSeconds
         site.answerTimeout = self._config.answerSeconds + SLACK
-        self._addPorts("webport", self._config.webPorts, site)
-        if self._config.ssl:
-            certificate = self._makeCertificate()
-            self._server.adopt(certificate)
-            secure = TLSMemoryBIOFactory(certificate, False, site, clock=self._reactor)
-            self._addPorts("httpsport", self._config.httpsPorts, secure)
+        return site
 
     def _makeCertificate(self) -> ReloadingCertificate:
         certificate, key = self._config.certificate, self._config.privateKey
@@ -291,6 +319,20 @@ class _Composition:
         factory.nickname = self._config.ircNick
         factory.channels = self._config.ircChannels
         ircService(self._reactor, factory, self._config.ircServer).setServiceParent(self._server)
+        if self._metrics is not None:
+            self._metrics.expectQueries("irc")
+
+    def _addStatus(self) -> None:
+        """After all the others: of what they are made, it has the numbers."""
+        if not _given(self._config.statusPorts):
+            return
+        metrics, server = self._metrics, self._server
+        if metrics is not None:
+            metrics.expectReloads(server.reloadables)
+            if server.counted is not None:
+                metrics.expectUsers(server.counted)
+        status = StatusResource(server.problems, metrics.render if metrics is not None else None)
+        self._addPorts("statusport", self._config.statusPorts, self._makeSite(status), loopback=True)
 
     def _addSystemd(self) -> None:
         self._server.adopt(self._inherited)
@@ -305,6 +347,14 @@ def _given(values: tuple[str, ...]) -> list[str]:
     """The ports that are ports, each once."""
     return [value for value in dict.fromkeys(values) if value != "none"]
 
+
+ADAPTERS = {
+    "fingerport": ("finger",),
+    "webport": ("web", "xmlrpc"),
+    "httpsport": ("web", "xmlrpc"),
+    "pbport": ("pb",),
+}
+"""By which ways queries come to the ports of an option, as the log calls them."""
 
 SLACK = 15.0
 """Seconds between the end of a back end's time and that of the connection: for saying that it has come."""

@@ -193,7 +193,7 @@ def makeService(options: Options) -> FingerServer:
     except ConfigError as error:
         raise SystemExit(f"{programName()}: {options.settings.locate(str(error))}") from error
     if options.file:
-        server.adopt(ConfigFile(options.file, options.settings, options.read))
+        server.adopt(ConfigFile(options.file, options.settings, options.read), "config")
     if not twistd.get("syslog") and twistd.get("logfile") in (None, "", "-"):
         server.logObserver = makeObserver(options.config.logFormat)
     return server

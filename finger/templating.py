@@ -48,15 +48,15 @@ class Templates:
         self._directory = OWN if directory is None else Path(directory)
         self._templates = self._read()
 
-    def reload(self) -> Deferred[None]:
+    def reload(self) -> Deferred[bool]:
         """See L{IReloadable.reload}."""
         try:
             self._templates = self._read()
         except ConfigError as error:
             self.log.error("the templates in use are kept: {error}", error=str(error))
-        else:
-            self.log.info("templates read from {directory}", directory=str(self._directory))
-        return succeed(None)
+            return succeed(False)
+        self.log.info("templates read from {directory}", directory=str(self._directory))
+        return succeed(True)
 
     def render(self, page: Page) -> Deferred[bytes]:
         """Write a page as HTML5, in UTF-8."""

@@ -60,6 +60,16 @@ def contextFromPEM(pem: bytes) -> SSL.Context:
         raise ConfigError(f"the certificate and private key cannot be used together: {reasons}") from error
 
 
+def expiryOfPEM(pem: bytes) -> datetime:
+    """
+    When a certificate ceases to be valid.
+
+    @param pem: what L{contextFromPEM} takes; the certificate is the first.
+    """
+    first = _CERTIFICATE.findall(pem)[0]
+    return crypto.load_certificate(crypto.FILETYPE_PEM, first).to_cryptography().not_valid_after_utc
+
+
 def readCertificate(certificate: str, privateKey: str) -> bytes:
     """
     Read the files of C{--certificate} and C{--privatekey}.
@@ -121,6 +131,7 @@ class ReloadingCertificate:
 
     @param read: gives its PEM, each time anew.
     @param label: where it comes from, for messages.
+    @ivar expires: when the one in use ceases to be valid.
     @raise ConfigError: if it cannot be used.
     """
 
@@ -129,25 +140,25 @@ class ReloadingCertificate:
     def __init__(self, read: Callable[[], bytes], label: str) -> None:
         self._read = read
         self._label = label
-        self._context = self._load()
+        self._context, self.expires = self._load()
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See L{IOpenSSLServerConnectionCreator.serverConnectionForTLS}."""
         return SSL.Connection(self._context, None)
 
-    def reload(self) -> Deferred[None]:
+    def reload(self) -> Deferred[bool]:
         """See L{IReloadable.reload}.  Connections that are there keep the certificate they have."""
         try:
-            self._context = self._load()
+            self._context, self.expires = self._load()
         except ConfigError as error:
             self.log.error("{problem}; the certificate from before stays in use", problem=error)
-        else:
-            self.log.info("{label}: certificate read again", label=self._label)
-        return succeed(None)
+            return succeed(False)
+        self.log.info("{label}: certificate read again", label=self._label)
+        return succeed(True)
 
-    def _load(self) -> SSL.Context:
+    def _load(self) -> tuple[SSL.Context, datetime]:
         pem = self._read()
         try:
-            return contextFromPEM(pem)
+            return contextFromPEM(pem), expiryOfPEM(pem)
         except ConfigError as error:
             raise ConfigError(f"{self._label}: {error}") from error

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
+from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from finger.backends.file import INTERVAL, MAX_PROBLEMS, FileBackend, FileFingerService, _read
 from finger.errors import ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend, IFingerService, IReloadable
+from finger.interfaces import IFingerBackend, IFingerService, ISelfReloading
 from finger.profile import Profile
 from finger.testing import FingerServiceContract, ThreadlessReactor
 
@@ -49,7 +50,7 @@ class FileTests(SynchronousTestCase):
     def test_plugin(self) -> None:
         """The plugin, and its default."""
         verifyObject(IFingerBackend, FileBackend())
-        verifyObject(IReloadable, self.service)
+        verifyObject(ISelfReloading, self.service)
         with patch("finger.backends.file.DEFAULT_PATH", str(self.path)):
             self.assertEqual(FileBackend().makeBackend("", self.reactor).path, str(self.path))
 
@@ -92,8 +93,24 @@ class FileTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """A reload does not wait for the next look."""
         self.path.write_text("c: 3\n")
-        self.successResultOf(self.service.reload())
+        self.assertIs(self.successResultOf(self.service.reload()), True)
         self.assertEqual(self.users(), ["c"])
+
+    def test_reloader(self) -> None:
+        """Who wants to know when it reads by itself is told, and only then."""
+        reloads: list[bool] = []
+
+        def reloader() -> Deferred[None]:
+            return self.service.reload().addCallback(reloads.append)
+
+        self.service.reloader = reloader
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(reloads, [])
+        self.path.write_text("c: 3\n")
+        self.reactor.advance(INTERVAL)
+        self.path.unlink()
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(reloads, [True, False])
 
     def test_lost(self) -> None:
         """While the file cannot be read its last good users stay; that is said once; afterwards it goes on."""
@@ -132,15 +149,28 @@ class FileTests(SynchronousTestCase):
                 work.pop()()
         self.assertEqual(len(readings), 2)
         for reload in reloads:
-            self.successResultOf(reload)
+            self.assertIs(self.successResultOf(reload), True)
         self.assertEqual(self.users(), ["c"])
+
+    def test_stormLost(self) -> None:
+        """Each of them is told of the reading it asked for, not of the one before."""
+        work: list[Callable[[], None]] = []
+        run = self.reactor.callInThreadWithCallback
+        self.reactor.callInThreadWithCallback = lambda *call: work.append(lambda: run(*call))
+        first, second = self.service.reload(), self.service.reload()
+        work.pop()()
+        self.assertIs(self.successResultOf(first), True)
+        self.assertNoResult(second)
+        self.path.unlink()
+        work.pop()()
+        self.assertIs(self.successResultOf(second), False)
 
     def test_fifo(self) -> None:
         """A file that is none is not waited for."""
         self.path.unlink()
         os.mkfifo(self.path)
         with capturedLogs() as logs:
-            self.successResultOf(self.service.reload())
+            self.assertIs(self.successResultOf(self.service.reload()), False)
         self.assertIn("is no regular file", logs[0]["why"])
         self.assertEqual(self.users(), ["a", "b"])
         self.assertIn(

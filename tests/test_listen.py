@@ -27,6 +27,7 @@ from finger.listen import (
     DualPortService,
     PortService,
     TCP6Server,
+    closedPorts,
     formatAddress,
     openPorts,
     portService,
@@ -269,6 +270,18 @@ class PortOptionTests(SynchronousTestCase):
         inner.setServiceParent(outer)
         PortService(EndpointDouble(Deferred()), FACTORY).setServiceParent(inner)
         self.assertEqual(openPorts(outer), [])
+
+    def test_closedPorts(self) -> None:
+        """A port is closed until it is open, and again when it is open no more, whoever closed it."""
+        reactor = MemoryReactor()
+        outer = MultiService()
+        port = portService("p", "tcp:1079", reactor, FACTORY)
+        port.setServiceParent(outer)
+        self.assertEqual(closedPorts(outer), [port])
+        port.open()
+        self.assertEqual(closedPorts(outer), [])
+        port.port.connected = False  # As Twisted's own ports say it.
+        self.assertEqual(closedPorts(outer), [port])
 
     def test_formatAddress(self) -> None:
         """As people write them."""

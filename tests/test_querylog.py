@@ -35,6 +35,20 @@ class QueryLogTests(SynchronousTestCase):
         self.assertEqual(len(logs), 5)
         self.assertEqual(formatEvent(logs[3]), "7 more queries came than are logged")
 
+    def test_listeners(self) -> None:
+        """Who listens is told of each query when it ends, also of those that are left out of the log."""
+        clock = Clock()
+        log = QueryLog(clock, burst=1, perSecond=1)
+        told: list[tuple[str, str, float]] = []
+        log.listeners.append(lambda *query: told.append(query))
+        for _ in range(5):
+            log.begin("finger", "192.0.2.1", "x")("ok")
+        tell = log.begin("web", "192.0.2.1", "x")
+        clock.advance(0.25)
+        self.assertEqual(told, [("finger", "ok", 0.0)] * 5)
+        tell("NoSuchUser")
+        self.assertEqual(told[5:], [("web", "NoSuchUser", 0.25)])
+
     def test_noClock(self) -> None:
         """Without a clock, each is logged."""
         with capturedLogs() as logs:

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -16,9 +16,10 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from finger.interfaces import IReloadable
+from finger.errors import ConfigError
+from finger.interfaces import IReloadable, ISelfReloading
 from finger.limits import LimitedFactory
-from finger.listen import PortService
+from finger.listen import DualPortService, PortService
 from finger.server import FingerServer
 
 FACTORY = Factory.forProtocol(Protocol)
@@ -39,6 +40,18 @@ class Reloadable:
 @implementer(IReloadable)
 class ReloadableService(Service, Reloadable):
     """One that is started, too."""
+
+
+@implementer(ISelfReloading)
+class SelfReloading(Reloadable):
+    """One that reads again by itself."""
+
+    def __init__(self) -> None:
+        self.reloader = self.reload
+
+
+class Oops(Exception):
+    """What should not happen."""
 
 
 class ServerTestCase(SynchronousTestCase):
@@ -79,7 +92,7 @@ class AdoptTests(ServerTestCase):
         for part in (service, reloadable, both, object()):
             self.server.adopt(part)
         self.assertEqual(list(self.server), [service, both])
-        self.assertEqual(self.server.reloadables, [reloadable, both])
+        self.assertEqual(self.server.reloadables, {"Reloadable": reloadable, "ReloadableService": both})
 
     def test_ports(self) -> None:
         """Its ports can be opened before it is started, and are known by the options they come from."""
@@ -97,15 +110,104 @@ class AdoptTests(ServerTestCase):
         self.assertEqual(self.server.openPorts(), {"--fingerport=79": []})
 
 
+class ProblemTests(ServerTestCase):
+    """Whether it can answer."""
+
+    def test_running(self) -> None:
+        """Before it is started, and when it has stopped, it cannot."""
+        self.assertEqual(self.server.problems(), ["the server does not run"])
+        self.server.startService()
+        self.assertEqual(self.server.problems(), [])
+        self.successResultOf(self.server.stopService())
+        self.assertEqual(self.server.problems(), ["the server does not run"])
+
+    def test_ports(self) -> None:
+        """While it runs, every port must be open; why one is not, is told if it is known."""
+        self.server.startService()
+        port = PortService(TCP4ServerEndpoint(self.reactor, 79), FACTORY, "--fingerport=tcp:79")
+        port.setServiceParent(self.server)
+        self.assertEqual(self.server.problems(), [])
+        port.stopService()
+        self.assertEqual(self.server.problems(), ["--fingerport=tcp:79: is not open"])
+        port.problem = ConfigError("--fingerport=tcp:79: is not open for a reason")
+        self.assertEqual(self.server.problems(), ["--fingerport=tcp:79: is not open for a reason"])
+
+    def test_families(self) -> None:
+        """Of a number, both families are."""
+        dual = DualPortService(self.reactor, 79, FACTORY, "--fingerport=79")
+        for port in dual:
+            port.endpoint = TCP4ServerEndpoint(self.reactor, 79)
+        dual.setServiceParent(self.server)
+        self.server.startService()
+        self.assertEqual(self.server.problems(), [])
+        dual.getServiceNamed("IPv6").stopService()
+        self.assertEqual(self.server.problems(), ["--fingerport=79: is not open on IPv6"])
+
+
 class ReloadTests(ServerTestCase):
     """SIGHUP."""
 
     def test_reload(self) -> None:
         """All that can be reloaded is."""
         parts = [Reloadable(), Reloadable()]
-        self.server.reloadables.extend(parts)
-        self.successResultOf(self.server.reload())
+        for part in parts:
+            self.server.adopt(part)
+        self.assertIs(self.successResultOf(self.server.reload()), True)
         self.assertEqual([part.count for part in parts], [1, 1])
+
+    def test_names(self) -> None:
+        """Each part is told of by its name; two of one name can be told apart."""
+        parts = [Reloadable(), Reloadable(), ReloadableService(), Reloadable()]
+        for part, name in zip(parts, ("users", "users", "", "users"), strict=True):
+            self.server.adopt(part, name)
+        self.assertEqual(list(self.server.reloadables), ["users", "users-2", "ReloadableService", "users-3"])
+        self.assertEqual(list(self.server.reloadables.values()), parts)
+
+    def test_outcomes(self) -> None:
+        """
+        Who listens is told which parts could be read, and how long that took.  What tells nothing could be; what
+        fails, though it never should, could not, and keeps no other from being read.
+        """
+        slow: Deferred[bool] = Deferred()
+        outcomes = {
+            "silent": None,
+            "good": succeed(True),
+            "slow": slow,
+            "bad": succeed(False),
+            "worse": fail(Oops()),
+        }
+        told: list[tuple[str, bool, float]] = []
+        self.server.reloadListeners.append(lambda *reload: told.append(reload))
+        for name, outcome in outcomes.items():
+            part = Reloadable()
+            part.reload = lambda outcome=outcome: outcome  # type: ignore[method-assign, misc]
+            self.server.adopt(part, name)
+        reloaded = self.server.reload()
+        self.reactor.advance(0.5)
+        slow.callback(True)
+        self.assertIs(self.successResultOf(reloaded), False)
+        self.assertEqual(
+            told,
+            [("silent", True, 0), ("good", True, 0), ("bad", False, 0), ("worse", False, 0), ("slow", True, 0.5)],
+        )
+        self.assertEqual(len(self.flushLoggedErrors(Oops)), 1)
+
+    def test_raising(self) -> None:
+        """One that cannot even begin is as one that fails."""
+        part = Reloadable()
+        part.reload = NotImplemented  # type: ignore[assignment]
+        self.server.adopt(part)
+        self.assertIs(self.successResultOf(self.server.reload()), False)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_byItself(self) -> None:
+        """A part that reads again by itself does so through the server, which tells of it."""
+        told: list[tuple[str, bool, float]] = []
+        self.server.reloadListeners.append(lambda *reload: told.append(reload))
+        part = SelfReloading()
+        self.server.adopt(part, "users")
+        self.successResultOf(part.reloader())
+        self.assertEqual((part.count, told), (1, [("users", True, 0)]))
 
     def test_signal(self) -> None:
         """The signal reloads, in the reactor's own time, while the server runs."""

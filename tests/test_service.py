@@ -342,7 +342,7 @@ class ReloadTests(TestCase):
                 reloaded.callback(None)
                 return succeed(None)
 
-        server.reloadables = [Reloadable()]
+        server.reloadables = {"x": Reloadable()}
         server.startService()
         os.kill(os.getpid(), signal.SIGHUP)
 

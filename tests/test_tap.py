@@ -366,7 +366,7 @@ class MakeServiceTests(TestCase):
         path = self.mktemp()
         Path(path).write_text("hops = 2\n")
         service = self.make(*NOWHERE, f"--config={path}")
-        (file,) = [part for part in service.reloadables if isinstance(part, ConfigFile)]
+        (file,) = [part for part in service.reloadables.values() if isinstance(part, ConfigFile)]
         Path(path).write_text("hops = 3\n")
         file.log = Logger(observer=(events := []).append)
         self.successResultOf(file.reload())

@@ -205,10 +205,10 @@ class TemplatesTests(SynchronousTestCase):
         self.write("error.html", "<p>two</p>")
         self.assertIn(b"<p>one</p>", shown())
         with capturedLogs() as events:
-            self.successResultOf(templates.reload())
+            self.assertIs(self.successResultOf(templates.reload()), True)
             self.assertIn(b"<p>two</p>", shown())
             self.write("error.html", "<p>three")
-            self.successResultOf(templates.reload())
+            self.assertIs(self.successResultOf(templates.reload()), False)
         self.assertIn(b"<p>two</p>", shown())
         self.assertEqual([event["log_level"].name for event in events], ["info", "error"])
         self.assertIn("error.html: line 1: no element found", events[1]["error"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -99,13 +99,15 @@ class ReloadingCertificateTests(SynchronousTestCase):
         self.assertEqual(readCertificate(str(self.certificate), ""), CERTIFICATE)
 
     def test_renewed(self) -> None:
-        """A renewed certificate is used from the reload on."""
+        """A renewed certificate is used from the reload on, and it is known when that will expire."""
         certificate = self.make()
+        expires = certificate.expires
         before = certificate.serverConnectionForTLS(None).get_context()
-        new = developmentCertificate()
+        new = developmentCertificate(datetime.now(UTC) + timedelta(days=1))
         self.certificate.write_bytes(new)
         self.key.write_bytes(new)
-        self.successResultOf(certificate.reload())
+        self.assertIs(self.successResultOf(certificate.reload()), True)
+        self.assertEqual((certificate.expires - expires).days, 1)
         self.assertIsNot(certificate.serverConnectionForTLS(None).get_context(), before)
 
     def test_bad(self) -> None:
@@ -115,7 +117,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
         for spoil in (lambda: self.key.write_bytes(b""), self.key.unlink):
             spoil()
             with capturedLogs() as logs:
-                self.successResultOf(certificate.reload())
+                self.assertIs(self.successResultOf(certificate.reload()), False)
             self.assertEqual(logs[0]["log_level"], LogLevel.error)
             self.assertIs(certificate.serverConnectionForTLS(None).get_context(), before)
 

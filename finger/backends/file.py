@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import ConfigError, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, IReloadable
+from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, ISelfReloading
 from finger.profile import Profile
 from finger.usersfile import UsersFile, parseUsers
 
@@ -63,7 +63,7 @@ def _signature(status: os.stat_result) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@implementer(IFingerService, IFingerProfileService, ICountsUsers, IReloadable)
+@implementer(IFingerService, IFingerProfileService, ICountsUsers, ISelfReloading)
 class FileFingerService(Service):
     """
     The users of a file (L{finger.usersfile}).
@@ -73,6 +73,7 @@ class FileFingerService(Service):
 
     @param path: the file.
     @param reactor: for its clock and its threads.
+    @ivar reloader: see L{ISelfReloading}.
     @raise ConfigError: if the file cannot be read at all.
     """
 
@@ -82,7 +83,9 @@ class FileFingerService(Service):
         self.path = path
         self._reactor = reactor
         self._unreadable = ""
-        self._isReading = self._isStale = False
+        self._isReading = False
+        self._waiting: list[Deferred[bool]] = []
+        self.reloader: Callable[[], Deferred[bool] | Deferred[None]] = self.reload
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         try:
@@ -138,43 +141,46 @@ class FileFingerService(Service):
         super().stopService()
         self._looking.stop()
 
-    def _look(self) -> Deferred[None]:
+    def _look(self) -> Deferred[bool] | Deferred[None]:
         try:
             changed = _signature(os.stat(self.path)) != self._reading.signature
         except OSError:
             changed = True  # The reading says what is wrong, and says it once.
-        return self.reload() if changed else succeed(None)
+        return self.reloader() if changed else succeed(None)
 
-    def reload(self) -> Deferred[None]:
+    def reload(self) -> Deferred[bool]:
         """
         See L{IReloadable.reload}.  A file of many users is read off the reactor thread, and by one thread: who wants
         it read while it is being read has it read once more after that.
         """
         if self._isReading:
-            self._isStale = True
-            return succeed(None)
+            waiting: Deferred[bool] = Deferred()
+            self._waiting.append(waiting)
+            return waiting
         self._isReading = True
         reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _read, self.path)
         return reading.addCallbacks(self._readAgain, self._notRead).addCallback(self._readOnceMore)
 
-    def _readOnceMore(self, ignored: None) -> Deferred[None] | None:
+    def _readOnceMore(self, isRead: bool) -> bool:
         self._isReading = False
-        if not self._isStale:
-            return None
-        self._isStale = False
-        return self.reload()
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.reload().addCallback(_tellAll, waiting)
+        return isRead
 
-    def _readAgain(self, reading: _Reading) -> None:
+    def _readAgain(self, reading: _Reading) -> bool:
         self._reading = reading
         self._unreadable = ""
         self.log.info("read {users} users from {path}", users=len(reading.logins), path=self.path)
         self._tellProblems()
+        return True
 
-    def _notRead(self, failure: Failure) -> None:
+    def _notRead(self, failure: Failure) -> bool:
         why = failure.getErrorMessage()
         if why != self._unreadable:
             self.log.error("{path} cannot be read, its last good users stay: {why}", path=self.path, why=why)
         self._unreadable = why
+        return False
 
     def _tellProblems(self) -> None:
         problems = self._reading.users.problems
@@ -182,6 +188,11 @@ class FileFingerService(Service):
             self.log.warn("{path}:{number}: skipped: {problem}", path=self.path, number=number, problem=problem)
         if len(problems) > MAX_PROBLEMS:
             self.log.warn("{path}: {more} more such lines", path=self.path, more=len(problems) - MAX_PROBLEMS)
+
+
+def _tellAll(isRead: bool, waiting: list[Deferred[bool]]) -> None:
+    for deferred in waiting:
+        deferred.callback(isRead)
 
 
 @implementer(IPlugin, IFingerBackend)
