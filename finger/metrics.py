@@ -109,7 +109,7 @@ class Metrics:
         self._refused = self._make(
             Counter,
             "finger_connections_refused_total",
-            "Connections that were one too many, in all or from one address.",
+            "Connections refused: one too many, in all or from one address, or from a proxy nobody trusts.",
             "option",
         )
 

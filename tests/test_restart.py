@@ -32,7 +32,7 @@ class ConfigFileTests(SynchronousTestCase):
         """What is logged when it says something else."""
         self.path.write_text(text)
         self.events.clear()
-        self.assertIsNone(self.successResultOf(self.file.reload()))
+        self.isRead = self.successResultOf(self.file.reload())
         return [formatEvent(event) for event in self.events]
 
     def test_interface(self) -> None:
@@ -42,11 +42,13 @@ class ConfigFileTests(SynchronousTestCase):
     def test_same(self) -> None:
         """What means the same has not changed."""
         self.assertEqual(self.reloaded("# twice\nhops = 2\nssl = false\n"), [])
+        self.assertIs(self.isRead, True)
 
     def test_changed(self) -> None:
         """What has changed is named, until it is changed back."""
         told = f"{self.path} has changed: hops, burst will be in force after a restart"
         self.assertEqual(self.reloaded("burst = 3\n"), [told])
+        self.assertIs(self.isRead, True)
         self.assertEqual(self.reloaded("burst = 3\n"), [told])
         self.assertEqual(self.reloaded("hops = 2\n"), [])
 
@@ -54,3 +56,4 @@ class ConfigFileTests(SynchronousTestCase):
         """What is wrong is told, too, before somebody restarts with it."""
         told = f"{self.path}: hops = 0: should be a number, 1 or more; what was read at the start stays in force"
         self.assertEqual(self.reloaded("hops = 0\n"), [told])
+        self.assertIs(self.isRead, False)
