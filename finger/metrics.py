@@ -78,6 +78,7 @@ class Metrics:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
+        self._series: dict[tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._parts: Mapping[str, object] = {}
         self._expected: set[str] = set()
         self._registry = CollectorRegistry()
@@ -181,13 +182,25 @@ class Metrics:
 
     def queried(self, adapter: str, outcome: str, seconds: float) -> None:
         """A listener of L{finger.querylog.QueryLog}: a query for one name or several has come to an end."""
-        outcomes = [_known(name) for name in outcome.split(",")]
-        label = outcomes[0] if len(set(outcomes)) == 1 else MIXED
-        self._queries.labels(adapter, label).inc()
-        self._seconds.labels(adapter).observe(seconds)
-        errors = sum(outcome in OURS for outcome in outcomes)
+        if outcome in OUTCOMES:
+            label, errors = outcome, int(outcome in OURS)
+        else:
+            outcomes = [_known(name) for name in outcome.split(",")]
+            label = outcomes[0] if len(set(outcomes)) == 1 else MIXED
+            errors = sum(known in OURS for known in outcomes)
+        count, observe = self._seriesOf(adapter, label)
+        count()
+        observe(seconds)
         if errors:
             self._errors.labels(adapter).inc(errors)
+
+    def _seriesOf(self, adapter: str, label: str) -> tuple[Callable[[], None], Callable[[float], None]]:
+        """What takes a query; kept, as looking for it costs more than counting does."""
+        series = self._series.get((adapter, label))
+        if series is None:
+            series = self._queries.labels(adapter, label).inc, self._seconds.labels(adapter).observe
+            self._series[adapter, label] = series
+        return series
 
     def reloaded(self, part: str, isRead: bool, seconds: float) -> None:
         """A listener of L{finger.server.FingerServer}: something has been read again, or could not be."""
