@@ -21,7 +21,10 @@ class SizeTests(BlackBoxTestCase):
         """The server, warmed up."""
         self.server = self.start(
             *(f"--file={USERS}", "--backend=file", "--backend=memory", "--ssl"),
-            *(f"--{adapter}=0" for adapter in ("fingerport", "webport", "httpsport", "pbport", "setport")),
+            *(
+                f"--{adapter}=0"
+                for adapter in ("fingerport", "webport", "httpsport", "pbport", "setport", "statusport")
+            ),
         )
         self.served()
         self.before = residentKiB(self.server)
@@ -94,17 +97,18 @@ class SizeTests(BlackBoxTestCase):
 
     def test_contentLength(self) -> None:
         """A body that is announced too long is refused before it comes, and not kept if it comes."""
-        for adapter_path in ("RPC2", "", "moshez"):
-            head = f"POST /{adapter_path} HTTP/1.1\r\nHost: x\r\nContent-Length: 536870912\r\n\r\n".encode()
-            answer, _ = self.flood("webport", head)
+        for adapter, path in (("webport", "RPC2"), ("webport", ""), ("webport", "moshez"), ("statusport", "metrics")):
+            head = f"POST /{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 536870912\r\n\r\n".encode()
+            answer, _ = self.flood(adapter, head)
             self.assertTrue(answer.startswith(b"HTTP/1.1 413 ") or not answer, answer)
         self.flat()
 
     def test_chunked(self) -> None:
         """So is one that is not announced."""
         head = b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-        answer, _ = self.flood("webport", head, b"100000\r\n" + MEBIBYTE + b"\r\n")
-        self.assertTrue(answer.startswith(b"HTTP/1.1 413 ") or not answer, answer)
+        for adapter in ("webport", "statusport"):
+            answer, _ = self.flood(adapter, head, b"100000\r\n" + MEBIBYTE + b"\r\n")
+            self.assertTrue(answer.startswith(b"HTTP/1.1 413 ") or not answer, answer)
         self.flat()
 
     def test_curl(self) -> None:
@@ -124,8 +128,9 @@ class SizeTests(BlackBoxTestCase):
     def test_headers(self) -> None:
         """Headers have their limits: one long, many, and no end of them."""
         for piece in (MEBIBYTE, b"X: x\r\n" * 10_000, b"X" * 1000 + b": x\r\n"):
-            answer, _ = self.flood("webport", b"GET / HTTP/1.1\r\n", piece, most=64)
-            self.assertTrue(answer.startswith(b"HTTP/1.1 400 ") or not answer, answer[:100])
+            for adapter in ("webport", "statusport"):
+                answer, _ = self.flood(adapter, b"GET / HTTP/1.1\r\n", piece, most=64)
+                self.assertTrue(answer.startswith(b"HTTP/1.1 400 ") or not answer, answer[:100])
         self.flat()
 
     def test_setter(self) -> None:

@@ -21,7 +21,10 @@ class TimeTests(BlackBoxTestCase):
         """A server with every adapter, and short patience."""
         self.server = self.start(
             *(f"--file={USERS}", "--backend=file", "--backend=memory", "--ssl", *OPTIONS),
-            *(f"--{adapter}=0" for adapter in ("fingerport", "webport", "httpsport", "pbport", "setport")),
+            *(
+                f"--{adapter}=0"
+                for adapter in ("fingerport", "webport", "httpsport", "pbport", "setport", "statusport")
+            ),
         )
 
     def connect(self, adapter: str, host: str) -> socket.socket:
@@ -48,7 +51,7 @@ class TimeTests(BlackBoxTestCase):
         """Who says nothing is sent away, and so is who does not even say that TLS should begin."""
         connections = [
             self.connect(adapter, host)
-            for adapter in ("fingerport", "webport", "httpsport", "setport")
+            for adapter in ("fingerport", "webport", "httpsport", "setport", "statusport")
             for host in FAMILIES.values()
         ]
         connections += [
@@ -69,6 +72,7 @@ class TimeTests(BlackBoxTestCase):
             "httpsport": b"GET / HTTP/1.1\r\nx",
             "pbport": b"\x7f\x7f\x80",
             "setport": b"moshez\nx",
+            "statusport": b"GET / HTTP/1.1\r\nx",
         }
         connections = [self.connect(adapter, host) for adapter in beginnings for host in FAMILIES.values()]
         for connection, beginning in zip(
@@ -93,7 +97,7 @@ class TimeTests(BlackBoxTestCase):
 
     def test_bodyDripping(self) -> None:
         """A request that is announced and does not come has its time, too."""
-        for adapter in ("webport", "httpsport"):
+        for adapter in ("webport", "httpsport", "statusport"):
             connection = self.connect(adapter, "127.0.0.1")
             connection.sendall(b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
             self.ends(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 import finger
+from finger.adapters.tcp import FingerFactory
+from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, FingerError, NoSuchUser, PeerError
 from finger.limits import LimitedFactory
 from finger.metrics import (
@@ -150,6 +153,19 @@ class QueryTests(SynchronousTestCase):
         self.assertEqual(text.count(b"\n"), lines)
         self.assertNotIn(b"192.0.2", text)
         self.assertNotIn(b"user", text.replace(b"user and system CPU", b""))
+
+    def test_names(self) -> None:
+        """Nor do 10,000 different queries that come by the finger adapter, whatever is asked for in them."""
+        factory = FingerFactory(MemoryFingerService())
+        factory.queries.log = SimpleNamespace(info=lambda *arguments, **fields: None)  # type: ignore[assignment]
+        factory.queries.listeners.append(self.metrics.queried)
+        for number in range(10_000):
+            name = f"secret{number}" if number % 2 else f"secret{number} x{number}@192.0.2.1"
+            self.successResultOf(factory.answer(name.encode(), f"192.0.2.{number % 256}"))
+        self.assertEqual(
+            samples(self.metrics, "finger_queries_total"), {("finger", "NoSuchUser"): 5000, ("finger", MIXED): 5000}
+        )
+        self.assertIsNone(re.search(rb"secret|192\.0", self.metrics.render("")[1]))
 
 
 def _kinds(kind: type[FingerError]) -> list[type[FingerError]]:
