@@ -25,23 +25,32 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.protocol import Factory
 from twisted.python.reflect import namedAny
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
+from finger.backends.memory import MemoryFingerService
+from finger.limits import LimitedFactory
+from finger.metrics import Metrics
 from finger.options import OPTIONS
 from finger.tap import Options
 from tests.ircserver import IRCServer
 from tests.pages import FILES, PAGES, Block, Page, Section, differs, isPrinted, rows, typed
 from tests.tools import DEADLINE, ROOT, need
 
-PROGRAMS = ("curl", "lynx", "openssl")
-"""What the pages type that Python does not bring; Debian calls the packages so, too."""
+PROGRAMS = {"curl": "curl", "lynx": "lynx", "openssl": "openssl", "promtool": "prometheus"}
+"""What the pages type that Python does not bring, and what Debian calls the packages."""
+
+SHOWN = (79, 443, 1079, 1080, 1081, 2079, 6667, 8000, 8443, 8889, 9079)
+"""The ports that the pages name."""
 
 
 # What a reader does with it.
@@ -58,7 +67,9 @@ class Terminal:
     def __init__(self, page: Page, section: Section) -> None:
         self.directory = Path(tempfile.mkdtemp())
         self.directory.chmod(0o777)
-        self._ports = {number: _freePort() for number in (79, 443, 1079, 1080, 1081, 2079, 6667, 8000, 8443, 8889)}
+        self._ports = {
+            number: _freePort() for number in (79, 443, 1079, 1080, 1081, 2079, 6667, 8000, 8443, 8889, 9079)
+        }
         self._servers: list[tuple[subprocess.Popen[bytes], Path]] = []
         self._irc: IRCServer | None = None
         if any("6667" in block.text for block in section.of("console")):
@@ -91,9 +102,9 @@ class Terminal:
 
     def type(self, command: str) -> str:
         """Type a command; what it prints, or has printed by when it is ready."""
-        for program in PROGRAMS:
+        for program, package in PROGRAMS.items():
             if re.search(rf"(?<![\w./-]){program} ", command):
-                need(program, package=program)
+                need(program, package=package)
         printed = self._start(command) if _isServer(command) else self._run(command)
         if "kill -HUP" in command:
             self._settle()
@@ -372,6 +383,28 @@ class NameTests(SynchronousTestCase):
             wanted = int(number.replace(",", "")) * {"KiB": 1024, "MiB": 1024**2}.get(unit, 1)
             (name,) = re.findall(r"`([^`]+)`", names)
             self.assertEqual(namedAny(name), wanted, name)
+
+    def test_metrics(self) -> None:
+        """The table of metrics has them all and no other, with their labels."""
+        metrics = Metrics()
+        metrics.expectQueries("finger")
+        metrics.expectConnections(LimitedFactory(Factory(), "fingerport"))
+        metrics.expectReloads({"file": None})
+        metrics.expectUsers(MemoryFingerService())
+        metrics.expectExpiry(lambda: datetime.now(UTC))
+        metrics.queried("finger", "BackendUnavailable", 0.0)
+        metrics.reloaded("file", True, 0.0)
+        there = {}
+        for family in text_string_to_metric_families(metrics.render("")[1].decode()):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            there[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+        told = rows(PAGES["running.md"].section("Status and metrics"))
+        names = [name.strip("`") for name, _, _ in told]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual({name.strip("`"): set(re.findall(r"`(\w+)`", labels)) for name, labels, _ in told}, there)
+        rules = "".join(path.read_text() for path in sorted((ROOT / "etc" / "prometheus").glob("*.yml")))
+        used = set(re.findall(r"\b(?:finger|process)_\w+", rules))
+        self.assertEqual({name for name in used if name.removesuffix("_bucket") not in there}, set())
 
     def test_modules(self) -> None:
         """The house has the rooms that the page about it lists."""

@@ -24,7 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.everywhere import EverywhereTestCase, bracketed, statusOfPage
 from tests.tools import DEADLINE, FAMILIES, ROOT, Server, ask
 
-EXTRAS = ["docs", "test"]
+EXTRAS = ["docs", "metrics", "test"]
 RUNTIME = ("Twisted[tls]>=26.10", "zope.interface", "pyOpenSSL", "service-identity")
 """What the package may need to run, and no more."""
 
@@ -222,7 +222,7 @@ class ArchiveTests(SynchronousTestCase):
         self.assertEqual(names - {".gitignore"}, self.expected | others)
 
     def test_metadata(self) -> None:
-        """It needs what it needs, and nothing else unless it is to be tested or its documents built."""
+        """It needs what it needs, and nothing else unless it is to be measured or tested or its documents built."""
         with zipfile.ZipFile(work().wheel) as archive:
             metadata = message_from_bytes(archive.read(f"{informationDirectory()}/METADATA"))
         needed = [Requirement(needed) for needed in metadata.get_all("Requires-Dist", ())]

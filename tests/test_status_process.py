@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from finger.tls import developmentCertificate
 from tests.everywhere import UNKNOWN, everyAnswer
@@ -94,6 +94,27 @@ class EveryAdapterTests(TestCase):
                 pass
             server.process.send_signal(signal.SIGHUP)
             server.waitFor("certificate read again")
+
+
+class RuleTests(SynchronousTestCase):
+    """The alerts in C{etc/prometheus}."""
+
+    def test_rules(self) -> None:
+        """They are well-formed, and each comes when it should and not else, as their own tests say."""
+        promtool = need("promtool", package="prometheus")
+        directory = ROOT / "etc" / "prometheus"
+        for command in (("check", "rules", "finger.rules.yml"), ("test", "rules", "finger.test.yml")):
+            done = run("env", f"--chdir={directory}", promtool, *command)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_tested(self) -> None:
+        """No alert is without a test in which it comes, and one in which it does not."""
+        rules, tests = (
+            (ROOT / "etc" / "prometheus" / f"finger.{name}.yml").read_text() for name in ("rules", "test")
+        )
+        for alert in re.findall(r"- alert: (\w+)", rules):
+            self.assertIn(f"- {{alertname: {alert}, eval_time:", tests)
+            self.assertIn(f"- alertname: {alert}\n", tests)
 
 
 class StatusProcessTests(BlackBoxTestCase):
