@@ -67,9 +67,7 @@ class Terminal:
     def __init__(self, page: Page, section: Section) -> None:
         self.directory = Path(tempfile.mkdtemp())
         self.directory.chmod(0o777)
-        self._ports = {
-            number: _freePort() for number in (79, 443, 1079, 1080, 1081, 2079, 6667, 8000, 8443, 8889, 9079)
-        }
+        self._ports = {number: _freePort() for number in SHOWN}
         self._servers: list[tuple[subprocess.Popen[bytes], Path]] = []
         self._irc: IRCServer | None = None
         if any("6667" in block.text for block in section.of("console")):
