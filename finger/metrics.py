@@ -157,7 +157,7 @@ class Metrics:
         self._parts, self._began = parts, self._now()
 
     def _expectReloads(self) -> None:
-        for part in self._parts.keys() - self._expected:
+        for part in [part for part in self._parts if part not in self._expected]:
             for outcome in ("success", "failure"):
                 self._reloads.labels(part, outcome)
             self._isRead.labels(part).set(1)

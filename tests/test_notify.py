@@ -126,7 +126,7 @@ class NotifierTests(ServerTestCase):
                 reading.append(Deferred())
                 return reading[-1]
 
-        self.server.reloadables.append(Slow())
+        self.server.adopt(Slow())
         self.observe()
         self.server.startService()
         self.server.reload()

@@ -144,11 +144,11 @@ class StatusProcessTests(BlackBoxTestCase):
         server = self.start(f"--file={users}", "--fingerport=0", "--statusport=0")
 
         def state() -> tuple[float | None, ...]:
-            names = ("finger_users", "finger_last_reload_successful")
-            outcomes = ("success", "failure")
             return (
-                *(sample(server, name) for name in names),
-                *(sample(server, "finger_reloads_total", part="file", outcome=outcome) for outcome in outcomes),
+                sample(server, "finger_users"),
+                sample(server, "finger_last_reload_successful", part="file"),
+                sample(server, "finger_reloads_total", part="file", outcome="success"),
+                sample(server, "finger_reloads_total", part="file", outcome="failure"),
             )
 
         self.assertEqual(state(), (1, 1, 0, 0))
