@@ -8,6 +8,7 @@ finds is kept as an C{@example}.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from dataclasses import replace
 from typing import Any
@@ -52,10 +53,12 @@ from finger.client import Answer, FingerClient, formatName
 from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.hosts import isGlobal, parseAddress, parseHost, parseHostPort
 from finger.interfaces import IFingerFactory, IFingerService
+from finger.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.pbserver import BoundedPBServerFactory
 from finger.policy import PolicyFingerService
 from finger.profile import Profile
 from finger.querylog import QueryLog
+from finger.status import StatusResource
 from finger.tls import ReloadingCertificate, developmentCertificate
 from finger.usersfile import parseUsers
 from finger.webserver import BoundedSite
@@ -463,6 +466,44 @@ class WebTests(ServerTestCase):
                 with contextlib.suppress(Fault):
                     loads(response.body)
                 self.assertShowable(response.body.decode("utf-8"), besides="\n\t\u200c\u200d")
+
+
+class StatusTests(ServerTestCase):
+    """The status port."""
+
+    @tries(150)
+    @given(inputs.statusRequests, behaviours)
+    @example(b"GET /metrics HTTP/1.1\r\nAccept: \xff;version\r\n\r\n", Behaviour())
+    def test_requests(self, data: bytes, behaviour: Behaviour) -> None:
+        """An answer to each request, one refusal at the end, or a close; and nothing of the request in the answer."""
+        clock = Clock()
+        site = _SeenSite(StatusResource(list, self.metrics.render), clock)
+        site.methods = []
+        for response in readResponses(self.converse(site, clock, data, behaviour), site.methods):
+            self.assertIn(response.code, {200, 400, 404, 405, 413, 414, 501})
+            self.assertShowable(response.body.decode("ascii"), besides="\n")
+
+    @tries(150)
+    @given(texts, texts)
+    def test_outcomes(self, outcome: str, accept: str) -> None:
+        """Whatever it is that becomes of a query, it is one of a few things, and counted once."""
+        before = self.counted()
+        self.metrics.queried("finger", outcome, 0.0)
+        self.assertEqual(self.counted(), before + 1)
+        self.assertIn(self.metrics.render(accept)[0], {TEXT, OPENMETRICS})
+
+    def setUp(self) -> None:
+        """The numbers."""
+        super().setUp()
+        self.metrics = Metrics()
+
+    def counted(self) -> int:
+        """How many queries there were, whose outcomes are all known."""
+        text = self.metrics.render("")[1].decode()
+        counts = re.findall(r'^finger_queries_total{adapter="finger",outcome="(\w+)"} (\d+)\.0$', text, re.M)
+        self.assertEqual(len(counts), text.count("finger_queries_total{"))
+        self.assertLessEqual({outcome for outcome, _ in counts}, OUTCOMES | {MIXED})
+        return sum(int(count) for _, count in counts)
 
 
 class _Listener(Banana):

@@ -181,6 +181,13 @@ requests = st.one_of(
     tokens(b"GET / HTTP/1.1\r\n", b"\r\n", b"\r\n\r\n", b"\n", b"X: y\r\n", b" ", b":", b"\r", *HEADERS),
 )
 
+_STATUS = (b"GET /metrics HTTP/1.1", b"GET /healthz HTTP/1.1", b"HEAD /metrics HTTP/1.1", b"POST /metrics HTTP/1.0")
+_ACCEPT = tokens(b"application/openmetrics-text", b"text/plain", b";", b",", b"=", b"version", b"1.0.0", b"q", b"*/*")
+statusRequests = st.one_of(
+    st.builds(lambda line, accept: line + b"\r\nAccept: " + accept + b"\r\n\r\n", st.sampled_from(_STATUS), _ACCEPT),
+    requests,
+)
+
 # TLS, up to its first message.
 
 

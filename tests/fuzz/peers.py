@@ -231,7 +231,7 @@ class FuzzTestCase(SynchronousTestCase):
             protocol.connectionLost(Failure(ConnectionAborted() if wire.disconnected else ConnectionDone()))
             if behaviour.delay is not None:
                 clock.advance(2 * MOST_SECONDS)  # Who has gone may leave the back end to its work.
-            self.assertEqual(limited._taken, 0)
+            self.assertEqual(limited.taken, 0)
             self.assertEqual(clock.getDelayedCalls(), [])
         return wire.value()
 
