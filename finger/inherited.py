@@ -122,7 +122,10 @@ class InheritedSockets(Service):
                 "whatever stands between should exec this program"
             )
         if not self._sockets:
-            raise ConfigError(f"{label}: systemd gave no sockets; start the .socket unit that has them")
+            raise ConfigError(
+                f"{label}: systemd gave no sockets; "
+                "start the unit that has them, as in 'systemctl start finger.socket'"
+            )
         if wanted.index is not None:
             found = list(self._sockets[wanted.index : wanted.index + 1])
         else:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, Final
 
+from OpenSSL import SSL
 from twisted.application.internet import ClientService
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
@@ -114,6 +115,8 @@ def ircEndpoint(reactor: Any, server: str) -> IStreamClientEndpoint:
     """
     try:
         return _hostEndpoint(reactor, server) or clientFromString(reactor, server)
+    except MemoryError:
+        raise
     except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
         raise ConfigError(
             f"--ircserver={cleanLine(server)}: is no host, host:port, [address]:port, and no endpoint string such as "
@@ -131,7 +134,11 @@ def _hostEndpoint(reactor: Any, server: str) -> IStreamClientEndpoint | None:
     if not 0 < port < 65536:
         raise ValueError("a port is a number from 1 to 65535")
     endpoint = HostnameEndpoint(reactor, host, port)
-    return endpoint if port in PLAIN_PORTS else wrapClientTLS(optionsForClientTLS(host), endpoint)
+    if port in PLAIN_PORTS:
+        return endpoint
+    # What a hardened process may lack memory for fails here, and not at each connection.
+    SSL.Context(SSL.TLS_METHOD).set_info_callback(lambda connection, where, code: None)
+    return wrapClientTLS(optionsForClientTLS(host), endpoint)
 
 
 class Patience:

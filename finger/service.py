@@ -73,7 +73,15 @@ def makeService(config: Config, reactor: Any) -> FingerServer:
     @param reactor: what it is to run on.
     @raise ConfigError: if the configuration cannot be.
     """
-    return _Composition(config, reactor).compose()
+    try:
+        return _Composition(config, reactor).compose()
+    except MemoryError as error:
+        if "write+execute" not in str(error):
+            raise
+        raise ConfigError(
+            "TLS, for --ssl or --ircserver, takes memory that can be both written and executed, and this process may "
+            "have none: say MemoryDenyWriteExecute=no in its systemd unit"
+        ) from error
 
 
 def openService(config: Config, reactor: Any) -> FingerServer:

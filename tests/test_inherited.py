@@ -271,7 +271,7 @@ class RefusedTests(SynchronousTestCase):
         for inherited in (None, InheritedSockets({}, PID), InheritedSockets({"LISTEN_PID": str(PID)}, PID)):
             self.assertEqual(
                 self.refused("systemd:finger", inherited),
-                "systemd gave no sockets; start the .socket unit that has them",
+                "systemd gave no sockets; start the unit that has them, as in 'systemctl start finger.socket'",
             )
 
     def test_otherProcess(self) -> None:

@@ -132,6 +132,19 @@ class MakeServiceTests(TestCase):
             self.assertIn(words, str(error))
             self.assertNotIn("\n", str(error))
 
+    def test_memory(self) -> None:
+        """Where a hardened process may have no memory for TLS, the setting is named; out of it is another thing."""
+        denied = MemoryError("Cannot allocate write+execute memory")
+        for fields, maker in (
+            ({"ssl": True, "httpsPorts": ("none",)}, "finger.tls.CertificateOptions"),
+            ({"ircNick": "bot"}, "finger.ircservice.SSL.Context"),
+        ):
+            with patch(maker, side_effect=denied):
+                error = self.assertRaises(ConfigError, makeService, configure(**fields), reactor)
+            self.assertIn("say MemoryDenyWriteExecute=no in its systemd unit", str(error))
+            with patch(maker, side_effect=MemoryError):
+                self.assertRaises(MemoryError, makeService, configure(**fields), reactor)
+
     def test_proxy(self) -> None:
         """A proxy of another server, or another port, is fine."""
         makeService(configure(backends=("proxy",)), reactor)
