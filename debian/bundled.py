@@ -9,7 +9,7 @@ def licence(metadata):
     return metadata["License-Expression"] or ", ".join(classifiers) or metadata["License"]
 
 
-print("# What is in this package beside finger itself; the licences' texts are in /usr/share/doc/twisted-finger/copyright.")
+print("# What is in this package beside finger itself; the texts of the licences are in the file copyright.")
 for found in sorted(distributions(), key=lambda found: found.name.lower()):
     if found.name != "finger":
         print(f"{found.name:<20} {found.version:<14} {licence(found.metadata)}")

@@ -3,8 +3,9 @@
 import pickle
 from pathlib import Path
 
-from twisted import plugins
 from twisted.plugin import getCache
+
+from twisted import plugins
 
 notes = Path(plugins.__path__[0], "dropin.cache")
 found = getCache(plugins)

@@ -163,7 +163,7 @@ class IDrainable(Interface):
     """A connection that can be brought to a good end."""
 
     def drain() -> None:
-        """Close when what is under way is done; at once, if nothing is."""
+        """Close when what is under way is done; soon, if nothing is."""
 
 
 class IFingerBackend(IPlugin):

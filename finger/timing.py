@@ -10,6 +10,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 MAX_KEYS = 10_000
 """How many keys L{Buckets} tell apart; a flood of addresses takes no more memory than that."""
 
+LATE = 1.0
+"""Seconds that a first query has to arrive when the server is being stopped: it may be on its way."""
+
 
 class Deadline:
     """

@@ -13,7 +13,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
-from finger.timing import Deadline
+from finger.timing import LATE, Deadline
 
 MAX_BODY = 64 * 1024
 """The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
@@ -148,8 +148,11 @@ class BoundedChannel(HTTPChannel):
         super().connectionLost(reason)
 
     def drain(self) -> None:
-        """See L{IDrainable.drain}."""
+        """See L{IDrainable.drain}.  Who has not asked yet has a moment: the request may be on its way."""
         self._isDraining = True
+        if not self._count and not self.requests:
+            self._deadline.allow(LATE, self.loseConnection)
+            return
         self.persistent = False
         if not self.requests:
             self.loseConnection()

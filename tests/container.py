@@ -1,5 +1,5 @@
 """
-Debian 12 machines of one's own: clean, booted with systemd, without a network but their loopback, and gone afterwards.
+Debian 12 machines of one's own: clean, booted with systemd, no network but their loopback, gone afterwards.
 
 What takes long to make is kept in C{build/debian} of the checkout, so that it is made once for all tests and runs:
 the package, by the hash of what it is made from, and the system that machines start from, by what is in it.  It is
@@ -15,7 +15,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -132,35 +131,39 @@ class Container:
         try:
             self.root.mkdir()
             run("tar", "--extract", "--file", archive, "--numeric-owner", "--xattrs", "--directory", self.root)
+            self.path("/etc/hostname").write_text("debian\n")
+            self.path("/etc/hosts").write_text("127.0.0.1 localhost debian\n::1 localhost debian\n")
             self._nspawn = self._boot(nspawn)
-            self._init = self._waitForInit()
-            self.run("systemctl is-system-running --wait || true")
+            self._waitForInit()
+            self.run("systemctl is-system-running --wait")
         except BaseException:
             self.stop()
             raise
 
     def _boot(self, nspawn: str) -> subprocess.Popen[bytes]:
         """Start it.  If these tests are killed, it is switched off."""
+        bare = ("--register=no", "--keep-unit", "--private-network", "--resolv-conf=off", "--timezone=off")
         return subprocess.Popen(
             [
-                *("setpriv", "--pdeathsig=TERM", nspawn, "--quiet", "--register=no", "--keep-unit", "--private-network"),
-                *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"),
-                *("--hostname=debian", f"--machine=finger-{token_hex(4)}", f"--directory={self.root}", "--boot"),
+                *("setpriv", "--pdeathsig=TERM", nspawn, "--quiet", *bare, "--link-journal=no", "--console=pipe"),
+                *(f"--machine=finger-{token_hex(4)}", f"--directory={self.root}", "--boot"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=self._console,
             stderr=self._console,
         )
 
-    def _waitForInit(self) -> int:
-        """Wait until its systemd can be spoken to, and tell the process's number here."""
+    def _waitForInit(self) -> None:
+        """Wait until its systemd can be spoken to."""
         assert self._nspawn is not None
         deadline = time.monotonic() + COMMANDS_END
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
         while self._nspawn.poll() is None and time.monotonic() < deadline:
             for child in children.read_text().split():
-                if self.enter(int(child), "test -S /run/dbus/system_bus_socket").returncode == 0:
-                    return int(child)
+                self._init = int(child)
+                ready = self._entering("test -S /run/dbus/system_bus_socket")
+                if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                    return
             time.sleep(0.05)
         raise AssertionError(f"the machine did not boot:\n{self.console}")
 
@@ -169,12 +172,20 @@ class Container:
         """What it has written on its console."""
         return (self._directory / "console").read_text("utf-8", "replace")
 
-    @staticmethod
-    def enter(init: int, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell command beside a machine's first process."""
+    def _entering(self, command: str) -> list[str]:
+        """What enters it and has root's shell run a command there."""
         variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
-        return subprocess.run(
-            ["nsenter", f"--target={init}", "--all", "env", "--chdir=/root", "-i", *variables, "bash", "-c", command],
+        shell = ("env", "--chdir=/root", "-i", *variables, "bash", "-c", command)
+        return ["nsenter", f"--target={self._init}", "--all", *shell]
+
+    def run(self, command: str, *, status: int = 0) -> str:
+        """
+        Run a command by root's shell in it, in root's home, and take what it says.
+
+        @param status: the exit status it must end with.
+        """
+        done = subprocess.run(
+            self._entering(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -183,23 +194,14 @@ class Container:
             timeout=COMMANDS_END,
             check=False,
         )
-
-    def run(self, command: str, *, status: int = 0) -> str:
-        """
-        Run a command by root's shell in it, in root's home, and take what it says.
-
-        @param status: the exit status it must end with.
-        """
-        done = self.enter(self._init, command)
         if done.returncode != status:
             raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
         return done.stdout
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """Start a command there, whose output can be read as it comes; whoever starts it ends it."""
-        variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        """Start a command there, to be written to and read from; whoever starts it ends it."""
         return subprocess.Popen(
-            ["nsenter", f"--target={self._init}", "--all", "env", "--chdir=/root", "-i", *variables, "bash", "-c", command],
+            self._entering(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -61,7 +61,7 @@ class SignalTests(BlackBoxTestCase):
         return server, slow
 
     def test_drain(self) -> None:
-        """Who is under way gets the answer; who has not asked is not waited for; nobody new is taken."""
+        """Who is under way gets the answer; who has not asked is not waited for long; nobody new is taken."""
         server, slow = self.startSlow()
         port = server.port("fingerport")
         with contextlib.ExitStack() as stack:

@@ -21,6 +21,7 @@ from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFin
 from finger.policy import PolicyFingerService
 from finger.profile import Profile
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
+from finger.timing import LATE
 from finger.wire import MAX_LINE
 
 ADA = Profile("ada", "Ada Lovelace", "Weaving", home="/home/ada")
@@ -309,13 +310,31 @@ class DrainTests(FingerTestCase):
     """A good end."""
 
     def test_idle(self) -> None:
-        """Who has not asked yet is not waited for, nor who asks too much."""
-        for sent in (b"", b"mos", b"x" * (MAX_LINE + 2)):
+        """Who has not asked yet is not waited for, but for a moment."""
+        for sent in (b"", b"mos"):
             transport = self.connect()
             verifyObject(IDrainable, self.protocol)
             self.protocol.dataReceived(sent)
             self.protocol.drain()
+            self.assertFalse(transport.disconnecting)
+            self.clock.advance(LATE)
             self.assertTrue(transport.disconnecting)
+
+    def test_onItsWay(self) -> None:
+        """A query that comes in that moment is answered."""
+        transport = self.connect()
+        self.protocol.drain()
+        self.protocol.dataReceived(b"moshez\r\n")
+        self.assertEqual(transport.value(), b"Happy and well\r\n")
+        self.assertTrue(transport.disconnecting)
+
+    def test_tooLong(self) -> None:
+        """Who asks too much has no more time than otherwise."""
+        transport = self.connect()
+        self.protocol.dataReceived(b"x" * (MAX_LINE + 2))
+        self.protocol.drain()
+        self.clock.advance(self.factory.discardTimeout)
+        self.assertTrue(transport.disconnecting)
 
     def test_busy(self) -> None:
         """Who has asked gets the answer."""

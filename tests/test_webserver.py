@@ -20,6 +20,7 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from finger.interfaces import IDrainable
+from finger.timing import LATE
 from finger.webserver import MAX_BODY, MAX_REQUESTS, TOO_LARGE, BoundedChannel, BoundedSite
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -340,14 +341,30 @@ class DrainTests(WebServerTestCase):
     """A good end."""
 
     def test_idle(self) -> None:
-        """A connection nobody has asked on, or not any more, ends at once."""
-        for sent in (b"", GET):
-            self.connect()
-            verifyObject(IDrainable, self.channel)
-            self.send(sent)
-            self.channel.drain()
-            self.assertTrue(self.transport.disconnecting)
-            self.leave()
+        """A connection nobody asks on any more ends at once."""
+        self.connect()
+        verifyObject(IDrainable, self.channel)
+        self.send(GET)
+        self.channel.drain()
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
+
+    def test_notAsked(self) -> None:
+        """One nobody has asked on yet ends after a moment."""
+        self.connect()
+        self.channel.drain()
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(LATE)
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
+
+    def test_onItsWay(self) -> None:
+        """A request that comes in that moment is answered."""
+        self.connect()
+        self.channel.drain()
+        self.assertIn(b" bytes", self.send(GET))
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
 
     def test_busy(self) -> None:
         """One that is being answered ends with the answer; what was asked behind it is not answered any more."""

@@ -17,7 +17,7 @@ from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
 from finger.profile import Profile
 from finger.querylog import QueryLog
-from finger.timing import Deadline
+from finger.timing import LATE, Deadline
 from finger.wire import (
     MAX_LINE,
     MAX_NAMES,
@@ -92,9 +92,9 @@ class FingerProtocol(LineReceiver):
             self._answering.cancel()
 
     def drain(self) -> None:
-        """See L{IDrainable.drain}.  Who has not asked yet is not waited for."""
-        if self._answering is None:
-            self.transport.loseConnection()
+        """See L{IDrainable.drain}.  Who has not asked yet has a moment: the query may be on its way."""
+        if self.line_mode:
+            self._deadline.allow(LATE, self.transport.loseConnection)
 
     def _answer(self, result: str | Failure) -> None:
         self._answering = None
