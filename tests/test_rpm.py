@@ -50,8 +50,8 @@ fi \
 %__os_install_post bash /usr/lib/rpm/brp-compress /usr
 """
 """
-What Fedora has in python3-rpm-macros and systemd-rpm-macros.  The last line has rpm's own script run by the shell that
-it is written for, which C{sh} is not on Debian.
+What Fedora has in python3-rpm-macros and systemd-rpm-macros; and a script of rpm's, run by the shell that it is for,
+which C{sh} is not on Debian.
 """
 
 RPMLINT = """
@@ -81,7 +81,7 @@ COMPILED = re.compile(r"/__pycache__(/|$)")
 def package() -> Path:
     """Build the package."""
     need("rpmbuild", "rpm")
-    need("gcc", "gcc")
+    need("strip", "binutils")
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         source = directory / f"twisted-finger-{__version__}"
