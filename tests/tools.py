@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 from unittest import SkipTest
@@ -54,22 +55,33 @@ class Server:
 
     @ivar ports: the ports of each option, such as C{fingerport}.
     @param program: another environment's twistd.
+    @param before: what starts it, if that is another program, with its arguments.
+    @param sockets: what it inherits beside its standard streams.
     """
 
     LISTENING = re.compile(r"--(\w+)=\S*: listening on \S+:(\d+)$", re.MULTILINE)
 
-    def __init__(self, *options: str, twistd: tuple[str, ...] = (), program: str | None = None, **environment: str):
+    def __init__(
+        self,
+        *options: str,
+        twistd: tuple[str, ...] = (),
+        program: str | None = None,
+        before: tuple[str, ...] = (),
+        sockets: Sequence[socket.socket] = (),
+        **environment: str,
+    ):
         given = {option.split("=")[0] for option in options}
         unwanted = [f"--{name}=none" for name in ("fingerport", "webport", "pbport") if f"--{name}" not in given]
         self.directory = Path(tempfile.mkdtemp())
         self._log = open(self.directory / "log", "wb")
         self.directory.chmod(0o755)
         self.process = subprocess.Popen(
-            [program or twistdPath(), "-n", "--pidfile=", *twistd, "finger", *options, *unwanted],
+            [*before, program or twistdPath(), "-n", "--pidfile=", *twistd, "finger", *options, *unwanted],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             cwd=self.directory,
+            pass_fds=[sock.fileno() for sock in sockets],
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         )
         self.ports: defaultdict[str, list[int]] = defaultdict(list)
