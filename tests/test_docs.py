@@ -341,7 +341,7 @@ class NameTests(SynchronousTestCase):
     def test_names(self) -> None:
         """Modules, classes and files are there."""
         for page, code in self.each("code"):
-            if re.fullmatch(r"finger(\.\w+)+", code) and not code.endswith((".tac", ".log", ".pid", ".service")):
+            if re.fullmatch(r"finger(\.\w+)+", code) and not code.endswith((".tac", ".log", ".pid", ".service", ".socket", ".toml")):
                 try:
                     namedAny(code)
                 except (AttributeError, ImportError):

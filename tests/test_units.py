@@ -24,6 +24,7 @@ SOCKETS = {
     "finger": UNITS / "finger.socket",
     "web": UNITS / "finger-web.socket",
     "https": EXAMPLES / "finger-https.socket",
+    "status": EXAMPLES / "finger-status.socket",
 }
 DROP_INS = sorted(EXAMPLES.glob("*.conf"))
 
@@ -120,8 +121,9 @@ class AgreementTests(SynchronousTestCase):
         ports = {"finger": defaults.fingerPorts, "web": defaults.webPorts, "https": defaults.httpsPorts}
         for name, path in SOCKETS.items():
             settings = read(path)
-            (port,) = ports[name]
-            self.assertEqual(settings["ListenStream"], [f"0.0.0.0:{port}", f"[::]:{port}"])
+            (port,) = ports.get(name, ("9079",))
+            v4, v6 = ("127.0.0.1", "[::1]") if name == "status" else ("0.0.0.0", "[::]")
+            self.assertEqual(settings["ListenStream"], [f"{v4}:{port}", f"{v6}:{port}"])
             self.assertEqual(settings["BindIPv6Only"], ["ipv6-only"])
             self.assertEqual(settings["FileDescriptorName"], [name])
             self.assertGreaterEqual(int(settings["Backlog"][0]), 511)
@@ -170,5 +172,5 @@ class AgreementTests(SynchronousTestCase):
     def test_documented(self) -> None:
         """The documentation has all of them."""
         text = (ROOT / "docs" / "running.md").read_text("utf-8")
-        told = set(re.findall(r"etc/systemd/(?:examples/)?([\w.-]+)", text))
+        told = set(re.findall(r"\.\./etc/systemd/(?:examples/)?([\w.-]+)", text))
         self.assertEqual(told, {path.name for path in (SERVICE, *SOCKETS.values(), *DROP_INS)})
