@@ -267,6 +267,9 @@ for _page in PAGES.values():
 
 # What it names.
 
+FILE_SUFFIXES = {".tac", ".log", ".pid", ".service", ".socket", ".toml"}
+"""How names of files end that look like names of modules."""
+
 
 class NameTests(SynchronousTestCase):
     """Links, options, modules, tests and numbers."""
@@ -341,7 +344,7 @@ class NameTests(SynchronousTestCase):
     def test_names(self) -> None:
         """Modules, classes and files are there."""
         for page, code in self.each("code"):
-            if re.fullmatch(r"finger(\.\w+)+", code) and not code.endswith((".tac", ".log", ".pid", ".service", ".socket", ".toml")):
+            if re.fullmatch(r"finger(\.\w+)+", code) and Path(code).suffix not in FILE_SUFFIXES:
                 try:
                     namedAny(code)
                 except (AttributeError, ImportError):
