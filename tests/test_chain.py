@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.backends.chain import ChainFingerService
@@ -9,7 +10,7 @@ from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerService
 from finger.profile import Profile
-from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble
+from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble, SilentDouble
 
 
 class ChainContractTests(FingerServiceContract, SynchronousTestCase):
@@ -66,3 +67,14 @@ class ChainTests(SynchronousTestCase):
         """Where one cannot count, there is no number, not a wrong one."""
         chain = ChainFingerService([MemoryFingerService({"a": ""}), ProfilesDouble(Profile("b"))])
         self.assertFalse(ICountsUsers.providedBy(chain))
+
+    def test_gone(self) -> None:
+        """Nobody else is asked for somebody who does not wait for the answer, and nothing is said of a failure."""
+        silent, other = SilentDouble(), SilentDouble()
+        chain = ChainFingerService([silent, other])
+        for asked in (chain.getUser("m"), chain.getUsers()):
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+        self.assertEqual(len(silent.asked), 2)
+        self.assertEqual(other.asked, [])
+        self.assertEqual(self.flushLoggedErrors(), [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from zope.interface import alsoProvides, implementer
 
@@ -69,6 +69,8 @@ class ChainFingerService:
                 return await lookup(user)
             except NoSuchUser:
                 continue
+            except CancelledError:
+                raise
             except Exception as error:
                 broken = broken or error
         raise broken or NoSuchUser(user)
@@ -83,6 +85,8 @@ class ChainFingerService:
                 profiles = await service.getProfiles()
             except PeerError as error:
                 refused = error
+            except CancelledError:
+                raise
             except Exception:
                 self.log.failure("a back end of the chain cannot list its users; the others' are listed")
             else:
