@@ -320,7 +320,8 @@ def closedPorts(service: Any) -> list[PortService]:
 def formatAddress(address: IAddress) -> str:
     """Write an address as people do: C{192.0.2.1:79}, C{[2001:db8::1]:79}, C{unix:/run/finger/web.sock}."""
     if isinstance(address, UNIXAddress):
-        return f"unix:{os.fsdecode(address.name or b'')}"
+        # An abstract address is written as systemd writes it.
+        return f"unix:{os.fsdecode(address.name or b'')}".replace("\0", "@")
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if host is None:
         return str(address)

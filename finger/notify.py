@@ -53,7 +53,7 @@ class Notifier:
         self._interval = min(INTERVAL, watchdog / 2) if watchdog else INTERVAL
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
-        self._isReady = self._isDeaf = False
+        self._isReady = self._isDeaf = self._isUncountable = False
         self._status = ""
         self._reloads = 0
 
@@ -99,7 +99,15 @@ class Notifier:
         return [f"STATUS={status}"]
 
     def _countUsers(self) -> int | None:
-        return None if self._server.counted is None else self._server.counted.countUsers()
+        """A back end of somebody else's that cannot count after all keeps nobody from feeding the watchdog."""
+        if self._server.counted is None or self._isUncountable:
+            return None
+        try:
+            return self._server.counted.countUsers()
+        except Exception:
+            self._isUncountable = True
+            self.log.failure("users cannot be counted")
+            return None
 
     def _tell(self, *assignments: str) -> None:
         try:

@@ -288,5 +288,6 @@ class PortOptionTests(SynchronousTestCase):
         self.assertEqual(formatAddress(IPv4Address("TCP", "192.0.2.1", 79)), "192.0.2.1:79")
         self.assertEqual(formatAddress(IPv6Address("TCP", "2001:db8::1", 79)), "[2001:db8::1]:79")
         self.assertEqual(formatAddress(UNIXAddress(b"/x")), "unix:/x")
+        self.assertEqual(formatAddress(UNIXAddress(b"\0x")), "unix:@x")
         self.assertEqual(formatAddress(UNIXAddress(None)), "unix:")
         self.assertEqual(formatAddress(HostnameAddress(b"h", 1)), str(HostnameAddress(b"h", 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
+from unittest.mock import patch
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -183,6 +184,16 @@ class NotifierTests(ServerTestCase):
             self.clock.advance(INTERVAL)
             self.assertEqual(self.told, [(*feed, "STATUS=1 user")])
             self.successResultOf(self.server.stopService())
+
+    def test_uncountable(self) -> None:
+        """A back end that fails to count does so once, and the watchdog is fed."""
+        self.server.counted = MemoryFingerService()
+        with patch.object(MemoryFingerService, "countUsers", side_effect=ZeroDivisionError):
+            self.observe(watchdog=20.0)
+            self.server.startService()
+            self.clock.pump([10.0, 10.0])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.told[-1], ("WATCHDOG=1",))
 
     def test_deaf(self) -> None:
         """What cannot be told is logged once, keeps nothing from going on, and is told when it can be."""
