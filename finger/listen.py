@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 
 from finger.errors import ConfigError
 from finger.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, parseWanted
-from finger.proxied import PREFIX, trustingProxyEndpoint
+from finger.proxied import PREFIX, parseTrusted, trustingProxyEndpoint
 from finger.querylog import QueryLog
 from finger.systemd import InheritedSocket
 from finger.v6only import BACKLOG, TCP6OnlyEndpoint, V6OnlyReactor
@@ -264,6 +264,10 @@ def portService(
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
     proxied, bare = value.startswith(PREFIX), value.removeprefix(PREFIX)
+
+    if proxied:  # Sockets of systemd are looked for later, but what is wrong is said now.
+        for trusted in trustedProxies:
+            parseTrusted(trusted)
 
     def listenAt(endpoint: IStreamServerEndpoint) -> PortService:
         if proxied:

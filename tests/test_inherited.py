@@ -197,6 +197,12 @@ class AdoptTests(TestCase):
                 connection.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 5555 79\r\nx")
                 self.assertEqual((await connected).host, "192.0.2.7")
 
+    def test_badProxy(self) -> None:
+        """Who is trusted is looked at before there are sockets."""
+        arguments = "fingerport", "haproxy:systemd:finger", reactor, FACTORY
+        error = self.assertRaises(ConfigError, portService, *arguments, trustedProxies=("nobody",))
+        self.assertIn("--trust-proxy=nobody: ", str(error))
+
     async def test_again(self) -> None:
         """Closed and opened again it serves, and who came in between has waited."""
         with listening(V4) as (sock,):
