@@ -128,6 +128,7 @@ class AgreementTests(SynchronousTestCase):
             self.assertEqual(settings["FileDescriptorName"], [name])
             self.assertGreaterEqual(int(settings["Backlog"][0]), 511)
             self.assertEqual(settings.get("Service", [f"{path.stem}.service"]), ["finger.service"])
+            self.assertEqual(settings["WantedBy"], ["sockets.target finger.service"])
             self.assertNotIn("Accept", settings)
             self.assertIn(f'"systemd:{name}"', path.read_text("utf-8"))
 
