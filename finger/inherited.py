@@ -124,7 +124,7 @@ class InheritedSockets(Service):
         if not self._sockets:
             raise ConfigError(
                 f"{label}: systemd gave no sockets; "
-                "start the unit that has them, as in 'systemctl start finger.socket'"
+                "enable the unit that has them, as in 'systemctl enable --now finger.socket'"
             )
         if wanted.index is not None:
             found = list(self._sockets[wanted.index : wanted.index + 1])
