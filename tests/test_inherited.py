@@ -277,7 +277,8 @@ class RefusedTests(SynchronousTestCase):
         for inherited in (None, InheritedSockets({}, PID), InheritedSockets({"LISTEN_PID": str(PID)}, PID)):
             self.assertEqual(
                 self.refused("systemd:finger", inherited),
-                "systemd gave no sockets; enable the unit that has them, as in 'systemctl enable --now finger.socket'",
+                "systemd gave no sockets; "
+                "enable the unit that has them, as in 'systemctl enable --now finger.socket'",
             )
 
     def test_otherProcess(self) -> None:
