@@ -33,6 +33,9 @@ PACKAGES = ("ca-certificates", "python3", "python3-venv")
 
 BASE = "localhost/python:debian"
 
+USER = 10079
+"""As whom it runs."""
+
 SHELLS = ("/usr/bin/bash", "/usr/bin/dash")
 
 USERS = "moshez: Happy and well\nzoë (Zoë Exemple): À bientôt\n"
@@ -111,15 +114,16 @@ class Container:
     The image, run without a network, without capabilities, without a shell, and without a place to write to.
 
     @param options: of C{podman run}.
+    @param arguments: of the service.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, arguments: tuple[str, ...] = ()) -> None:
         noShells = [f"--volume=/dev/null:{shell}:ro" for shell in SHELLS]
         self.name = podman()(
             *("run", "--detach", "--network=none", "--read-only", "--read-only-tmpfs=false", "--cap-drop=all"),
             *("--security-opt=no-new-privileges", "--health-interval=disable"),
             *("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"),
-            *(*noShells, *options, "finger"),
+            *(*noShells, *options, "finger", *arguments),
         ).stdout.split()[-1]
         self.waitFor("finger is ready")
 
@@ -189,7 +193,7 @@ class ImageTests(SynchronousTestCase):
         """It says who runs in it, what answers where, and how to end it and to see whether it is well."""
         image = inspect("image", "finger")
         configuration = image["Config"]
-        self.assertEqual(configuration["User"], "10079:10079")
+        self.assertEqual(configuration["User"], f"{USER}:{USER}")
         self.assertEqual(configuration["Entrypoint"], ["twisted-fingerd"])
         self.assertNotIn("Cmd", configuration)
         self.assertEqual(set(configuration["ExposedPorts"]), {"1079/tcp", "8000/tcp", "8443/tcp"})
@@ -203,29 +207,39 @@ class ImageTests(SynchronousTestCase):
 class RunTests(SynchronousTestCase):
     """What it does, and cannot do."""
 
-    def container(self, *options: str) -> Container:
+    def directory(self) -> Path:
+        """A directory to mount, until the test ends."""
+        directory = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, directory)
+        directory.chmod(0o755)
+        return directory
+
+    def etc(self, users: str) -> Path:
+        """What C{/etc/finger} can be, with users."""
+        directory = self.directory()
+        shutil.copy(ROOT / "etc" / "finger.toml", directory)
+        (directory / "users").write_text(users, "utf-8")
+        return directory
+
+    def container(self, *options: str, arguments: tuple[str, ...] = ()) -> Container:
         """Run it until the test ends."""
-        container = Container(*options)
+        container = Container(*options, arguments=arguments)
         self.addCleanup(container.stop)
         return container
 
     def test_answers(self) -> None:
         """
-        With users mounted, it answers over both families, as nobody in particular; it is well, writes nothing but its
-        log, and ends when it is told to.
+        With the packages' configuration it answers over both families, as nobody in particular; it is well, writes
+        nothing but its log, and ends when it is told to.
         """
-        directory = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, directory)
-        directory.chmod(0o755)
-        (directory / "users").write_text(USERS, "utf-8")
-        container = self.container(f"--volume={directory / 'users'}:/etc/finger/users:ro")
+        container = self.container(f"--volume={self.etc(USERS)}:/etc/finger:ro")
         for host in FAMILIES.values():
             answer = container.run("twisted-finger", "-p", "1079", f"moshez@{host}")
             self.assertEqual(answer, f"[{host}]\nHappy and well\n")
         page = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/moshez').read().decode())"
         self.assertIn("Happy and well", container.run("python", "-c", page))
         self.assertTrue(container.isHealthy())
-        self.assertEqual(identity(container.state["Pid"]), {"Uid": {10079}, "Gid": {10079}, "CapEff": {0}})
+        self.assertEqual(identity(container.state["Pid"]), {"Uid": {USER}, "Gid": {USER}, "CapEff": {0}})
         self.assertEqual(podman()("diff", container.name).stdout.split(), [])
         asked = [entry["message"].split()[2:4] for entry in container.log if entry["message"].startswith("finger 1")]
         self.assertIn(["'healthcheck'", "NoSuchUser"], asked)
@@ -233,6 +247,28 @@ class RunTests(SynchronousTestCase):
         podman()("stop", container.name)
         self.assertEqual(container.state["ExitCode"], 0)
         self.assertIn("Server Shut Down.", container.log[-1]["message"])
+
+    def test_reload(self) -> None:
+        """Told to, it reads the users again."""
+        etc = self.etc(USERS)
+        container = self.container(f"--volume={etc}:/etc/finger:ro")
+        (etc / "new").write_text("moshez: On holiday\n", "utf-8")
+        (etc / "new").rename(etc / "users")
+        podman()("kill", "--signal=HUP", container.name)
+        deadline = time.monotonic() + DEADLINE
+        while container.run("twisted-finger", "-p", "1079", "moshez") != "On holiday\n":
+            self.assertLess(time.monotonic(), deadline, "it never read them")
+
+    def test_state(self) -> None:
+        """Statuses that are set are kept in the one place that it is given to write to."""
+        state = self.directory()
+        os.chown(state, USER, USER)
+        arguments = ("--backend=memory:/var/lib/finger/users.json", "--setport=1080")
+        container = self.container(f"--volume={state}:/var/lib/finger", arguments=arguments)
+        client = "from finger.setclient import setStatus; print(setStatus(1080, 'moshez', 'away'))"
+        self.assertEqual(container.run("python", "-c", client), "Status of moshez is set\n")
+        self.assertEqual(json.loads((state / "users.json").read_text()), {"moshez": "away"})
+        self.assertEqual(container.run("twisted-finger", "-p", "1079", "moshez"), "away\n")
 
     def test_hangs(self) -> None:
         """A service that hangs is not well, and is again once it goes on."""

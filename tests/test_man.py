@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
 from finger.__main__ import makeParser, parseTarget
+from finger.daemon import TWISTD
 from finger.options import OPTIONS, SETTINGS, Number, Option, Switch, Whole, groups
 from finger.settings import fromFile
 from finger.usersfile import parseUsers
@@ -244,8 +245,10 @@ class DaemonTests(SynchronousTestCase):
         )
 
     def test_examples(self) -> None:
-        """Each option that an example gives, or a text speaks of, is in the table."""
-        said = re.findall(r"(?<![\w-])--([a-z-]+)", "\n".join(self.page.lines))
+        """Each option that an example or a text has is in the table, or among those that the command adds."""
+        text = "\n".join(self.page.lines)
+        self.assertIn(f"'twistd {' '.join(TWISTD)}'", text.replace("‘", "'"))
+        said = re.findall(r"(?<![\w-])--([a-z-]+)", text.replace(" ".join(TWISTD), ""))
         known = {name for option in OPTIONS for name in (option.name, option.off)} | {"name", "no-name", "set"}
         self.assertEqual(set(said) - known, set())
 

@@ -48,10 +48,11 @@ if [ $1 -ge 1 ] && [ -x "/usr/lib/systemd/systemd-update-helper" ]; then \
 fi \
 %{nil}
 %__os_install_post bash /usr/lib/rpm/brp-compress /usr
+%__arch_install_post /usr/lib/rpm/check-buildroot
 """
 """
-What Fedora has in python3-rpm-macros and systemd-rpm-macros; and a script of rpm's, run by the shell that it is for,
-which C{sh} is not on Debian.
+What Fedora has in python3-rpm-macros and systemd-rpm-macros; and scripts of rpm's that it runs.  The first needs a
+shell that C{sh} is not on Debian; the second fails if a file names the directory it was made in.
 """
 
 RPMLINT = """
