@@ -56,7 +56,7 @@ class Podman:
         self._directory = Path(tempfile.mkdtemp(prefix="finger-podman-"))
         self._driver = "overlay"  # Copies nothing, but not every file system can.
         if self("info", status=None).returncode:
-            shutil.rmtree(self._directory / "storage")
+            shutil.rmtree(self._directory / "storage", ignore_errors=True)
             self._driver = "vfs"
 
     def __call__(

@@ -90,11 +90,13 @@ def package() -> Path:
         with tarfile.open(directory / f"{source.name}.tar.gz", "w:gz") as archive:
             archive.add(source, source.name)
         (directory / "macros").write_text(MACROS)
-        container.run(
+        said = container.run(
             *("rpmbuild", "-bb", "--nodeps", "--load", directory / "macros"),
             *("--define", f"_topdir {directory / 'top'}", "--define", f"_sourcedir {directory}"),
             source / "rpm" / SPEC.name,
         )
+        _, warned, warnings = said.partition("RPM build warnings:")
+        assert not warned, warnings
         (built,) = directory.glob("top/RPMS/*/*.rpm")
         container.STORE.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(built, container.STORE))
