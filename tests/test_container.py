@@ -17,7 +17,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -45,8 +45,7 @@ class Podman:
     """
     A podman that has images and containers of its own, below one directory, and of which nothing is left.
 
-    It asks nothing of this machine that a container in which it may itself run could lack: no systemd, no network of
-    its own, no more rights than the process has.
+    It needs no systemd and no network of its own, so that it can run in a container itself.
     """
 
     def __init__(self) -> None:
@@ -59,9 +58,7 @@ class Podman:
             shutil.rmtree(self._directory / "storage", ignore_errors=True)
             self._driver = "vfs"
 
-    def __call__(
-        self, *arguments: str | Path, status: int | None = 0, seconds: float = COMMANDS_END
-    ) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str | Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """
         Run it to its end.
 
@@ -76,7 +73,7 @@ class Podman:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=seconds,
+            timeout=COMMANDS_END,
             check=False,
         )
         if status is not None and done.returncode != status:
@@ -156,12 +153,6 @@ class Container:
     def stop(self) -> None:
         """End it, and remove it."""
         podman()("rm", "--force", self.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.stop()
 
 
 class FileTests(SynchronousTestCase):
@@ -286,8 +277,9 @@ class RunTests(SynchronousTestCase):
 
     def test_arguments(self) -> None:
         """What stands behind the image's name is for the service."""
-        options = ("--rm", "--network=none", "--read-only", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
-        printed = podman()("run", *options, "finger", "--no-list", "--print-config").stdout
+        limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
+        options = ("--rm", "--network=none", "--read-only", "--health-interval=disable")
+        printed = podman()("run", *options, *limits, "finger", "--no-list", "--print-config").stdout
         self.assertIn("no-list = true  # --no-list\n", printed)
         self.assertIn('fingerport = ["1079"]  # FINGER_FINGERPORT\n', printed)
         self.assertIn('file = "/etc/finger/users"  # /etc/finger/finger.toml\n', printed)
