@@ -16,7 +16,7 @@ export SETPORT ?= 1080
 EXAMPLES ?= 10000
 JOBS ?= 2
 
-.PHONY: run test lint unit fuzz tutorial docs clean
+.PHONY: run test lint unit fuzz tutorial docs deb clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
@@ -40,6 +40,11 @@ tutorial: $(VENV)/installed-test
 
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m tutorial.pages build
+
+# The Debian package, of what the checkout is now: in build/debian.
+deb:
+	@sh debian/build.sh build/debian
+	@ls build/debian/*.deb
 
 fuzz: $(VENV)/installed-test
 	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.test_fuzz
