@@ -35,7 +35,7 @@ if [ "$hash" = "$(cat "$target/built-from" 2>/dev/null)" ]; then
     exit 0
 fi
 
-if ! (cd "$source" && dpkg-buildpackage --unsigned-source --unsigned-changes --build=binary) >"$work/log" 2>&1; then
+if ! (cd "$source" && dpkg-buildpackage --unsigned-source --unsigned-changes) >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
     exit 1
 fi
