@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 
 from twisted.scripts.twistd import run
@@ -11,6 +12,12 @@ TWISTD = ("--nodaemon", "--pidfile=", "finger")
 
 
 def main() -> None:
-    """Run the command; its arguments are those of C{twistd finger}."""
+    """
+    Run the command; its arguments are those of C{twistd finger}.
+
+    A watchdog ends it by SIGABRT: it then says where it hung.  Of C{PYTHONFAULTHANDLER}, a Python that is told to
+    ignore the environment would know nothing.
+    """
+    faulthandler.enable()
     sys.argv[1:1] = TWISTD
     run()

@@ -25,8 +25,6 @@ from tests.tools import ROOT, need, needRoot
 
 STORE = ROOT / "build" / "debian"
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
-"""Where packages come from, if this machine takes its own of that suite from nowhere."""
 
 SYSTEM = ("dbus", "systemd", "systemd-sysv")
 """What is needed to boot, beside what Debian calls its minimum."""
@@ -81,14 +79,14 @@ def dependencies(package: Path) -> set[str]:
     return {alternative.split("|")[0].split("(")[0].strip().split(":")[0] for alternative in alternatives}
 
 
-def mirror() -> str:
-    """Where this machine takes its packages of the suite from."""
+def mirror() -> list[str]:
+    """Where this machine takes its packages of the suite from; nothing, if it is a machine of another kind."""
     wanted = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
     for target in run("apt-get", "indextargets", "--format", wanted, "Created-By: Packages").splitlines():
         codename, component, uri = target.split()
         if (codename, component) == (SUITE, "main"):
-            return uri
-    return MIRROR
+            return [uri]
+    return []
 
 
 def system(*packages: str) -> Path:
@@ -105,7 +103,7 @@ def system(*packages: str) -> Path:
         STORE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as temporary:
             root, new = Path(temporary, "root"), Path(temporary, "new.tar")
-            run("debootstrap", "--variant=minbase", f"--include={','.join(included)}", SUITE, root, mirror())
+            run("debootstrap", "--variant=minbase", f"--include={','.join(included)}", SUITE, root, *mirror())
             run("tar", "--create", "--file", new, "--numeric-owner", "--xattrs", "--directory", root, ".")
             shutil.move(new, archive)
     return archive

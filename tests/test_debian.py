@@ -17,12 +17,21 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
 from tests.container import Container, dependencies, package, run
+from tests.everywhere import bracketed
 from tests.tools import ROOT, need, needRoot
 
 CLIENTS = ("curl", "finger", "netbase", "procps")
 """What asks, on the machines."""
 
 ENGINE = "ada (Ada Lovelace): Working on the engine.\n"
+
+LOCAL_AND_HTTPS = """
+backend = ["local"]
+ssl = true
+httpsport = "systemd:https"
+certificate = "/etc/finger/fullchain.pem"
+privatekey = "/etc/finger/privkey.pem"
+"""
 
 UNIT_FILES = ("finger.service", "finger.socket", "finger-web.socket")
 
@@ -239,13 +248,49 @@ class LifeTests(SynchronousTestCase):
         self.assertEqual(self.machine.run("cat /etc/passwd /etc/group"), accounts)
         self.assertEqual(self.files() - self.before, {"/etc/finger", "/etc/finger/passwords"})
 
-    def test_ownBackend(self) -> None:
-        """A back end of the administrator's own is found where README.Debian says."""
+    def test_readme(self) -> None:
+        """README.Debian is right: about drop-ins and HTTPS, sockets, and back ends of the administrator's own."""
         self.install()
+        self.machine.run("useradd --create-home ada && chmod 755 ~ada && echo 'Engines.' > ~ada/.plan")
+        self.copyCertificate("/etc/finger")
+        self.machine.run(
+            f"""set -e
+            cd /usr/share/doc/twisted-finger/examples
+            mkdir /etc/systemd/system/finger.service.d
+            cp local.conf https.conf /etc/systemd/system/finger.service.d
+            cp finger-https.socket /etc/systemd/system
+            echo '{LOCAL_AND_HTTPS}' >> /etc/finger/finger.toml
+            systemctl daemon-reload
+            systemctl stop finger.service
+            systemctl enable --now finger-https.socket
+            systemctl start finger.service"""
+        )
+        for host in ("127.0.0.1", "::1"):
+            self.assertIn("Engines.", self.machine.run(f"finger ada@{host}"))
+            self.assertIn("Engines.", self.machine.run(f"curl --silent --insecure https://{bracketed(host)}/ada"))
+
+        self.machine.run("sed -i 's/^webport = .*/webport = \"none\"/' /etc/finger/finger.toml")
+        self.machine.run("systemctl disable --now finger-web.socket; systemctl restart finger")
+        self.machine.run("curl --silent http://127.0.0.1:8000/ada", status=7)
+        for action in ("stop", "start"):
+            self.machine.run(f"systemctl {action} finger.service finger.socket")
+        self.assertIn("Engines.", self.machine.run("finger ada@127.0.0.1"))
+
         theirs = ROOT / "tests" / "thirdparty" / "vending" / "finger" / "plugins"
         for module in theirs.glob("*.py"):
             self.machine.copy(module, f"/usr/local/lib/twisted-finger/finger/plugins/{module.name}")
         self.assertIn("vending:ITEM=COUNT", self.machine.run("twisted-fingerd --help-backends"))
+
+    def copyCertificate(self, directory: str) -> None:
+        """Make a certificate that the service may read."""
+        openssl = need("openssl", "openssl")
+        made = Path(self.mktemp()).resolve()
+        made.mkdir()
+        files = ("-keyout", made / "privkey.pem", "-out", made / "fullchain.pem")
+        run(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", *files)
+        for file in made.iterdir():
+            self.machine.copy(file, f"{directory}/{file.name}")
+        self.machine.run(f"chgrp finger {directory}/*.pem && chmod 640 {directory}/*.pem")
 
     def next(self) -> Path:
         """The package, as a later release that comes with another finger.toml."""
