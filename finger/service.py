@@ -361,6 +361,7 @@ ADAPTERS = {
     "webport": ("web", "xmlrpc"),
     "httpsport": ("web", "xmlrpc"),
     "pbport": ("pb",),
+    "setport": ("setter",),
 }
 """By which ways queries come to the ports of an option, as the log calls them."""
 

@@ -1,0 +1,116 @@
+"""C{docs/operations.md}, typed from top to bottom on a machine of its own, as root."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from threading import Timer
+from typing import Self
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.container import COMMANDS_END, Container, dependencies, package
+from tests.pages import PAGES, Block, differs, isPrinted, typed
+from tests.tools import DEADLINE, ROOT, need, needRoot
+
+PAGE = PAGES["operations.md"]
+HERE = "$ make "
+"""How the one block begins that is typed in the checkout."""
+
+PACKAGES = ("curl", "finger", "haproxy", "netbase", "openssl")
+"""What the page types that neither Debian's minimum nor our package brings."""
+
+ASKS = re.compile(r"(finger|twisted-finger|curl|journalctl) ")
+"""What changes nothing."""
+
+VERSION = re.compile(r"twisted-finger_[\w.+~-]+_\w+\.deb")
+"""The package, of whatever version and for whatever machine."""
+
+
+class Shell:
+    """
+    Root's shell on a machine, in which one command after the other is typed.
+
+    @param machine: the machine.
+    """
+
+    END = "the command has ended"
+
+    def __init__(self, machine: Container) -> None:
+        self._bash = machine.start("bash")
+
+    def type(self, command: str) -> str:
+        """Type a command, and take what it prints."""
+        assert self._bash.stdin is not None
+        assert self._bash.stdout is not None
+        self._bash.stdin.write(f"{{ {command}\n}} < /dev/null 2>&1\nprintf '\\n%s\\n' '{self.END}'\n")
+        self._bash.stdin.flush()
+        timer = Timer(COMMANDS_END, self._bash.kill)  # Nothing that is typed takes so long, unless it hangs.
+        timer.start()
+        printed = ""
+        for line in self._bash.stdout:
+            if line == f"{self.END}\n":
+                timer.cancel()
+                return printed
+            printed += line
+        raise AssertionError(f"{command}\ndid not come to its end:\n{printed}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._bash.communicate("exit\n", timeout=DEADLINE)
+
+
+class PageTests(SynchronousTestCase):
+    """The page."""
+
+    maxDiff = None
+
+    def test_page(self) -> None:
+        """What is typed prints what it is said to print."""
+        needRoot("boots a machine of its own")
+        for program in ("make", "systemd-nspawn"):
+            need(program, package={"systemd-nspawn": "systemd-container"}.get(program, program))
+        built = package()
+        with Container(*PACKAGES, *dependencies(built)) as machine:
+            machine.copy(built, f"/root/{built.name}")
+            with Shell(machine) as shell:
+                for section in PAGE.sections:
+                    for block in section.of("console"):
+                        self.tryBlock(block, shell, built.name)
+
+    def tryBlock(self, block: Block, shell: Shell, built: str) -> None:
+        """
+        Type what a block shows, and compare what is printed.  What only asks is asked again, for a while: the signal
+        for a reload is sent when systemctl ends, and the log comes when it comes.
+        """
+        for command, expected in typed(VERSION.sub(built, block.text)):
+            printed = _typeHere(command) if block.text.startswith(HERE) else shell.type(command)
+            deadline = time.monotonic() + DEADLINE
+            while ASKS.match(command) and not isPrinted(expected, printed) and time.monotonic() < deadline:
+                time.sleep(0.1)
+                printed = shell.type(command)
+            if not isPrinted(expected, printed):
+                self.fail(f"{block.where}: {differs(command, expected, printed)}")
+
+    def test_allRun(self) -> None:
+        """All of it is typed, but what only a host can do that the whole Internet sees."""
+        left = [block.text for block in PAGE.blocks if not block.isRun]
+        self.assertEqual(len(left), 1)
+        self.assertIn("certbot certonly", left[0])
+        self.assertEqual({block.language for block in PAGE.blocks}, {"console"})
+
+
+def _typeHere(command: str) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
