@@ -25,10 +25,11 @@ CLIENTS = ("curl", "finger", "netbase", "procps")
 
 ENGINE = "ada (Ada Lovelace): Working on the engine.\n"
 
-LOCAL_AND_HTTPS = """
+SETTINGS = """
 backend = ["local"]
 ssl = true
 httpsport = "systemd:https"
+statusport = "systemd:status"
 certificate = "/etc/finger/fullchain.pem"
 privatekey = "/etc/finger/privkey.pem"
 """
@@ -251,23 +252,26 @@ class LifeTests(SynchronousTestCase):
     def test_readme(self) -> None:
         """README.Debian is right: about drop-ins and HTTPS, sockets, and back ends of the administrator's own."""
         self.install()
-        self.machine.run("useradd --create-home ada && chmod 755 ~ada && echo 'Engines.' > ~ada/.plan")
+        self.machine.run("useradd --create-home ada && chmod 755 ~ada")
+        self.machine.run("echo 'Engines.' > plan && install --owner=ada --mode=644 plan ~ada/.plan")
         self.copyCertificate("/etc/finger")
         self.machine.run(
             f"""set -e
             cd /usr/share/doc/twisted-finger/examples
             mkdir /etc/systemd/system/finger.service.d
             cp local.conf https.conf /etc/systemd/system/finger.service.d
-            cp finger-https.socket /etc/systemd/system
-            echo '{LOCAL_AND_HTTPS}' >> /etc/finger/finger.toml
+            cp finger-https.socket finger-status.socket /etc/systemd/system
+            echo '{SETTINGS}' >> /etc/finger/finger.toml
+            systemctl enable finger-https.socket finger-status.socket
             systemctl daemon-reload
-            systemctl stop finger.service
-            systemctl enable --now finger-https.socket
-            systemctl start finger.service"""
+            systemctl restart finger"""
         )
         for host in ("127.0.0.1", "::1"):
             self.assertIn("Engines.", self.machine.run(f"finger ada@{host}"))
             self.assertIn("Engines.", self.machine.run(f"curl --silent --insecure https://{bracketed(host)}/ada"))
+            self.assertIn(
+                "finger_build_info", self.machine.run(f"curl --silent http://{bracketed(host)}:9079/metrics")
+            )
 
         self.machine.run("sed -i 's/^webport = .*/webport = \"none\"/' /etc/finger/finger.toml")
         self.machine.run("systemctl disable --now finger-web.socket; systemctl restart finger")
