@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from finger.failures import FailureLog
+from finger.hosts import parseAddress
 from finger.timing import Bucket
 
 T = TypeVar("T")
@@ -49,7 +50,8 @@ class QueryLog:
         A query has come.
 
         @param adapter: by which way.
-        @param peer: from whom: an address; IPv4 is logged as IPv4 even if it comes as IPv6.
+        @param peer: from whom: an address; it is logged as it is usually written (RFC 5952), IPv4 as IPv4 even if it
+            comes as IPv6.
         @param query: what was asked, as it came; it is logged escaped.
         @return: to be called with the outcome when there is one: C{ok}, or the name of an error.
         """
@@ -59,7 +61,7 @@ class QueryLog:
             seconds = self._now() - began
             for listener in self.listeners:
                 listener(adapter, outcome, seconds)
-            self._tell(adapter, peer.removeprefix("::ffff:"), query, outcome, seconds * 1000)
+            self._tell(adapter, peer, query, outcome, seconds * 1000)
 
         return end
 
@@ -73,7 +75,7 @@ class QueryLog:
         self.log.info(
             "{adapter} {peer} {query!r} {outcome} {milliseconds:.1f} ms",
             adapter=adapter,
-            peer=peer,
+            peer=str(parseAddress(peer) or peer),
             query=query[:MAX_QUERY],
             outcome=outcome,
             milliseconds=milliseconds,

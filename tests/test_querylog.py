@@ -23,6 +23,14 @@ class QueryLogTests(SynchronousTestCase):
             tell("ok")
         self.assertEqual(formatEvent(logs[0]), r"finger 192.0.2.1 'a\n\x1b' ok 250.0 ms")
 
+    def test_peers(self) -> None:
+        """An address is written in the one way that people look for; what is none, such as a nickname, is left alone."""
+        with capturedLogs() as logs:
+            for peer in ("::ffff:192.0.2.1", "0:0:0:0:0:0:0:1", "2001:DB8::0:79", "local", "ada!ada@example.org"):
+                QueryLog().begin("finger", peer, "x")("ok")
+        told = ["192.0.2.1", "::1", "2001:db8::79", "local", "ada!ada@example.org"]
+        self.assertEqual([event["peer"] for event in logs], told)
+
     def test_flood(self) -> None:
         """Of too many, the number is logged as soon as there is room."""
         clock = Clock()
