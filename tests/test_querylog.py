@@ -24,7 +24,7 @@ class QueryLogTests(SynchronousTestCase):
         self.assertEqual(formatEvent(logs[0]), r"finger 192.0.2.1 'a\n\x1b' ok 250.0 ms")
 
     def test_peers(self) -> None:
-        """An address is written in the one way that people look for; what is none, such as a nickname, is left alone."""
+        """An address is written in the one way that people look for; what is none, as a nickname, is left alone."""
         with capturedLogs() as logs:
             for peer in ("::ffff:192.0.2.1", "0:0:0:0:0:0:0:1", "2001:DB8::0:79", "local", "ada!ada@example.org"):
                 QueryLog().begin("finger", peer, "x")("ok")
