@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final, TypeAlias
+from ipaddress import ip_network
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from finger.client import FINGER_PORT, Allowed, FingerClient, formatName
 from finger.errors import ConfigError, ForwardingRefused, PeerError
-from finger.hosts import isGlobal, parseAddress, parseHost
+from finger.hosts import IPNetwork, isGlobal, parseAddress, parseHost
 from finger.interfaces import IFingerForwarder
 from finger.wire import formatQuery
-
-IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 ANY: Final = "any"
 """The value of C{--forward} for every host with a public address."""

@@ -8,10 +8,11 @@ strict grammar stands before all of them: RFC 952 and 1123, and the underscores 
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 MAX_PORT: Final = 65535
 
@@ -57,6 +58,18 @@ def parseAddress(text: str) -> IPAddress | None:
     if address.scope_id is not None and not _SCOPE.fullmatch(address.scope_id):
         return None
     return address.ipv4_mapped or address
+
+
+def parseNetwork(text: str) -> IPNetwork:
+    """
+    Read a network, or an address, which is a network of its own.
+
+    @raise ValueError: if it is neither; says what would be right.
+    """
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; give an address, or a network such as 192.0.2.0/24") from error
 
 
 def parseHostPort(text: str, port: int) -> tuple[str, int]:

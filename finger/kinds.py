@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any, Final
 
 from finger.credentials import makeChecker
+from finger.hosts import parseNetwork
 from finger.profile import FIELD_OF_ATOM
 
 
@@ -83,6 +84,15 @@ class Port(Kind):
         """See L{Kind.read}.  What the text may be, L{finger.listen} knows."""
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise ValueError("should be a number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none'")
+        return str(value)
+
+
+class Network(Kind):
+    """An address, or a network of them."""
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        parseNetwork(str(value))
         return str(value)
 
 

@@ -253,7 +253,7 @@ def portService(
     @param value: a number, which is that port on both families, C{systemd:NAME}, or an endpoint string.
     @param loopback: let a number mean that port for this machine alone.
     @param onlyLoopback: let nothing else be taken.
-    @param trustedProxies: who may connect to a C{haproxy:} endpoint.
+    @param trustedProxies: who may connect to a C{haproxy:} endpoint: addresses and networks.
     @param queries: where those who may not are logged.
     @param inherited: the sockets that systemd has opened; none, if not given.
     @raise ConfigError: if the value is none of these.
@@ -264,14 +264,11 @@ def portService(
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
     proxied, bare = value.startswith(PREFIX), value.removeprefix(PREFIX)
-
-    if proxied:  # Sockets of systemd are looked for later, but what is wrong is said now.
-        for trusted in trustedProxies:
-            parseTrusted(trusted)
+    trusted = parseTrusted(trustedProxies)
 
     def listenAt(endpoint: IStreamServerEndpoint) -> PortService:
         if proxied:
-            endpoint = trustingProxyEndpoint(endpoint, trustedProxies, queries or QueryLog())
+            endpoint = trustingProxyEndpoint(endpoint, trusted, queries or QueryLog())
         return PortService(endpoint, factory, label, onlyLoopback)
 
     if bare.startswith(SYSTEMD):

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from finger.config import Config
-from finger.kinds import Atoms, Checker, Choice, Kind, Number, Port, Switch, Whole
+from finger.kinds import Atoms, Checker, Choice, Kind, Network, Number, Port, Switch, Whole
 from finger.logs import FORMATS
 from finger.profile import FIELD_OF_ATOM
 
@@ -85,7 +85,7 @@ class Option:
 
 
 USERS: Final = "Where users come from"
-PORTS: Final = "Where they are asked for (a PORT is a number, an endpoint string, or 'none')"
+PORTS: Final = "Where they are asked for"
 WEB: Final = "The web"
 IRC: Final = "IRC"
 TOLD: Final = "What is told, and to whom"
@@ -165,7 +165,7 @@ OPTIONS: Final = (
     Option(
         name="trust-proxy",
         field="trustedProxies",
-        kind=Kind(),
+        kind=Network(),
         value="ADDRESS",
         repeated=True,
         group=PORTS,

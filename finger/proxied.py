@@ -7,8 +7,7 @@ Who may say so may claim any address.  So only those who are trusted may connect
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, TypeAlias
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -17,27 +16,26 @@ from twisted.protocols.policies import WrappingFactory
 from zope.interface import implementer
 
 from finger.errors import ConfigError
-from finger.hosts import parseAddress
+from finger.hosts import IPNetwork, parseAddress, parseNetwork
 from finger.querylog import QueryLog
 
 PREFIX = "haproxy:"
 """How the string of such an endpoint begins; the rest is where it listens."""
 
-IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
-
-def parseTrusted(value: str) -> IPNetwork:
+def parseTrusted(values: Iterable[str]) -> tuple[IPNetwork, ...]:
     """
-    Read a value of C{--trust-proxy}: an address, or a network.
+    Read the values of C{--trust-proxy}.
 
-    @raise ConfigError: if it is neither.
+    @raise ConfigError: if one is neither an address nor a network.
     """
-    try:
-        return ip_network(value)
-    except ValueError as error:
-        raise ConfigError(
-            f"--trust-proxy={value}: {error}; give an address, or a network such as 192.0.2.0/24"
-        ) from error
+    networks = []
+    for value in values:
+        try:
+            networks.append(parseNetwork(value))
+        except ValueError as error:
+            raise ConfigError(f"--trust-proxy={value}: {error}") from error
+    return tuple(networks)
 
 
 class TrustingFactory(WrappingFactory):
@@ -78,16 +76,14 @@ class _TrustingEndpoint:
 
 
 def trustingProxyEndpoint(
-    endpoint: IStreamServerEndpoint, trusted: Iterable[str], queries: QueryLog
+    endpoint: IStreamServerEndpoint, trusted: tuple[IPNetwork, ...], queries: QueryLog
 ) -> IStreamServerEndpoint:
     """
     Make an endpoint whose peers begin with a header of the PROXY protocol, version 1 or 2.
 
     @param endpoint: where it listens.
-    @param trusted: the values of C{--trust-proxy}.
-    @param queries: where peers are logged that are not among them.
-    @raise ConfigError: if a value is none.
+    @param trusted: the networks that peers may connect from.
+    @param queries: where those from elsewhere are logged.
     """
-    networks = tuple(parseTrusted(value) for value in trusted)
-    trusting: IStreamServerEndpoint = proxyEndpoint(_TrustingEndpoint(endpoint, networks, queries))
+    trusting: IStreamServerEndpoint = proxyEndpoint(_TrustingEndpoint(endpoint, trusted, queries))
     return trusting

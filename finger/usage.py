@@ -9,7 +9,9 @@ from finger.options import COMMAND, Option, groups
 
 ABOUT = (
     "A finger server (RFC 1288) over IPv4 and IPv6, also on the web, XML-RPC, IRC and Perspective Broker. "
-    "What it should do can be said by options, by FINGER_OPTION in the environment, and in a file."
+    "What it should do can be said by options, by FINGER_OPTION in the environment, and in a file. "
+    "A PORT is a number, for IPv4 and IPv6; 'systemd:NAME', for sockets of systemd's; 'none'; or one of Twisted's "
+    "endpoint strings, as 'tcp:79:interface=192.0.2.1'."
 )
 
 EXAMPLES = (

@@ -26,7 +26,8 @@ class TrustTests(SynchronousTestCase):
         queries = QueryLog()
         queries.log = Logger(observer=self.events.append)
         reactor = MemoryReactor()
-        endpoint = trustingProxyEndpoint(TCP4ServerEndpoint(reactor, 79), ["192.0.2.0/24", "2001:db8::1"], queries)
+        trusted = parseTrusted(["192.0.2.0/24", "2001:db8::1"])
+        endpoint = trustingProxyEndpoint(TCP4ServerEndpoint(reactor, 79), trusted, queries)
         self.successResultOf(endpoint.listen(Factory.forProtocol(Echo)))
         self.factory: Any = reactor.tcpServers[0][1]
 
@@ -55,6 +56,6 @@ class TrustTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """What is neither an address nor a network is told, with what would be right."""
         for value in ("", "localhost", "192.0.2.1/24", "1.2.3"):
-            error = self.assertRaises(ConfigError, parseTrusted, value)
+            error = self.assertRaises(ConfigError, parseTrusted, ["192.0.2.1", value])
             self.assertTrue(str(error).startswith(f"--trust-proxy={value}: "))
             self.assertTrue(str(error).endswith("give an address, or a network such as 192.0.2.0/24"))

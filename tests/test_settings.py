@@ -101,6 +101,11 @@ class FileTests(SynchronousTestCase):
             ("disclose = 1", "disclose = 1: should be a text such as 'name,plan'"),
             ("disclose = [1]", "disclose = [1]: should be a text such as 'name,plan'"),
             ('disclose = "age"', "disclose = \"age\": 'age' cannot be told; choose of name,plan,"),
+            (
+                'trust-proxy = "here"',
+                "trust-proxy = \"here\": 'here' does not appear to be an IPv4 or IPv6 network; give",
+            ),
+            ("trust-proxy = 1.5", "trust-proxy = 1.5: '1.5' does not appear to be an IPv4 or IPv6 network; give"),
             ('log-format = "xml"', 'log-format = "xml": should be one of auto, text, json, journal'),
             ('auth = "memory:a:b"', 'auth = "memory:a:b": is no way to log in that can be used'),
             ("[web]\nport = 1", "web: there is no such option"),
