@@ -7,7 +7,6 @@ other server says cannot harm the terminal (RFC 1288, section 3.3).
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
@@ -25,6 +24,7 @@ from finger.completion import SHELLS, clientCompletion
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.hosts import parseAddress, parseHost, parsePort
 from finger.setclient import setStatus
+from finger.usage import discardOutput, printText
 from finger.wire import cleanLine, decode, formatQuery, splitHost
 
 DESCRIPTION: Final = "Ask finger servers (RFC 1288) for users; without a host, ask this machine."
@@ -145,9 +145,9 @@ class Asking:
         try:
             return 0 if all([await self._one(target) for target in targets]) else 1
         except BrokenPipeError:  # Somebody has seen enough, as head does.
-            _discardOutput(self._out)
+            discardOutput(self._out)
         except OSError as error:
-            _discardOutput(self._out)
+            discardOutput(self._out)
             self._fail(f"could not write the answer: {error.strerror}")
         return 1
 
@@ -172,12 +172,6 @@ class Asking:
     def _fail(self, message: str) -> bool:
         print(f"finger: {message}", file=self._err)
         return False
-
-
-def _discardOutput(out: TextIO | None) -> None:
-    """Send what is still in the buffer nowhere, as Python would complain at its end."""
-    assert out is not None
-    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _showAnything(stream: TextIO | None) -> None:
@@ -213,7 +207,7 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     parser = makeParser()
     options = parser.parse_intermixed_args(arguments)
     if options.completion:
-        print(clientCompletion(options.completion, parser))
+        printText(clientCompletion(options.completion, parser))
         sys.exit(0)
     # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
     signal.signal(signal.SIGINT, signal.SIG_DFL)

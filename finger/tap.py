@@ -27,7 +27,7 @@ from finger.server import FingerServer
 from finger.service import makeService as makeServer
 from finger.service import openService
 from finger.settings import Settings, fromEnvironment, fromFile, fromFlags
-from finger.usage import formatHelp
+from finger.usage import formatHelp, printText
 
 
 class Options(UsageOptions, AuthOptionMixin):
@@ -62,6 +62,10 @@ class Options(UsageOptions, AuthOptionMixin):
     def opt_print_config(self) -> None:
         """Print what is in force."""
         self._printing = True
+
+    def opt_help(self) -> NoReturn:
+        """Print the help."""
+        _printAndEnd(str(self))
 
     def opt_help_backends(self) -> NoReturn:
         """List the back ends there are."""
@@ -143,7 +147,7 @@ def _names() -> list[str]:
 
 
 def _printAndEnd(text: str) -> NoReturn:
-    print(text)
+    printText(text)
     raise SystemExit(0)
 
 

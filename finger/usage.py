@@ -1,9 +1,12 @@
-"""The help of C{twistd finger}: every option, in groups, as wide as a terminal is."""
+"""What is printed for who wants to know how: the help of C{twistd finger}, as wide as a terminal is."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from textwrap import fill, wrap
+from typing import TextIO
 
 from finger.options import COMMAND, Option, groups
 
@@ -23,6 +26,20 @@ EXAMPLES = (
 
 INDENT = 28
 """Where the words begin that tell of an option."""
+
+
+def printText(text: str) -> None:
+    """Print a text that is all there is to print.  Who reads no more of it, as C{head} does, has seen enough."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        discardOutput(sys.stdout)
+
+
+def discardOutput(out: TextIO | None) -> None:
+    """Send what is still in a buffer nowhere, as Python would complain at its end."""
+    assert out is not None
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def formatHelp(command: str, width: int) -> str:

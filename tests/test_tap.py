@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -28,10 +29,15 @@ from finger.options import OPTIONS
 from finger.restart import ConfigFile
 from finger.service import FingerServer
 from finger.tap import Options, makeService
-from tests.tools import ROOT
+from tests.tools import DEADLINE, ROOT
 
 USERS = str(Path(ROOT, "etc", "users"))
 NOWHERE = ["--fingerport=none", "--webport=none", "--pbport=none"]
+
+
+def venv(program: str) -> str:
+    """A program of the environment the tests run in."""
+    return str(Path(sys.executable).with_name(program))
 
 
 class OptionsTests(TestCase):
@@ -179,6 +185,28 @@ class OptionsTests(TestCase):
                 self.assertIn(f" --{option.name}", text)
             self.assertEqual(text.count(f"\n  {command}"), 3)
             self.assertTrue(text.startswith("Usage: twist"))
+
+    def test_brokenPipe(self) -> None:
+        """So does who has closed the pipe before anything was printed."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "w") as out, patch.object(sys, "stdout", out):
+            error = self.assertRaises(SystemExit, self.parse, "--help")
+        self.assertEqual(error.code, 0)
+
+    def test_pipe(self) -> None:
+        """Who reads only its beginning sees that, and no traceback."""
+        for program in ("twistd", "twisted-fingerd"):
+            arguments = ["finger"] if program == "twistd" else []
+            done = subprocess.run(
+                ["bash", "-c", 'set -o pipefail; "$@" --help | head -n 1', "bash", venv(program), *arguments],
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+                check=False,
+            )
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertTrue(done.stdout.startswith("Usage: "))
 
     def test_unknown(self) -> None:
         """Who misspells an option is told what there is; with nothing like it there is nothing to tell."""
