@@ -1,7 +1,7 @@
 #!/bin/sh
 # Build the package of this checkout, as it is now, into a directory; what it is built from is built only once.
 #
-# sh debian/build.sh DIRECTORY [WORK]   WORK: where to build, which stays; else in a directory that does not
+# sh debian/build.sh DIRECTORY
 set -eu
 
 for needed in dpkg-buildpackage=dpkg-dev dh=debhelper dh_python3=dh-python; do
@@ -16,13 +16,9 @@ fi
 mkdir -p "$1"
 target=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
-if [ -n "${2-}" ]; then
-    work=$2
-    mkdir -p "$work"
-else
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 source=$work/twisted-finger-$(dpkg-parsechangelog --show-field Version)
 
 # What a clean checkout has, by the list that source packages are made by, too; and what of it gets into the package.
