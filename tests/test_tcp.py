@@ -91,12 +91,21 @@ class QueryTests(FingerTestCase):
         self.assertEqual(self.ask(b"\r\n", MemoryFingerService()), b"No one logged on\r\n")
 
     def test_listAgain(self) -> None:
-        """A list that comes again is the same answer."""
+        """A list that comes again is the same answer, and neither written nor encoded again; another is another."""
         double, listed = ProfilesDouble(), [ADA, MOSHEZ]
         double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
         self.connect(double)
-        answers = [self.successResultOf(self.factory.answer(b"", "192.0.2.7")) for _ in range(2)]
-        self.assertEqual(answers, ["ada              Ada Lovelace\nmoshez"] * 2)
+        for query in (b"", b"/W"):
+            answers = [self.successResultOf(self.factory.answer(query, "192.0.2.7")) for _ in range(2)]
+            self.assertIs(answers[0], answers[1])
+            sent = [self.factory.encode(answer) for answer in answers]
+            self.assertIs(sent[0], sent[1])
+            self.assertIn(b"Ada Lovelace", sent[0])
+        listed = [MOSHEZ]
+        for query in (b"", b"/W"):
+            answer = self.factory.encode(self.successResultOf(self.factory.answer(query, "192.0.2.7")))
+            self.assertNotIn(b"Ada Lovelace", answer)
+            self.assertIn(b"moshez", answer)
 
     def test_verboseList(self) -> None:
         """With /W, each user in the long form."""

@@ -104,7 +104,7 @@ class FingerProtocol(LineReceiver):
             self._close()
 
     def _write(self, text: str) -> None:
-        self.transport.write(encode(text, self.factory.utf8))
+        self.transport.write(self.factory.encode(text))
 
     def _close(self) -> None:
         self._deadline.allow(self.factory.closeTimeout, self.transport.abortConnection)
@@ -146,7 +146,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._forwarder = IFingerForwarder(service, None)
         self.queries = QueryLog()
         self._listed: list[Profile] | None = None
-        self._written = ""
+        self._written: dict[bool, str] = {}
+        self._encoded: dict[bool, bytes] = {}
 
     def answer(self, line: bytes, peer: str) -> Deferred[str]:
         """
@@ -157,6 +158,18 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         @return: the text to send; fails only when cancelled.
         """
         return Deferred.fromCoroutine(self._answer(line, peer))
+
+    def encode(self, answer: str) -> bytes:
+        """
+        Make of an answer what is sent.  A list that comes again is not encoded again: of 100,000 users, that would
+        keep everybody else waiting.
+        """
+        for verbose, written in self._written.items():
+            if written is answer:
+                if verbose not in self._encoded:
+                    self._encoded[verbose] = encode(answer, self.utf8)
+                return self._encoded[verbose]
+        return encode(answer, self.utf8)
 
     async def _answer(self, line: bytes, peer: str) -> str:
         tell = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
@@ -193,11 +206,11 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     async def _list(self, verbose: bool) -> str:
         profiles = await self._profiles.getProfiles()
-        if verbose and profiles:
-            return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
         if profiles is not self._listed:  # A list that comes again is not written again: it may be long.
-            self._listed, self._written = profiles, formatList(profiles)
-        return self._written
+            self._listed, self._written, self._encoded = profiles, {}, {}
+        if verbose not in self._written:
+            self._written[verbose] = _formatProfiles(profiles) if verbose and profiles else formatList(profiles)
+        return self._written[verbose]
 
     async def _one(self, name: str, verbose: bool) -> str:
         remote = splitHost(name)
@@ -226,6 +239,10 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             raise NoSuchUser(name)
         found = [await self._profiles.getProfile(login) for login in logins[:MAX_NAMES]]
         return "\n\n".join(formatAnswer(profile, verbose) for profile in found)
+
+
+def _formatProfiles(profiles: list[Profile]) -> str:
+    return "\n\n".join(formatAnswer(profile, verbose=True) for profile in profiles)
 
 
 def _escaped(line: bytes) -> str:
