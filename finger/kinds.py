@@ -9,6 +9,9 @@ from finger.credentials import makeChecker
 from finger.hosts import parseNetwork
 from finger.profile import FIELD_OF_ATOM
 
+MAX_DIGITS: Final = 18
+"""Of a whole number, in decimal digits.  It fits into 64 bits then, and into a message."""
+
 
 class Kind:
     """
@@ -36,6 +39,7 @@ class Kind:
         """
         if not isinstance(value, str) or (self._isNeeded and not value):
             raise ValueError("should name a file" if self._isNeeded else "should be a text, in quotes")
+        _refuseNUL(value)
         return value
 
     def toField(self, value: Any) -> Any:
@@ -84,7 +88,9 @@ class Port(Kind):
         """See L{Kind.read}.  What the text may be, L{finger.listen} knows."""
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise ValueError("should be a number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none'")
-        return str(value)
+        text = str(value)
+        _refuseNUL(text)
+        return text
 
 
 class Network(Kind):
@@ -110,7 +116,10 @@ class Whole(Kind):
     def read(self, value: object) -> int:
         """See L{Kind.read}."""
         text = "" if isinstance(value, bool) else str(value)
-        if not (text.isascii() and text.isdigit() and int(text) >= self._least):
+        isNumber = text.isascii() and text.isdigit()
+        if isNumber and len(text) > MAX_DIGITS:
+            raise ValueError(f"should be a number of at most {MAX_DIGITS} digits")
+        if not isNumber or int(text) < self._least:
             raise ValueError(f"should be a number, {self._least} or more")
         return int(text)
 
@@ -180,3 +189,9 @@ class Checker(Kind):
     def toField(self, value: str) -> Any:
         """See L{Kind.toField}; raises L{ValueError}, too."""
         return makeChecker(value)
+
+
+def _refuseNUL(text: str) -> None:
+    """What ends texts in C can be in no name of a file, nor in anything else that is asked for."""
+    if "\0" in text:
+        raise ValueError("should have no NUL character")

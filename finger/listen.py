@@ -260,7 +260,7 @@ def portService(
     """
     label = f"--{option}={value}"
     if value.isascii() and value.isdigit():
-        if int(value) > 65535:
+        if len(value) > len("65535") or int(value) > 65535:
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
     proxied, bare = value.startswith(PREFIX), value.removeprefix(PREFIX)

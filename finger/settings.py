@@ -81,24 +81,27 @@ def _words(option: Option, text: str) -> list[str]:
         raise ConfigError(f"{option.variable}={text}: has a quotation mark that is not closed") from error
 
 
-def fromFile(path: str) -> Layer:
+def fromFile(path: str, named: str = "--config") -> Layer:
     """
     Read a TOML file: C{name = value} for each option; one that may be repeated has a list, or one value.
 
+    @param named: what names the file, for messages.
     @raise ConfigError: if it cannot be read, or what it says makes no sense.
     """
-    return {name: _fromFile(path, name, value) for name, value in _parse(path).items()}
+    return {name: _fromFile(path, name, value) for name, value in _parse(path, named).items()}
 
 
-def _parse(path: str) -> dict[str, Any]:
+def _parse(path: str, named: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            return tomllib.loads(file.read().decode("utf-8-sig"))  # Some editors begin a file with a mark.
     except OSError as error:
-        raise ConfigError(f"--config={path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{named}={path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply for what has lines such as hops = 2") from error
+    except ValueError as error:  # Of tomllib's own, or of a number that Python does not take.
         raise ConfigError(f"{path}: is not TOML, with lines such as hops = 2: {error}") from error
 
 
@@ -106,8 +109,19 @@ def _fromFile(path: str, name: str, value: object) -> Setting:
     option = SETTINGS.get(name)
     if option is None:
         raise ConfigError(f"{path}: {name}: there is no such option{didYouMean(name, SETTINGS)}")
+    if _isTooLarge(value):
+        raise ConfigError(f"{path}: {name}: has a number of more than 64 bits, which TOML has not")
     many = option.repeated and isinstance(value, list)
     return _read(option, value if many else [value], f"{path}: {name}", " = ", path)  # type: ignore[arg-type]
+
+
+def _isTooLarge(value: object) -> bool:
+    """Is that, or what is in it, a number too large?  Python cannot even print some."""
+    if isinstance(value, dict):
+        return any(map(_isTooLarge, value.values()))
+    if isinstance(value, list):
+        return any(map(_isTooLarge, value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def _read(option: Option, values: list[object], name: str, equals: str, source: str) -> Setting:

@@ -27,7 +27,7 @@ from finger.server import FingerServer
 from finger.service import makeService as makeServer
 from finger.service import openService
 from finger.settings import Settings, fromEnvironment, fromFile, fromFlags
-from finger.usage import formatHelp, printText
+from finger.usage import formatHelp, oneLine, printText
 
 
 class Options(UsageOptions, AuthOptionMixin):
@@ -48,7 +48,7 @@ class Options(UsageOptions, AuthOptionMixin):
     def __init__(self) -> None:
         super().__init__()
         self._said: defaultdict[str, list[object]] = defaultdict(list)
-        self.file = ""
+        self.file, self._named = "", "--config"
         self._checking = self._printing = False
 
     def opt_config(self, path: str) -> None:
@@ -97,7 +97,7 @@ class Options(UsageOptions, AuthOptionMixin):
         try:
             super().parseOptions(options)
         except (UsageError, ConfigError) as error:
-            raise SystemExit(f"{programName()}: {self._withHint(str(error))}") from error
+            raise SystemExit(f"{programName()}: {oneLine(self._withHint(str(error)))}") from error
 
     def parseArgs(self, *arguments: str) -> None:
         """See L{UsageOptions.parseArgs}."""
@@ -106,7 +106,8 @@ class Options(UsageOptions, AuthOptionMixin):
 
     def postOptions(self) -> None:
         """See L{UsageOptions.postOptions}."""
-        self.file = self.file or os.environ.get("FINGER_CONFIG", "")
+        if not self.file:
+            self.file, self._named = os.environ.get("FINGER_CONFIG", ""), "FINGER_CONFIG"
         self.settings = self.read()
         self.config = self.settings.config()
         if self._printing:
@@ -120,7 +121,7 @@ class Options(UsageOptions, AuthOptionMixin):
 
         @raise ConfigError: if it makes no sense.
         """
-        file = fromFile(self.file) if self.file else {}
+        file = fromFile(self.file, self._named) if self.file else {}
         return Settings(fromFlags(self._said), fromEnvironment(os.environ), file)
 
     def _check(self) -> NoReturn:
@@ -195,7 +196,7 @@ def makeService(options: Options) -> FingerServer:
             if user is not None:
                 twistd["uid"], twistd["gid"] = user
     except ConfigError as error:
-        raise SystemExit(f"{programName()}: {options.settings.locate(str(error))}") from error
+        raise SystemExit(f"{programName()}: {oneLine(options.settings.locate(str(error)))}") from error
     if options.file:
         server.adopt(ConfigFile(options.file, options.settings, options.read), "config")
     if not twistd.get("syslog") and twistd.get("logfile") in (None, "", "-"):

@@ -31,9 +31,24 @@ INDENT = 28
 def printText(text: str) -> None:
     """Print a text that is all there is to print.  Who reads no more of it, as C{head} does, has seen enough."""
     try:
-        print(text, flush=True)
+        print(_forStream(text, sys.stdout), flush=True)
     except BrokenPipeError:
         discardOutput(sys.stdout)
+
+
+def _forStream(text: str, out: TextIO) -> str:
+    """The text, with what a stream's encoding does not have as Python would write it."""
+    encoding, errors = getattr(out, "encoding", None) or "utf-8", getattr(out, "errors", None) or "strict"
+    try:
+        text.encode(encoding, errors)
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def oneLine(text: str) -> str:
+    """A text as a line of a message: what would end the line, or do something to the terminal, is escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def discardOutput(out: TextIO | None) -> None:

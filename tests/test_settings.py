@@ -112,6 +112,13 @@ class FileTests(SynchronousTestCase):
             ("hops = {a = 1}", 'hops = {"a" = 1}: should be a number, 1 or more'),
             ('config = "x"', "config: there is no such option"),
             ("hops == 1", "is not TOML, with lines such as hops = 2: "),
+            ("hops = 1111111111111111111", "hops = 1111111111111111111: should be a number of at most 18 digits"),
+            ("hops = " + "9" * 5000, "is not TOML, with lines such as hops = 2: "),
+            ("hops = 0x" + "f" * 5000, "hops: has a number of more than 64 bits, which TOML has not"),
+            ("file = [{a = 0x" + "f" * 5000 + "}]", "file: has a number of more than 64 bits"),
+            ("hops = " + "[" * 5000, "is nested too deeply for what has lines such as hops = 2"),
+            ('file = "a\\u0000b"', 'file = "a\\u0000b": should have no NUL character'),
+            ('setport = "unix:a\\u0000b"', 'setport = "unix:a\\u0000b": should have no NUL character'),
         ):
             path = self.write(line)
             error = self.assertRaises(ConfigError, fromFile, path)
@@ -125,8 +132,15 @@ class FileTests(SynchronousTestCase):
             ("/", "--config=/: cannot be read: Is a directory"),
         ):
             self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path)), told)
+        error = self.assertRaises(ConfigError, fromFile, "/nowhere/finger.toml", "FINGER_CONFIG")
+        self.assertEqual(str(error), "FINGER_CONFIG=/nowhere/finger.toml: cannot be read: No such file or directory")
         path = self.write(b"file = '\xff'")
         self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path)), f"{path}: is not UTF-8")
+
+    def test_otherEditors(self) -> None:
+        """A file from where files begin with a mark, and lines end otherwise, is one, too."""
+        layer = fromFile(self.write(b"\xef\xbb\xbfhops = 2\r\nburst = 3\r\n"))
+        self.assertEqual({name: setting.value for name, setting in layer.items()}, {"hops": 2, "burst": 3})
 
 
 class EnvironmentTests(SynchronousTestCase):
@@ -155,6 +169,7 @@ class EnvironmentTests(SynchronousTestCase):
         """What makes no sense names the variable."""
         for name, value, told in (
             ("FINGER_HOPS", "x", "should be a number, 1 or more"),
+            ("FINGER_HOPS", "9" * 5000, "should be a number of at most 18 digits"),
             ("FINGER_SSL", "", "should be true or false"),
             ("FINGER_WEBPORT", "'80", "has a quotation mark that is not closed"),
         ):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -129,6 +129,7 @@ class OptionsTests(TestCase):
             "--completion=tcsh",
             "--config=/nowhere/finger.toml",
             "stray",
+            "--hops=\n",
         ):
             error = self.assertRaises(SystemExit, self.parse, option)
             self.assertIn(option.partition("=")[0], str(error.code))
@@ -208,6 +209,16 @@ class OptionsTests(TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertTrue(done.stdout.startswith("Usage: "))
 
+    def test_encoding(self) -> None:
+        """What a terminal has no letters for is printed as Python would write it."""
+        with (
+            TextIOWrapper(BytesIO(), encoding="ascii") as out,
+            patch.object(sys, "stdout", out),
+            patch.dict(os.environ, {"FINGER_ADMIN": "zo\u00eb \udcff"}),
+        ):
+            self.assertRaises(SystemExit, self.parse, "--print-config")
+            self.assertIn(b'admin = ["zo\\xeb", "\\udcff"]', out.buffer.getvalue())
+
     def test_unknown(self) -> None:
         """Who misspells an option is told what there is; with nothing like it there is nothing to tell."""
         for option, hint in (
@@ -272,6 +283,9 @@ class ConfigurationTests(TestCase):
         with patch.dict(os.environ, {"FINGER_CONFIG": self.path}):
             parsed.parseOptions([])
         self.assertEqual(parsed.config.maxHops, 2)
+        with patch.dict(os.environ, {"FINGER_CONFIG": "/nowhere"}):
+            error = self.assertRaises(SystemExit, Options().parseOptions, [])
+        self.assertIn(" FINGER_CONFIG=/nowhere: cannot be read", str(error.code))
 
     def test_print(self) -> None:
         """What is in force can be printed, and read again."""
@@ -367,6 +381,8 @@ class MakeServiceTests(TestCase):
         """What only shows when the service is made is one line, too."""
         error = self.assertRaises(SystemExit, self.make, "--fingerport=x")
         self.assertIn("twistd finger: --fingerport=x: ", str(error.code))
+        error = self.assertRaises(SystemExit, self.make, "--fingerport=x\n\x1b[2J")
+        self.assertIn("twistd finger: --fingerport=x\\n\\x1b[2J: ", str(error.code))
 
     def test_root(self) -> None:
         """Root is not what it stays, unless twistd is told otherwise."""
