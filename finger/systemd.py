@@ -17,6 +17,12 @@ from pathlib import Path
 FIRST = 3
 """The first descriptor that is passed, C{SD_LISTEN_FDS_START} in sd_listen_fds(3)."""
 
+MAX_SOCKETS = 65_536
+"""How many sockets can be passed.  Whoever says there are more is not systemd."""
+
+MAX_WATCHDOG = 10**15
+"""How long a watchdog can wait, in microseconds: thirty years."""
+
 SEND_TIMEOUT = 1.0
 """How long the service manager may take to make room for what it is told, in seconds."""
 
@@ -58,7 +64,7 @@ def inheritedSockets(environment: Mapping[str, str], pid: int) -> tuple[Inherite
     if environment.get("LISTEN_PID") != str(pid):
         return ()
     names = environment.get("LISTEN_FDNAMES", "").split(":")
-    count = _natural(environment.get("LISTEN_FDS"))
+    count = _natural(environment.get("LISTEN_FDS"), MAX_SOCKETS)
     names += [""] * (count - len(names))
     return tuple(InheritedSocket(FIRST + number, names[number]) for number in range(count))
 
@@ -84,7 +90,7 @@ def watchdogSeconds(environment: Mapping[str, str], pid: int) -> float | None:
     """
     if environment.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
-    return _natural(environment.get("WATCHDOG_USEC")) / 1_000_000 or None
+    return _natural(environment.get("WATCHDOG_USEC"), MAX_WATCHDOG) / 1_000_000 or None
 
 
 def notify(address: str, assignments: Iterable[str]) -> None:
@@ -102,6 +108,9 @@ def notify(address: str, assignments: Iterable[str]) -> None:
         sock.send("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
-def _natural(text: str | None) -> int:
-    """A number as systemd writes it; 0 for anything else."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() else 0
+def _natural(text: str | None, most: int) -> int:
+    """A number as systemd writes it; 0 for anything else, and for more than there can be."""
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > len(str(most)):
+        return 0
+    number = int(text)
+    return number if number <= most else 0

@@ -51,7 +51,7 @@ class EnvironmentTests(SynchronousTestCase):
         """What is not for this process, or no number, is nothing."""
         self.assertEqual(inheritedSockets({}, PID), ())
         self.assertEqual(self.sockets(LISTEN_PID="1"), [])
-        for number in ("", "-1", "x", "0", "\u0662"):
+        for number in ("", "-1", "x", "0", "\u0662", "65537", "9" * 9, "9" * 5000):
             self.assertEqual(self.sockets(LISTEN_FDS=number), [])
 
     def test_notifyAddress(self) -> None:
@@ -65,7 +65,7 @@ class EnvironmentTests(SynchronousTestCase):
         self.assertEqual(watchdogSeconds({"WATCHDOG_USEC": "30000000"}, PID), 30.0)
         self.assertEqual(watchdogSeconds({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(PID)}, PID), 0.5)
         self.assertIsNone(watchdogSeconds({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, PID))
-        for value in ({}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}):
+        for value in ({}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "9" * 400}):
             self.assertIsNone(watchdogSeconds(value, PID))
 
     def test_startEnvironment(self) -> None:
