@@ -8,13 +8,61 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor, StringTransport
-from twisted.logger import LogEvent, Logger
+from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import ConfigError
-from finger.proxied import parseTrusted, trustingProxyEndpoint
+from finger.proxied import completeHeader, parseTrusted, trustingProxyEndpoint
 from finger.querylog import QueryLog
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+IPV4 = SIGNATURE + bytes([0x21, 0x11, 0, 12, 198, 51, 100, 1, 192, 0, 2, 1, 0, 5, 0, 79])
+
+
+class HeaderTests(SynchronousTestCase):
+    """What a connection may begin with."""
+
+    def test_good(self) -> None:
+        """Both versions, also for a peer of whom nothing is known; what follows is left alone."""
+        for header in (
+            b"PROXY TCP4 198.51.100.1 192.0.2.1 5 79\r\n",
+            b"PROXY TCP6 2001:db8::1 ::1 65535 79\r\n",
+            IPV4,
+            SIGNATURE + b"\x20\0\0\0",
+            SIGNATURE + b"\x21\x11\x0f\xf0" + bytes(4080),
+        ):
+            for number in range(1, len(header)):
+                self.assertIsNone(completeHeader(header[:number]))
+            for rest in (b"", b"ada\r\n", b"x" * 10_000):
+                self.assertEqual(completeHeader(header + rest), header + rest)
+        for said in (b"", b" ::1 ::1 5 79", b" \xff"):
+            self.assertEqual(completeHeader(b"PROXY UNKNOWN" + said + b"\r\nada\r\n"), b"PROXY UNKNOWN \r\nada\r\n")
+
+    def test_bad(self) -> None:
+        """What is none: no header at all, no addresses, those of another family, no ports, or too much of it."""
+        for received in (
+            b"ada\r\n",
+            b"\r\nada\r\n",
+            b"PROXY\r\n",
+            b"PROXY \r\n",
+            b"PROXY TCP4\r\n",
+            b"PROXY TCP5 198.51.100.1 192.0.2.1 5 79\r\n",
+            b"PROXY TCP4 <0>here 192.0.2.1 5 79\r\n",
+            b"PROXY TCP4 \x1b[2J\n 192.0.2.1 5 79\r\n",
+            b"PROXY TCP4 \xff 192.0.2.1 5 79\r\n",
+            b"PROXY TCP4 ::1 ::1 5 79\r\n",
+            b"PROXY TCP6 fe80::1%\x1b ::1 5 79\r\n",
+            b"PROXY TCP4 198.51.100.1 192.0.2.1 5\r\n",
+            b"PROXY TCP4 198.51.100.1 192.0.2.1 x 79\r\n",
+            b"PROXY TCP4 198.51.100.1 192.0.2.1 -5 79\r\n",
+            b"PROXY TCP4 198.51.100.1 192.0.2.1 5 65536\r\n",
+            b"PROXY TCP4 198.51.100.1 192.0.2.1 5 79 \r\n",
+            b"PROXY UNKNOWN" + b"x" * 100 + b"\r\n",
+            b"PROXY " + b"x" * 102,
+            SIGNATURE + b"\x21\x11\x0f\xf1",
+        ):
+            self.assertRaises(ValueError, completeHeader, received)
 
 
 class TrustTests(SynchronousTestCase):
@@ -43,7 +91,7 @@ class TrustTests(SynchronousTestCase):
             protocol.makeConnection(transport)
             protocol.dataReceived(b"PROXY TCP4 198.51.100.1 192.0.2.1 5555 79\r\nhello")
             self.assertEqual(transport.value(), b"hello")
-            self.assertEqual(protocol.getPeer().host, "198.51.100.1")
+            self.assertEqual(protocol.wrappedProtocol.getPeer().host, "198.51.100.1")
         self.assertEqual(self.events, [])
 
     def test_notTrusted(self) -> None:
@@ -52,6 +100,34 @@ class TrustTests(SynchronousTestCase):
             self.assertIsNone(self.factory.buildProtocol(address))
         self.assertEqual([event["peer"] for event in self.events], ["198.51.100.7", "2001:db8::2"])
         self.assertEqual({event["outcome"] for event in self.events}, {"UntrustedProxy"})
+
+    def test_pieces(self) -> None:
+        """A header may come byte by byte."""
+        for header, peer in (
+            (b"PROXY TCP4 198.51.100.1 192.0.2.1 5555 79\r\n", "198.51.100.1"),
+            (IPV4, "198.51.100.1"),
+            (b"PROXY UNKNOWN\r\n", "192.0.2.7"),
+        ):
+            protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 5))
+            transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.7", 5))
+            protocol.makeConnection(transport)
+            for number in header + b"hello":
+                protocol.dataReceived(bytes([number]))
+            self.assertEqual(transport.value(), b"hello")
+            self.assertEqual(protocol.wrappedProtocol.getPeer().host, peer)
+        self.assertEqual(self.events, [])
+
+    def test_noHeader(self) -> None:
+        """Who begins otherwise is not heard, and is logged, escaped."""
+        protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 5))
+        transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.7", 5))
+        protocol.makeConnection(transport)
+        for said in (b"PROXY TCP4 \x1b\xff 1", b" 2 3\r\nada\r\n", b"PROXY UNKNOWN\r\n"):
+            protocol.dataReceived(said)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(transport.value(), b"")
+        (told,) = map(formatEvent, self.events)
+        self.assertIn(r"haproxy 192.0.2.7 'PROXY TCP4 \x1b\\xff 1 2 3\r\nada\r\n' BadProxyHeader", told)
 
     def test_wrong(self) -> None:
         """What is neither an address nor a network is told, with what would be right."""
