@@ -27,6 +27,12 @@ EXAMPLES = (
 INDENT = 28
 """Where the words begin that tell of an option."""
 
+NARROW_INDENT = 10
+"""Where they begin, below the option's name, on a terminal too narrow for that."""
+
+LEAST = 24
+"""How many characters they get at the least."""
+
 
 def printText(text: str) -> None:
     """Print a text that is all there is to print.  Who reads no more of it, as C{head} does, has seen enough."""
@@ -62,8 +68,9 @@ def formatHelp(command: str, width: int) -> str:
     Write the help.
 
     @param command: what examples begin with.
-    @param width: that of the terminal, in characters.
+    @param width: that of the terminal, in characters; one that is narrower than anybody reads is not made use of.
     """
+    width = max(width, NARROW_INDENT + LEAST)
     return "\n".join(_lines(command, width)) + "\n"
 
 
@@ -81,18 +88,19 @@ def _lines(command: str, width: int) -> Iterator[str]:
         yield from wrap(f"{command} {arguments}", width, initial_indent="  ", subsequent_indent="    ")
         yield from wrap(does, width, initial_indent="      ", subsequent_indent="      ")
     yield ""
-    yield f"Manual: {COMMAND}(8), finger.toml(5)"
+    yield fill(f"Manual: {COMMAND}(8), finger.toml(5)", width)
 
 
 def _option(option: Option, width: int) -> Iterator[str]:
     names = f"  {f'-{option.short},' if option.short else '   '} --{option.name}"
     names += f"={option.value}" if option.value else ""
-    about = wrap(_about(option), width - INDENT)
-    if len(names) >= INDENT - 1:
+    indent = INDENT if width >= INDENT + LEAST else NARROW_INDENT
+    about = wrap(_about(option), width - indent)
+    if len(names) >= indent - 1:
         yield names
         names = ""
-    yield f"{names:<{INDENT}}{about[0]}"
-    yield from (" " * INDENT + line for line in about[1:])
+    yield f"{names:<{indent}}{about[0]}"
+    yield from (" " * indent + line for line in about[1:])
 
 
 def _about(option: Option) -> str:

@@ -29,6 +29,7 @@ from finger.options import OPTIONS
 from finger.restart import ConfigFile
 from finger.service import FingerServer
 from finger.tap import Options, makeService
+from finger.usage import formatHelp
 from tests.tools import DEADLINE, ROOT
 
 USERS = str(Path(ROOT, "etc", "users"))
@@ -186,6 +187,15 @@ class OptionsTests(TestCase):
                 self.assertIn(f" --{option.name}", text)
             self.assertEqual(text.count(f"\n  {command}"), 3)
             self.assertTrue(text.startswith("Usage: twist"))
+
+    def test_narrow(self) -> None:
+        """On a narrow terminal it has its words below the names, and on one narrower still it is as on that."""
+        for width in (1, 10, 27, 28, 40, 51):
+            lines = formatHelp("twisted-fingerd", width).splitlines()
+            self.assertIn(" " * 10 + "For a query to arrive.", [line[:32] for line in lines])
+            for line in lines:
+                if len(line) > max(width, 34):
+                    self.assertRegex(line, "^  (-.,|   ) --[^ ]+$")
 
     def test_brokenPipe(self) -> None:
         """So does who has closed the pipe before anything was printed."""
