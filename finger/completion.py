@@ -150,7 +150,9 @@ def _fish(command: str, words: Sequence[Word]) -> Iterator[str]:
         if word.completes == "files":
             parts.append("-F")
         if word.completes == "directories":
-            parts.append("-xa '(__fish_complete_directories)'")
+            # Of --name= with nothing behind it, it would take the whole for the beginning of a directory's name.
+            typed = '(commandline -ct | string replace -r "^--[^=]*=" "")'
+            parts.append(f"-xa '(__fish_complete_directories {typed})'")
         if word.choices:
             parts.append(f"-a {_quoted(' '.join(word.choices))}")
         yield " ".join([*parts, f"-d {_fishQuoted(word.help)}"])

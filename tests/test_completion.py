@@ -110,6 +110,11 @@ class FishTests(CompletionTestCase):
         )
         self.assertIn("--file=/etc/passwd", self.offered(script, "twisted-fingerd --file=/etc/passwd"))
         self.assertEqual(self.offered(script, "twisted-fingerd --templates=/et"), ["--templates=/etc/"])
+        Path("pages").mkdir(exist_ok=True)
+        for typed, begins in (("--templates=", "--templates="), ("--templates ", ""), ("-t ", "")):
+            offered = self.offered(script, f"twisted-fingerd {typed}")
+            self.assertIn(f"{begins}pages/", offered)
+            self.assertEqual([one for one in offered if one.count("--templates=") > 1], [])
 
     def test_client(self) -> None:
         """The client's, too."""
