@@ -16,6 +16,9 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 MAX_PORT: Final = 65535
 
+LOCAL: Final = "local"
+"""What stands for the host of a peer that has none, because it is on a UNIX socket of this machine."""
+
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
@@ -100,6 +103,22 @@ def parsePort(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and 1 <= int(text) <= MAX_PORT):
         raise ValueError(f"{text!r} is no port: that is a number from 1 to {MAX_PORT}")
     return int(text)
+
+
+def hostOf(address: object) -> str:
+    """
+    The host of an address of Twisted's.
+
+    @param address: an L{IAddress <twisted.internet.interfaces.IAddress>}; or L{None}, as some connections have it.
+    @return: the host, or L{LOCAL} if it has none.
+    """
+    return str(getattr(address, "host", LOCAL))
+
+
+def isLocal(host: str) -> bool:
+    """Is a host, as L{hostOf} gives it, this machine?"""
+    address = parseAddress(host)
+    return address.is_loopback if address is not None else host == LOCAL
 
 
 def isGlobal(address: str) -> bool:

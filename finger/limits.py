@@ -16,7 +16,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from finger.hosts import parseAddress
+from finger.hosts import hostOf, isLocal, parseAddress
 from finger.interfaces import IDrainable
 from finger.querylog import QueryLog
 from finger.timing import Buckets
@@ -35,9 +35,6 @@ BURST = 100
 
 MAX_REFUSING = 16
 """How many at once are told that there are too many; the rest of a flood is closed without a word."""
-
-LOCAL = "local"
-"""What stands for the address of a peer that has none, because it is on a UNIX socket."""
 
 RESERVED_DESCRIPTORS = 64
 """How many file descriptors are wanted for what is not a connection: ports, files, other servers."""
@@ -80,15 +77,6 @@ def origin(host: str) -> str:
     return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
-def _host(address: object) -> str:
-    return str(getattr(address, "host", LOCAL))
-
-
-def _isLoopback(host: str) -> bool:
-    address = parseAddress(host)
-    return address.is_loopback if address is not None else host == LOCAL
-
-
 class LimitedProtocol(ProtocolWrapper):
     """One connection of a L{LimitedFactory}: passes everything on, and gives its place back at its end."""
 
@@ -96,7 +84,7 @@ class LimitedProtocol(ProtocolWrapper):
 
     def makeConnection(self, transport: Any) -> None:
         """Take a place.  Half-closed connections are passed on, too, which L{ProtocolWrapper} alone does not."""
-        self._place = origin(_host(transport.getPeer()))
+        self._place = origin(hostOf(transport.getPeer()))
         self.factory.take(self._place)
         super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
@@ -188,7 +176,7 @@ class LimitedFactory(WrappingFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See L{IProtocolFactory.buildProtocol}."""
-        host = _host(addr)
+        host = hostOf(addr)
         if not self._isFull(host):
             return self._build(addr)
         self.queries.begin(self.label, host, "")("TooManyConnections")
@@ -250,7 +238,7 @@ class LimitedFactory(WrappingFactory):
     def _isFull(self, host: str) -> bool:
         if self.taken >= self.most:
             return True
-        if _isLoopback(host):
+        if isLocal(host):
             return False
         place = origin(host)
         if self._takenBy[place] >= self._mostPerAddress:

@@ -13,6 +13,7 @@ from twisted.spread import pb
 from twisted.spread.jelly import SecurityOptions, globalSecurity, unjelly
 from zope.interface import implementer
 
+from finger.hosts import hostOf
 from finger.interfaces import IDrainable
 from finger.timing import Deadline
 
@@ -201,7 +202,7 @@ class BoundedBroker(pb.Broker):
             self.transport.loseConnection()
 
     def _refuse(self, error: Exception) -> None:
-        peer = str(getattr(self.transport.getPeer(), "host", "local"))
+        peer = hostOf(self.transport.getPeer())
         self.log.info("pb {peer} refused: {reason}", peer=peer, reason=repr(error)[:200])
         self.dataReceived = lambda chunk: None  # type: ignore[method-assign]
         self.transport.abortConnection()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.hosts import isGlobal, parseAddress, parseHost, parseHostPort, parsePort
+from finger.hosts import LOCAL, hostOf, isGlobal, isLocal, parseAddress, parseHost, parseHostPort, parsePort
 
 NO_HOSTS = (
     *("", ".", "..", "a..b", ".a", "-a", "a-", "a b", "a\tb", "a\r\nb", "a\0b", "a\x1b[31m", "a/b", "a:b", "a@b"),
@@ -50,6 +51,24 @@ class ParseHostTests(SynchronousTestCase):
         self.assertIsNone(parseAddress("localhost"))
         self.assertEqual(parseAddress("::ffff:127.0.0.1"), ip_address("127.0.0.1"))
         self.assertEqual(parseAddress("::2"), ip_address("::2"))
+
+
+class PeerTests(SynchronousTestCase):
+    """L{hostOf} and L{isLocal}."""
+
+    def test_peers(self) -> None:
+        """Peers on a UNIX socket have no host, and are of this machine; a name is not, whatever it is."""
+        for address, host, isOurs in (
+            (IPv4Address("TCP", "127.0.0.2", 79), "127.0.0.2", True),
+            (IPv6Address("TCP", "::1", 79), "::1", True),
+            (IPv6Address("TCP", "::ffff:127.0.0.1", 79), "::ffff:127.0.0.1", True),
+            (IPv4Address("TCP", "192.0.2.1", 79), "192.0.2.1", False),
+            (UNIXAddress(b"/run/finger/set"), LOCAL, True),
+            (None, LOCAL, True),
+        ):
+            self.assertEqual(hostOf(address), host)
+            self.assertIs(isLocal(host), isOurs, host)
+        self.assertFalse(isLocal("localhost"))
 
 
 class ParseHostPortTests(SynchronousTestCase):

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 import finger.errors as errors
 from finger.authority import Actor, Authority
+from finger.hosts import LOCAL, hostOf
 from finger.interfaces import IFingerService, IPerspectiveFinger
 from finger.querylog import QueryLog, tellOutcome
 from finger.wire import clean
@@ -152,7 +153,7 @@ class PerspectiveFinger(pb.Root):
 
     def _peer(self) -> str:
         transport = self._broker.transport if self._broker is not None else None
-        return str(getattr(transport.getPeer(), "host", "local")) if transport is not None else "local"
+        return hostOf(transport.getPeer()) if transport is not None else LOCAL
 
     def _inWords(self, failure: Failure) -> NoReturn:
         words = self.queries.failures.explain(failure, self.log)

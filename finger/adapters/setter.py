@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from finger.authority import Authority
 from finger.errors import BadQuery
+from finger.hosts import hostOf
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.querylog import QueryLog, tellOutcome
 from finger.timing import Deadline
@@ -106,7 +107,7 @@ class FingerSetterProtocol(Protocol):
         if self._isTooLong:
             self._end()
             return
-        peer = str(getattr(self.transport.getPeer(), "host", "local"))
+        peer = hostOf(self.transport.getPeer())
         self.factory.set(bytes(self._message), self._actor, peer).addCallback(self._tell)
 
     def writeConnectionLost(self) -> None:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
+from finger.hosts import hostOf
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
 from finger.profile import Profile
 from finger.querylog import QueryLog
@@ -111,7 +112,7 @@ class FingerProtocol(LineReceiver):
         self.transport.loseConnection()
 
     def _peer(self) -> str:
-        return str(getattr(self.transport.getPeer(), "host", "local"))
+        return hostOf(self.transport.getPeer())
 
 
 @implementer(IFingerFactory)

@@ -30,6 +30,7 @@ from finger.errors import (
     PeerError,
     RemoteUnreachable,
 )
+from finger.hosts import hostOf
 from finger.interfaces import IFingerProfileService, IFingerService
 from finger.pages import Page, errorPage, listPage, userPage
 from finger.querylog import QueryLog
@@ -153,7 +154,7 @@ class FingerResource(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Request, look: Callable[[], Deferred[Page]], asked: str) -> None:
-        tell = self.queries.begin("web", str(getattr(request.getClientAddress(), "host", "local")), asked)
+        tell = self.queries.begin("web", hostOf(request.getClientAddress()), asked)
         looking = self._inTime(look)
         ended = request.notifyFinish().addErrback(lambda reason: looking.cancel())
         try:
@@ -176,7 +177,7 @@ class FingerResource(Resource):
         assert request.content is not None
         if not request.isSecure():
             raise InsecureRefused
-        peer = str(getattr(request.getClientAddress(), "host", "local"))
+        peer = hostOf(request.getClientAddress())
         try:
             status = request.content.read().decode("utf-8")
         except UnicodeDecodeError:

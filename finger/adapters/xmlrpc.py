@@ -18,6 +18,7 @@ from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection, withRequest
 from zope.interface import implementer
 
 from finger.errors import NoSuchUser
+from finger.hosts import hostOf
 from finger.interfaces import IFingerService, IXMLRPCResource
 from finger.querylog import QueryLog, tellOutcome
 from finger.wire import clean
@@ -65,7 +66,7 @@ class FingerXMLRPC(XMLRPC):
     xmlrpc_getUsers.signature = [["array"]]
 
     def _told(self, request: Request, query: str, answer: Deferred[T]) -> Deferred[T]:
-        peer = str(getattr(request.getClientAddress(), "host", "local"))
+        peer = hostOf(request.getClientAddress())
         return answer.addBoth(tellOutcome, self.queries.begin("xmlrpc", peer, query))
 
     def _unknownOrFault(self, failure: Failure) -> str:
