@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 
 from twisted.application.service import MultiService, Service
@@ -27,8 +26,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from finger.errors import ConfigError
+from finger.hosts import IPNetwork, hostOf, isLocal
 from finger.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, parseWanted
-from finger.proxied import PREFIX, parseTrusted, trustingProxyEndpoint
+from finger.proxied import PREFIX, trustingProxyEndpoint
 from finger.querylog import QueryLog
 from finger.systemd import InheritedSocket
 from finger.v6only import BACKLOG, TCP6OnlyEndpoint, V6OnlyReactor
@@ -93,28 +93,33 @@ class PortService(Service):
     def stopService(self) -> Deferred[None] | None:
         """Close the port; connections that are there go on."""
         super().stopService()
-        port, opening = self.port, self._opening
+        if self._opening is not None:
+            self._opening.cancel()
+        port = self.port
         self.port = self._opening = self.problem = None
-        if opening is not None:
-            opening.cancel()
         return port.stopListening() if port is not None else None
 
     def _opened(self, port: IListeningPort) -> None:
-        if self._loopback and not _isLocal(port.getHost()):
-            self.problem = ConfigError(
-                f"{self.label}: other machines could reach it, and nobody there need say who it is; "
-                "give a number, a unix: endpoint, or one with interface=127.0.0.1"
-            )
+        if self._loopback and not isLocal(hostOf(port.getHost())):
             port.stopListening()
+            self._refuse(
+                ConfigError(
+                    f"{self.label}: other machines could reach it, and nobody there need say who it is; "
+                    "give a number, a unix: endpoint, or one with interface=127.0.0.1"
+                )
+            )
             return
         self.port = port
         self.log.info("{label}: listening on {address}", label=self.label, address=formatAddress(port.getHost()))
 
     def _notOpened(self, failure: Failure) -> None:
         kind = MissingFamily if _errno(failure) in _NO_FAMILY else ConfigError
-        self.problem = kind(f"{self.label}: {_whyNot(failure)}")
+        self._refuse(kind(f"{self.label}: {_whyNot(failure)}"))
+
+    def _refuse(self, problem: ConfigError) -> None:
+        self.problem = problem
         if self.running:  # An endpoint that took its time; nobody is there any more to raise to.
-            self.log.error("{problem}", problem=self.problem)
+            self.log.error("{problem}", problem=problem)
 
 
 class TCP6Server(PortService):
@@ -242,7 +247,7 @@ def portService(
     factory: IProtocolFactory,
     loopback: bool = False,
     onlyLoopback: bool = False,
-    trustedProxies: tuple[str, ...] = (),
+    trusted: tuple[IPNetwork, ...] = (),
     queries: QueryLog | None = None,
     inherited: InheritedSockets | None = None,
 ) -> PortService | PortsService:
@@ -253,7 +258,7 @@ def portService(
     @param value: a number, which is that port on both families, C{systemd:NAME}, or an endpoint string.
     @param loopback: let a number mean that port for this machine alone.
     @param onlyLoopback: let nothing else be taken.
-    @param trustedProxies: who may connect to a C{haproxy:} endpoint: addresses and networks.
+    @param trusted: the networks from which peers may connect to a C{haproxy:} endpoint.
     @param queries: where those who may not are logged.
     @param inherited: the sockets that systemd has opened; none, if not given.
     @raise ConfigError: if the value is none of these.
@@ -264,7 +269,6 @@ def portService(
             raise ConfigError(f"{label}: a port is a number from 0 to 65535")
         return DualPortService(reactor, int(value), factory, label, loopback)
     proxied, bare = value.startswith(PREFIX), value.removeprefix(PREFIX)
-    trusted = parseTrusted(trustedProxies)
 
     def listenAt(endpoint: IStreamServerEndpoint) -> PortService:
         if proxied:
@@ -327,11 +331,6 @@ def formatAddress(address: IAddress) -> str:
     if host is None:
         return str(address)
     return f"[{host}]:{port}" if isIPv6Address(host) else f"{host}:{port}"
-
-
-def _isLocal(address: IAddress) -> bool:
-    host = getattr(address, "host", None)
-    return host is None or ip_address(host).is_loopback
 
 
 def _freePort() -> int:

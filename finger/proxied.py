@@ -17,7 +17,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
 from finger.errors import ConfigError
-from finger.hosts import IPNetwork, parseAddress, parseNetwork
+from finger.hosts import LOCAL, IPNetwork, hostOf, parseAddress, parseNetwork
 from finger.querylog import QueryLog
 
 PREFIX = "haproxy:"
@@ -128,17 +128,18 @@ class TrustingFactory(WrappingFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See L{IProtocolFactory.buildProtocol}."""
-        host = getattr(addr, "host", None)
-        address = parseAddress(host) if isinstance(host, str) else None
-        if host is None or (address is not None and any(address in network for network in self._trusted)):
+        if self._isTrusted(hostOf(addr)):
             return super().buildProtocol(addr)
         self.refuse(addr, b"", "UntrustedProxy")
         return None
 
-    def refuse(self, peer: object, said: bytes, why: str) -> None:
+    def refuse(self, peer: IAddress | None, said: bytes, why: str) -> None:
         """Log somebody whom nobody answers."""
-        host = str(getattr(peer, "host", "local"))
-        self._queries.begin("haproxy", host, said.decode("utf-8", "backslashreplace"))(why)
+        self._queries.begin("haproxy", hostOf(peer), said.decode("utf-8", "backslashreplace"))(why)
+
+    def _isTrusted(self, host: str) -> bool:
+        address = parseAddress(host)
+        return any(address in network for network in self._trusted) if address is not None else host == LOCAL
 
 
 @implementer(IStreamServerEndpoint)

@@ -49,7 +49,7 @@ from finger.listen import portService
 from finger.notify import Notifier
 from finger.pbserver import BoundedPBServerFactory
 from finger.policy import PolicyFingerService
-from finger.proxied import PREFIX
+from finger.proxied import PREFIX, parseTrusted
 from finger.querylog import QueryLog
 from finger.server import FingerServer
 from finger.status import NOT_INSTALLED, StatusResource
@@ -110,6 +110,7 @@ class _Composition:
         self._server = FingerServer(reactor, config.drainSeconds)
         self._environment = startEnvironment(os.environ)
         self._inherited = InheritedSockets(self._environment, os.getpid())
+        self._trusted = parseTrusted(config.trustedProxies)
         self._queries = QueryLog(reactor)
         self._metrics = self._makeMetrics() if _given(config.statusPorts) else None
         self._services = self._makeBackends()
@@ -215,7 +216,7 @@ class _Composition:
                 limited,
                 loopback,
                 onlyLoopback,
-                self._config.trustedProxies,
+                self._trusted,
                 limited.queries,
                 self._inherited,
             )

@@ -123,6 +123,7 @@ class MakeServiceTests(TestCase):
             ({"ssl": True, "certificate": "/nowhere"}, "--certificate=/nowhere: cannot be read"),
             ({"templates": "/nowhere"}, "--templates=/nowhere: "),
             ({"fingerPorts": ("x",)}, "--fingerport=x: is no port number"),
+            ({"trustedProxies": ("nobody",), "fingerPorts": ("79",)}, "--trust-proxy=nobody: "),
             ({"forward": ("bad host",)}, "--forward=bad host"),
             ({"ircNick": "no nick"}, "--ircnick=no nick"),
             ({"backends": ("proxy",), "fingerPorts": ("79",)}, "--backend=proxy: would ask this server itself"),
