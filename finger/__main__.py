@@ -12,7 +12,6 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
 from typing import Any, Final, NoReturn, TextIO
 
 from twisted.internet.defer import Deferred
@@ -24,7 +23,7 @@ from finger.completion import SHELLS, clientCompletion
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.hosts import parseAddress, parseHost, parsePort
 from finger.setclient import setStatus
-from finger.usage import discardOutput, printText
+from finger.usage import discardOutput, printText, showAnything
 from finger.wire import cleanLine, decode, formatQuery, splitHost
 
 DESCRIPTION: Final = "Ask finger servers (RFC 1288) for users; without a host, ask this machine."
@@ -174,12 +173,6 @@ class Asking:
         return False
 
 
-def _showAnything(stream: TextIO | None) -> None:
-    """A letter that the terminal cannot show is no reason to fail."""
-    if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="replace")
-
-
 def _run(reactor: Any, options: Namespace, targets: Sequence[Target]) -> Deferred[None]:
     async def run() -> None:
         sys.exit(await Asking(FingerClient(reactor), options, sys.stdout, sys.stderr).run(targets))
@@ -211,8 +204,8 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
         sys.exit(0)
     # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _showAnything(sys.stdout)
-    _showAnything(sys.stderr)
+    showAnything(sys.stdout)
+    showAnything(sys.stderr)
     if options.set is not None:
         if len(options.targets) > 1 or any("@" in user for user in options.targets):
             parser.error("--set sets one user of this machine")

@@ -103,10 +103,11 @@ def makeObserver(format: str, environment: Mapping[str, str] = os.environ) -> Fi
 
 def _isJournal(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
     """Does a stream go to the journal?  Its device and inode are in the environment (systemd.exec(5))."""
+    if stream is None:
+        return False
     try:
-        assert stream is not None
         status = os.fstat(stream.fileno())
-    except (AssertionError, OSError, ValueError):
+    except (OSError, ValueError):  # It is no file, or closed.
         return False
     return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 

@@ -358,7 +358,7 @@ OPTIONS: Final = (
         kind=Choice(choices=FORMATS),
         value="FORMAT",
         group=CONFIGURATION,
-        help=f"How to log: {', '.join(FORMATS)}.",
+        help=f"How to log to standard output: {', '.join(FORMATS)}.",
     ),
     Option(name="help", kind=None, group=HELP, help="Print this."),
     Option(name="help-backends", kind=None, group=HELP, help="List the back ends there are."),

@@ -20,15 +20,15 @@ class ConfigFile:
     certificates are read again then, but ports, for one, have been opened by somebody who may have been root.
 
     @param path: the file.
-    @param inForce: what was read at the start.
+    @param atStart: what was read then.
     @param read: reads it again.
     """
 
     log = Logger()
 
-    def __init__(self, path: str, inForce: Settings, read: Callable[[], Settings]) -> None:
+    def __init__(self, path: str, atStart: Settings, read: Callable[[], Settings]) -> None:
         self._path = path
-        self._inForce = inForce
+        self._atStart = atStart
         self._read = read
 
     def reload(self) -> Deferred[bool]:
@@ -38,7 +38,7 @@ class ConfigFile:
         except ConfigError as error:
             self.log.error("{problem}; what was read at the start stays in force", problem=str(error))
             return succeed(False)
-        changed = [name for name, old in self._inForce.inForce.items() if now.inForce[name].value != old.value]
+        changed = [name for name, old in self._atStart.inForce.items() if now.inForce[name].value != old.value]
         if changed:
             self.log.warn(
                 "{path} has changed: {options} will be in force after a restart",

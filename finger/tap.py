@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn
 
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import AuthOptionMixin
@@ -29,6 +29,9 @@ from finger.service import openService
 from finger.settings import Settings, fromEnvironment, fromFile, fromFlags
 from finger.usage import formatHelp, oneLine, printText
 
+FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": None}
+"""What twistd's own options mean where there is no twistd."""
+
 
 class Options(UsageOptions, AuthOptionMixin):
     """
@@ -36,7 +39,7 @@ class Options(UsageOptions, AuthOptionMixin):
 
     @ivar settings: what is in force.
     @ivar config: the same, as one value.
-    @ivar file: the configuration file; empty for none.
+    @ivar configFile: the path of the configuration file; empty for none.
     """
 
     supportedInterfaces = (IUsernamePassword,)
@@ -48,12 +51,12 @@ class Options(UsageOptions, AuthOptionMixin):
     def __init__(self) -> None:
         super().__init__()
         self._said: defaultdict[str, list[object]] = defaultdict(list)
-        self.file, self._named = "", "--config"
+        self.configFile, self._named = "", "--config"
         self._checking = self._printing = False
 
     def opt_config(self, path: str) -> None:
         """A TOML file that says what options say."""
-        self.file = path
+        self.configFile = path
 
     def opt_check_config(self) -> None:
         """Say what is wrong with the configuration."""
@@ -106,8 +109,8 @@ class Options(UsageOptions, AuthOptionMixin):
 
     def postOptions(self) -> None:
         """See L{UsageOptions.postOptions}."""
-        if not self.file:
-            self.file, self._named = os.environ.get("FINGER_CONFIG", ""), "FINGER_CONFIG"
+        if not self.configFile:
+            self.configFile, self._named = os.environ.get("FINGER_CONFIG", ""), "FINGER_CONFIG"
         self.settings = self.read()
         self.config = self.settings.config()
         if self._printing:
@@ -121,7 +124,7 @@ class Options(UsageOptions, AuthOptionMixin):
 
         @raise ConfigError: if it makes no sense.
         """
-        file = fromFile(self.file, self._named) if self.file else {}
+        file = fromFile(self.configFile, self._named) if self.configFile else {}
         return Settings(fromFlags(self._said), fromEnvironment(os.environ), file)
 
     def _check(self) -> NoReturn:
@@ -190,15 +193,20 @@ def makeService(options: Options) -> FingerServer:
 
     try:
         server = openService(options.config, reactor)
-        twistd: Any = options.parent if options.parent is not None else {"uid": ""}
+        twistd: Any = FOREGROUND if options.parent is None else options.parent
         if twistd["uid"] is None:
             user = unprivileged()
             if user is not None:
                 twistd["uid"], twistd["gid"] = user
     except ConfigError as error:
         raise SystemExit(f"{programName()}: {oneLine(options.settings.locate(str(error)))}") from error
-    if options.file:
-        server.adopt(ConfigFile(options.file, options.settings, options.read), "config")
-    if not twistd.get("syslog") and twistd.get("logfile") in (None, "", "-"):
+    if options.configFile:
+        server.adopt(ConfigFile(options.configFile, options.settings, options.read), "config")
+    if _logsToStandardOutput(twistd):
         server.logObserver = makeObserver(options.config.logFormat)
     return server
+
+
+def _logsToStandardOutput(twistd: Mapping[str, Any]) -> bool:
+    """Does twistd, by its own options?  In the background, where it ends nowhere, it has a file by default."""
+    return bool(twistd["nodaemon"] and not twistd["syslog"] and twistd["logfile"] in (None, "", "-"))

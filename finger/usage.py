@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from textwrap import fill, wrap
 from typing import TextIO
 
@@ -35,11 +36,25 @@ LEAST = 24
 
 
 def printText(text: str) -> None:
-    """Print a text that is all there is to print.  Who reads no more of it, as C{head} does, has seen enough."""
+    """
+    Print a text that is all there is to print.  Who reads no more of it, as C{head} does, has seen enough.
+
+    @raise SystemExit: if it cannot be written.
+    """
+    showAnything(sys.stdout)
     try:
         print(_forStream(text, sys.stdout), flush=True)
     except BrokenPipeError:
         discardOutput(sys.stdout)
+    except OSError as error:
+        discardOutput(sys.stdout)
+        raise SystemExit(f"standard output cannot be written: {error.strerror}") from error
+
+
+def showAnything(stream: TextIO | None) -> None:
+    """A letter that the terminal cannot show is no reason to fail."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
 
 
 def _forStream(text: str, out: TextIO) -> str:

@@ -41,6 +41,13 @@ def venv(program: str) -> str:
     return str(Path(sys.executable).with_name(program))
 
 
+def twistd(**said: object) -> UsageOptions:
+    """twistd's own options: those it has in the foreground, but for what is said."""
+    options = UsageOptions()
+    options.update({"uid": None, "gid": None, "logfile": None, "syslog": False, "nodaemon": True, **said})
+    return options
+
+
 class OptionsTests(TestCase):
     """Options, and the configuration they mean."""
 
@@ -198,12 +205,26 @@ class OptionsTests(TestCase):
                     self.assertRegex(line, "^  (-.,|   ) --[^ ]+$")
 
     def test_brokenPipe(self) -> None:
-        """So does who has closed the pipe before anything was printed."""
+        """Who closes the pipe before anything is printed wants no more, and it is a good end."""
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "w") as out, patch.object(sys, "stdout", out):
             error = self.assertRaises(SystemExit, self.parse, "--help")
         self.assertEqual(error.code, 0)
+
+    def test_cannotPrint(self) -> None:
+        """What cannot be printed is told in one line."""
+        with open("/dev/full", "w") as out, patch.object(sys, "stdout", out):
+            error = self.assertRaises(SystemExit, self.parse, "--print-config")
+        self.assertEqual(error.code, "standard output cannot be written: No space left on device")
+
+    def test_letters(self) -> None:
+        """A letter that a terminal cannot show does no harm."""
+        out = TextIOWrapper(BytesIO(), "ascii")
+        with patch.object(sys, "stdout", out):
+            error = self.assertRaises(SystemExit, self.parse, "--file=/\u00fc", "--print-config")
+        self.assertEqual(error.code, 0)
+        self.assertIn(b'file = "/?"  # --file\n', out.buffer.getvalue())
 
     def test_pipe(self) -> None:
         """Who reads only its beginning sees that, and no traceback."""
@@ -399,8 +420,7 @@ class MakeServiceTests(TestCase):
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
         for uid, after in ((None, (65534, 65533)), (0, (0, 7)), (1234, (1234, 7))):
-            parsed.parent = UsageOptions()
-            parsed.parent.update({"uid": uid, "gid": None if uid is None else 7})
+            parsed.parent = twistd(uid=uid, gid=None if uid is None else 7)
             with patch("finger.tap.unprivileged", return_value=(65534, 65533)):
                 self.addCleanup(self.stop, self.makeService(parsed))
             self.assertEqual((parsed.parent["uid"], parsed.parent["gid"]), after)
@@ -409,8 +429,7 @@ class MakeServiceTests(TestCase):
         """Who is not root stays who he is."""
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
-        parsed.parent = UsageOptions()
-        parsed.parent.update({"uid": None, "gid": None})
+        parsed.parent = twistd()
         with patch("os.geteuid", return_value=1000):
             self.addCleanup(self.stop, self.makeService(parsed))
         self.assertIsNone(parsed.parent["uid"])
@@ -427,17 +446,17 @@ class MakeServiceTests(TestCase):
         self.assertEqual(len(events), 1)
 
     def test_log(self) -> None:
-        """The log is written as it is asked for, unless twistd has been told where to."""
+        """The log is written as it is asked for, unless twistd writes it elsewhere than to standard output."""
         for options, isOurs in (
             ({}, True),
             ({"logfile": "-"}, True),
             ({"logfile": "x"}, False),
             ({"syslog": True}, False),
+            ({"nodaemon": False}, False),
         ):
             parsed = Options()
             parsed.parseOptions([f"--file={USERS}", *NOWHERE, "--log-format=json"])
-            parsed.parent = UsageOptions()
-            parsed.parent.update({"uid": 0, "gid": 0, "logfile": None, "syslog": False, **options})
+            parsed.parent = twistd(uid=0, gid=0, **options)
             service = self.makeService(parsed)
             self.addCleanup(self.stop, service)
             application = Application("finger")
