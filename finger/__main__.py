@@ -19,9 +19,10 @@ from twisted.internet.task import react
 
 from finger import __version__
 from finger.client import FINGER_PORT, Allowed, Answer, FingerClient
-from finger.completion import SHELLS, clientCompletion
+from finger.completion import clientCompletion
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.hosts import parseAddress, parseHost, parsePort
+from finger.options import SHELLS
 from finger.setclient import setStatus
 from finger.usage import discardOutput, printText, showAnything
 from finger.wire import cleanLine, decode, formatQuery, splitHost

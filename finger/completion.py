@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import Action, ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from finger.options import COMMAND, OPTIONS, Option
+from finger.options import COMMAND, OPTIONS, SHELLS, Option
 
 CLIENT = "twisted-finger"
-SHELLS = ("bash", "zsh", "fish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +49,18 @@ def clientCompletion(shell: str, parser: ArgumentParser) -> str:
     @param shell: see L{daemonCompletion}.
     @param parser: what reads its options.
     """
-    words = [
-        Word(
-            tuple(action.option_strings),
-            str(action.metavar or action.dest.upper()) if action.nargs != 0 and action.nargs != "?" else "",
-            (action.help or "").replace("%(default)s", str(action.default)),
-            tuple(action.choices or ()),
-        )
-        for action in parser._actions
-        if action.option_strings
-    ]
-    return _completion(shell, CLIENT, words)
+    options = [action for action in parser._actions if action.option_strings]  # argparse has no other way to ask.
+    return _completion(shell, CLIENT, [_word(option) for option in options])
+
+
+def _word(option: Action) -> Word:
+    takesValue = option.nargs not in (0, "?")
+    return Word(
+        tuple(option.option_strings),
+        str(option.metavar or option.dest.upper()) if takesValue else "",
+        (option.help or "").replace("%(default)s", str(option.default)),
+        tuple(option.choices or ()),
+    )
 
 
 def _words(option: Option) -> Iterator[Word]:
@@ -75,11 +75,10 @@ def _words(option: Option) -> Iterator[Word]:
 
 
 def _completion(shell: str, command: str, words: Sequence[Word]) -> str:
-    shells = {"bash": _bash, "zsh": _zsh, "fish": _fish}
-    if shell not in shells:
-        raise ValueError(f"should be one of {', '.join(shells)}")
-    made = f"# Made by '{command} --completion={shell}'."
-    return "\n".join([*shells[shell](command, words), made])
+    if shell not in SHELLS:
+        raise ValueError(f"should be one of {', '.join(SHELLS)}")
+    write = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]
+    return "\n".join([*write(command, words), f"# Made by '{command} --completion={shell}'."])
 
 
 def _bash(command: str, words: Sequence[Word]) -> Iterator[str]:

@@ -80,6 +80,7 @@ class Metrics:
         self._now = now
         self._series: dict[tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._parts: Mapping[str, object] = {}
+        self._began = now()
         self._expected: set[str] = set()
         self._registry = CollectorRegistry()
         build = {"version": __version__, "twisted": twisted.__version__, "python": platform.python_version()}
@@ -154,7 +155,7 @@ class Metrics:
 
         @param parts: what the server can reload; more may come.
         """
-        self._parts, self._began = parts, self._now()
+        self._parts = parts
 
     def _expectReloads(self) -> None:
         for part in [part for part in self._parts if part not in self._expected]:
@@ -271,7 +272,10 @@ class _WithoutCreated(Collector):
 
 
 class _ProcessCollector(ProcessCollector):
-    """One that also works where processes are all there is in C{/proc}, as with systemd's C{ProcSubset=pid}."""
+    """
+    One that also works where processes are all there is in C{/proc}, as with systemd's C{ProcSubset=pid}.  What it
+    overrides is prometheus-client's own; without it there were none of its numbers there.
+    """
 
     def _boot_time(self) -> Any:
         try:

@@ -23,6 +23,9 @@ DEFAULTS: Final = Config()
 COMMAND: Final = "twisted-fingerd"
 """The daemon's name, where it is not C{twistd finger}."""
 
+SHELLS: Final = ("bash", "zsh", "fish")
+"""The shells whose completion L{finger.completion} knows."""
+
 
 def programName() -> str:
     """What this process was started as, for messages and the help."""
@@ -366,7 +369,7 @@ OPTIONS: Final = (
     Option(name="help-auth-type", kind=Kind(), value="TYPE", group=HELP, help="Tell more of one of these."),
     Option(
         name="completion",
-        kind=Kind(choices=("bash", "zsh", "fish")),
+        kind=Kind(choices=SHELLS),
         value="SHELL",
         group=HELP,
         help=f"Print what completes the options of {COMMAND} in a shell.",

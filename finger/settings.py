@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -53,7 +53,7 @@ def fromFlags(said: Mapping[str, Sequence[object]]) -> Layer:
     for name, values in said.items():
         option = SETTINGS[name]
         flag = f"--{option.off}" if option.off and not values[-1] else f"--{name}"
-        layer[name] = _read(option, list(values), flag, "=", flag)
+        layer[name] = _read(option, values, flag, f"{flag}={{}}".format)
     return layer
 
 
@@ -69,8 +69,8 @@ def fromEnvironment(environment: Mapping[str, str]) -> Layer:
     for name, option in SETTINGS.items():
         text = environment.get(option.variable)
         if text is not None:
-            values: list[object] = list(_words(option, text)) if option.repeated else [text]
-            layer[name] = _read(option, values, option.variable, "=", option.variable)
+            values = _words(option, text) if option.repeated else [text]
+            layer[name] = _read(option, values, option.variable, f"{option.variable}={{}}".format)
     return layer
 
 
@@ -111,8 +111,8 @@ def _fromFile(path: str, name: str, value: object) -> Setting:
         raise ConfigError(f"{path}: {name}: there is no such option{didYouMean(name, SETTINGS)}")
     if _isTooLarge(value):
         raise ConfigError(f"{path}: {name}: has a number of more than 64 bits, which TOML has not")
-    many = option.repeated and isinstance(value, list)
-    return _read(option, value if many else [value], f"{path}: {name}", " = ", path)  # type: ignore[arg-type]
+    values = value if option.repeated and isinstance(value, list) else [value]
+    return _read(option, values, path, lambda wrong: f"{path}: {name} = {formatTOML(wrong)}")
 
 
 def _isTooLarge(value: object) -> bool:
@@ -124,8 +124,12 @@ def _isTooLarge(value: object) -> bool:
     return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
-def _read(option: Option, values: list[object], name: str, equals: str, source: str) -> Setting:
-    """Read all values; what is wrong is told with the value and where it stands."""
+def _read(option: Option, values: Sequence[object], source: str, show: Callable[[object], str]) -> Setting:
+    """
+    Read all values.
+
+    @param show: writes one that is wrong as it stands there.
+    """
     assert option.kind is not None
     read, fields = [], []
     for value in values:
@@ -133,8 +137,7 @@ def _read(option: Option, values: list[object], name: str, equals: str, source: 
             read.append(option.kind.read(value))
             fields.append(option.kind.toField(read[-1]))
         except ValueError as error:
-            shown = value if equals == "=" else formatTOML(value)
-            raise ConfigError(f"{name}{equals}{shown}: {error}") from error
+            raise ConfigError(f"{show(value)}: {error}") from error
     if option.repeated:
         return Setting(option, read, tuple(fields), source)
     return Setting(option, read[-1], fields[-1], source)
