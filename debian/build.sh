@@ -26,7 +26,7 @@ mkdir "$source"
 sed -n 's/^tar-ignore = //p' debian/source/options |
     tar --create --exclude-vcs --exclude-from=- . | tar --extract --directory "$source"
 hash=$(cd "$source" && find . \( -path ./tests -o -path ./tutorial \) -prune -o -type f -print0 |
-    LC_ALL=C sort -z | (cd "$source" && xargs -0 sha256sum) | sha256sum)
+    LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
 if [ "$hash" = "$(cat "$target/built-from" 2>/dev/null)" ]; then
     exit 0
 fi

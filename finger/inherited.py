@@ -202,8 +202,10 @@ class AdoptingEndpoint:
 class _AdoptedUNIXPort(unix.Port):
     """
     A port on a UNIX socket that is somebody else's: its file, its mode and its backlog are left alone, and it is not
-    shut down.  Twisted adopts sockets of TCP alone; so this does what its ports do, with two names that are private to
-    Twisted: C{_shouldShutdown}, and C{_reservedFD}, which lets a port refuse connections when descriptors run out.
+    shut down.
+
+    Twisted adopts sockets of TCP alone; so this does what its ports do, with two names that are private to Twisted:
+    C{_shouldShutdown}, and C{_reservedFD}, which lets a port refuse connections when descriptors run out.
 
     @param sock: the socket, listening, which is to be closed with this port.
     """

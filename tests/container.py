@@ -8,7 +8,6 @@ always safe to remove.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import signal
@@ -44,23 +43,31 @@ ENVIRONMENT = {
 """What root's shell there starts with.  Nothing of this machine's environment gets in."""
 
 
-def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    """Run a program of this machine's to its end, which has to be a good one, and take what it says."""
+def finish(*command: str | Path, cwd: Path = ROOT, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """
+    Run a program of this machine's to its end.  What it says, on both streams, is its standard output.
+
+    @param status: the exit status it must end with; L{None} for any.
+    """
     done = subprocess.run(
         command,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         timeout=COMMANDS_END,
         check=False,
-        env={**os.environ, **environment},
     )
-    if done.returncode:
+    if status not in (None, done.returncode):
         raise AssertionError(f"{shlex.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    return done
+
+
+def run(*command: str | Path, cwd: Path = ROOT, status: int = 0) -> str:
+    """Run a program of this machine's to its end, and take what it says; see L{finish}."""
+    return finish(*command, cwd=cwd, status=status).stdout
 
 
 @cache
@@ -71,6 +78,12 @@ def package() -> Path:
     run("sh", "debian/build.sh", STORE)
     (package,) = STORE.glob("*.deb")
     return package
+
+
+def contents(package: Path) -> dict[str, str]:
+    """The files of a package, each with its mode and owner.  Names of directories end in a slash."""
+    listed = (line.split(maxsplit=5) for line in run("dpkg-deb", "--contents", package).splitlines())
+    return {line[5].partition(" -> ")[0].lstrip("."): f"{line[0]} {line[1]}" for line in listed}
 
 
 def dependencies(package: Path) -> set[str]:
@@ -101,11 +114,12 @@ def system(*packages: str) -> Path:
     archive = STORE / f"{SUITE}-{name}.tar"
     if not archive.exists():
         STORE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as temporary:
-            root, new = Path(temporary, "root"), Path(temporary, "new.tar")
+        # What becomes the archive is beside it, so that there is all of it or nothing.
+        with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory(dir=STORE) as beside:
+            root, new = Path(temporary, "root"), Path(beside, "new.tar")
             run("debootstrap", "--variant=minbase", f"--include={','.join(included)}", SUITE, root, *mirror())
             run("tar", "--create", "--file", new, "--numeric-owner", "--xattrs", "--directory", root, ".")
-            shutil.move(new, archive)
+            new.rename(archive)
     return archive
 
 
@@ -160,7 +174,7 @@ class Container:
             for child in children.read_text().split():
                 self._init = int(child)
                 ready = self._entering("test -S /run/dbus/system_bus_socket")
-                if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                if finish(*ready, status=None).returncode == 0:
                     return
             time.sleep(0.05)
         raise AssertionError(f"the machine did not boot:\n{self.console}")
@@ -182,19 +196,7 @@ class Container:
 
         @param status: the exit status it must end with.
         """
-        done = subprocess.run(
-            self._entering(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=COMMANDS_END,
-            check=False,
-        )
-        if done.returncode != status:
-            raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
-        return done.stdout
+        return run(*self._entering(command), status=status)
 
     def start(self, command: str) -> subprocess.Popen[str]:
         """Start a command there, to be written to and read from; whoever starts it ends it."""

@@ -23,7 +23,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
-from tests.container import COMMANDS_END, system
+from tests.container import finish, system
 from tests.tools import DEADLINE, FAMILIES, ROOT, need, needRoot
 
 CONTAINERFILE = ROOT / "Containerfile"
@@ -67,18 +67,7 @@ class Podman:
         storage, state = self._directory / "storage", self._directory / "state"
         command = [self._podman, f"--root={storage}", f"--runroot={state}", f"--storage-driver={self._driver}"]
         command += ["--runtime=runc", "--cgroup-manager=cgroupfs", "--events-backend=file"]
-        done = subprocess.run(
-            [*command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            timeout=COMMANDS_END,
-            check=False,
-        )
-        if status is not None and done.returncode != status:
-            raise AssertionError(f"podman {arguments} ended with {done.returncode}:\n{done.stdout}")
-        return done
+        return finish(*command, *arguments, status=status)
 
     def stop(self) -> None:
         """End and remove all there is."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
-from tests.container import Container, dependencies, package, run
+from tests.container import Container, contents, dependencies, package, run
 from tests.everywhere import bracketed
 from tests.tools import ROOT, need, needRoot
 
@@ -58,12 +58,6 @@ while not select.select([sys.stdin], [], [], 0.002)[0]:
 print(f"{asked} were answered")
 """
 """Asks over both families, again and again, until it is told to end."""
-
-
-def contents(package: Path) -> dict[str, str]:
-    """The files of a package, each with its mode and owner.  Names of directories end in a slash."""
-    listed = (line.split(maxsplit=5) for line in run("dpkg-deb", "--contents", package).splitlines())
-    return {line[5].partition(" -> ")[0].lstrip("."): f"{line[0]} {line[1]}" for line in listed}
 
 
 class PackageTests(SynchronousTestCase):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from threading import Timer
 from typing import Self
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.container import COMMANDS_END, Container, dependencies, package
+from tests.container import COMMANDS_END, Container, dependencies, finish, package
 from tests.pages import PAGES, Block, differs, isPrinted, typed
-from tests.tools import DEADLINE, ROOT, need, needRoot
+from tests.tools import DEADLINE, need, needRoot
 
 PAGE = PAGES["operations.md"]
 HERE = "$ make "
@@ -98,8 +97,8 @@ class PageTests(SynchronousTestCase):
     def test_page(self) -> None:
         """What is typed prints what it is said to print."""
         needRoot("boots a machine of its own")
-        for program in ("make", "systemd-nspawn"):
-            need(program, package={"systemd-nspawn": "systemd-container"}.get(program, program))
+        need("make", "make")
+        need("systemd-nspawn", "systemd-container")
         built = package()
         with Container(*PACKAGES, *dependencies(built)) as machine:
             machine.copy(built, f"/root/{built.name}")
@@ -115,7 +114,11 @@ class PageTests(SynchronousTestCase):
         for a reload is sent when systemctl ends, and the log comes when it comes.
         """
         for command, expected in typed(VERSION.sub(built, block.text)):
-            printed = _typeHere(command) if block.text.startswith(HERE) else shell.type(command)
+            printed = (
+                finish("bash", "-c", command, status=None).stdout
+                if block.text.startswith(HERE)
+                else shell.type(command)
+            )
             deadline = time.monotonic() + DEADLINE
             while ASKS.match(command) and not isPrinted(expected, printed) and time.monotonic() < deadline:
                 time.sleep(0.1)
@@ -130,13 +133,4 @@ class PageTests(SynchronousTestCase):
 
 
 def _typeHere(command: str) -> str:
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.stdout
+    return finish("bash", "-c", command, status=None).stdout

@@ -132,8 +132,7 @@ class RPMTests(SynchronousTestCase):
     def test_files(self) -> None:
         """It has the files that the Debian package has, where Fedora wants them."""
         debian = set()
-        for line in container.run("dpkg-deb", "--contents", container.package()).splitlines():
-            name = line.split(maxsplit=5)[5].split(" -> ")[0].removeprefix(".")
+        for name in container.contents(container.package()):
             for pattern, replacement in FROM_DEBIAN:
                 name = re.sub(f"^{pattern}", replacement, name)
             if not name.endswith("/"):
