@@ -52,6 +52,6 @@ class FailureLog:
 
 def _place(failure: Failure) -> str:
     """What makes a failure the same as another: its class, and where it was raised."""
-    name = f"{type(failure.value).__module__}.{type(failure.value).__qualname__}"
-    *_, frame = failure.frames or [("", "", 0, (), ())]
-    return f"{name} {frame[1]}:{frame[2]}"
+    kind = type(failure.value)
+    where = [f"{path}:{line}" for _, path, line, *_ in failure.frames[-1:]]
+    return " ".join([f"{kind.__module__}.{kind.__qualname__}", *where])

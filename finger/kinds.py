@@ -17,17 +17,15 @@ class Kind:
     """
     What an option's value can be: any text.
 
-    @param isNeeded: is an empty text refused?
     @ivar choices: the texts that a shell may offer.
     @ivar completes: what else it may offer: C{files}, C{directories} or nothing.
     """
 
     choices: tuple[str, ...] = ()
 
-    def __init__(self, completes: str = "", choices: tuple[str, ...] = (), isNeeded: bool = False) -> None:
+    def __init__(self, completes: str = "", choices: tuple[str, ...] = ()) -> None:
         self.completes = completes
         self.choices = choices
-        self._isNeeded = isNeeded
 
     def read(self, value: object) -> Any:
         """
@@ -37,8 +35,8 @@ class Kind:
         @return: the value as a file would have it.
         @raise ValueError: if it makes no sense; says what would.
         """
-        if not isinstance(value, str) or (self._isNeeded and not value):
-            raise ValueError("should name a file" if self._isNeeded else "should be a text, in quotes")
+        if not isinstance(value, str):
+            raise ValueError("should be a text, in quotes")
         _refuseNUL(value)
         return value
 
@@ -48,6 +46,19 @@ class Kind:
 
     def fromField(self, value: Any) -> Any:
         """The other way round, for defaults."""
+        return value
+
+
+class NeededFile(Kind):
+    """The path of a file that there has to be."""
+
+    def __init__(self) -> None:
+        super().__init__("files")
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        if not isinstance(value, str) or not value:
+            raise ValueError("should name a file")
         return value
 
 

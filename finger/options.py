@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from finger.config import Config
-from finger.kinds import Atoms, Checker, Choice, Kind, Network, Number, Port, Switch, Whole
+from finger.kinds import Atoms, Checker, Choice, Kind, NeededFile, Network, Number, Port, Switch, Whole
 from finger.logs import FORMATS
 from finger.profile import FIELD_OF_ATOM
 
@@ -102,7 +102,7 @@ OPTIONS: Final = (
         name="file",
         short="f",
         field="usersFile",
-        kind=Kind("files", isNeeded=True),
+        kind=NeededFile(),
         value="PATH",
         group=USERS,
         help="The users file: lines 'user: status'.",

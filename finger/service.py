@@ -214,11 +214,11 @@ class _Composition:
                 value,
                 self._reactor,
                 limited,
-                loopback,
-                onlyLoopback,
-                self._trusted,
-                limited.queries,
-                self._inherited,
+                loopback=loopback,
+                onlyLoopback=onlyLoopback,
+                trusted=self._trusted,
+                queries=limited.queries,
+                inherited=self._inherited,
             )
             service.setName(f"--{option}={value}")
             service.setServiceParent(self._server)
