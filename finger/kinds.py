@@ -59,6 +59,7 @@ class NeededFile(Kind):
         """See L{Kind.read}."""
         if not isinstance(value, str) or not value:
             raise ValueError("should name a file")
+        _refuseNUL(value)
         return value
 
 

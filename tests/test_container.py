@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from functools import cache
@@ -24,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
 from tests.container import finish, system
-from tests.tools import DEADLINE, FAMILIES, ROOT, need, needRoot
+from tests.tools import DEADLINE, FAMILIES, ROOT, need, needRoot, venv
 
 CONTAINERFILE = ROOT / "Containerfile"
 
@@ -149,7 +148,7 @@ class FileTests(SynchronousTestCase):
 
     def test_lint(self) -> None:
         """hadolint finds nothing, neither in it nor in the shell commands in it."""
-        hadolint = Path(sys.executable).with_name("hadolint")
+        hadolint = Path(venv("hadolint"))
         if not hadolint.exists() and not os.environ.get("FINGER_NO_SKIP"):
             raise SkipTest("hadolint comes with the extra 'test' for Linux on x86-64 alone")
         done = subprocess.run([hadolint, CONTAINERFILE], capture_output=True, text=True, check=False)

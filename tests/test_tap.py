@@ -30,15 +30,10 @@ from finger.restart import ConfigFile
 from finger.service import FingerServer
 from finger.tap import Options, makeService
 from finger.usage import formatHelp
-from tests.tools import DEADLINE, ROOT
+from tests.tools import DEADLINE, ROOT, venv
 
 USERS = str(Path(ROOT, "etc", "users"))
 NOWHERE = ["--fingerport=none", "--webport=none", "--pbport=none"]
-
-
-def venv(program: str) -> str:
-    """A program of the environment the tests run in."""
-    return str(Path(sys.executable).with_name(program))
 
 
 def twistd(**said: object) -> UsageOptions:

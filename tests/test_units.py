@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.config import Config
 from finger.tap import Options
-from tests.tools import ROOT, need
+from tests.tools import ROOT, need, venv
 
 UNITS = ROOT / "etc" / "systemd"
 EXAMPLES = UNITS / "examples"
@@ -51,7 +50,7 @@ class AnalyzeTests(SynchronousTestCase):
         self.analyze = need("systemd-analyze", "systemd")
         self.place = Path(self.mktemp()).absolute()
         self.place.mkdir()
-        daemon = str(Path(sys.executable).with_name("twisted-fingerd"))
+        daemon = venv("twisted-fingerd")
         for path in (SERVICE, *SOCKETS.values()):
             text = path.read_text("utf-8")
             (self.place / path.name).write_text(text.replace(DAEMON, daemon))

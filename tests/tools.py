@@ -128,9 +128,14 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def venv(program: str) -> str:
+    """A program of the environment the tests run in."""
+    return str(Path(sys.executable).with_name(program))
+
+
 def twistdPath() -> str:
-    """The twistd of the environment the tests run in."""
-    return str(Path(sys.executable).with_name("twistd"))
+    """The twistd of that environment."""
+    return venv("twistd")
 
 
 def ask(host: str, port: int, query: bytes, *, half: bool = False) -> bytes:
