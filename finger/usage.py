@@ -41,9 +41,9 @@ def printText(text: str) -> None:
 
     @raise SystemExit: if it cannot be written.
     """
-    showAnything(sys.stdout)
+    showAnything(sys.stdout, "backslashreplace")
     try:
-        print(_forStream(text, sys.stdout), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         discardOutput(sys.stdout)
     except OSError as error:
@@ -51,20 +51,14 @@ def printText(text: str) -> None:
         raise SystemExit(f"standard output cannot be written: {error.strerror}") from error
 
 
-def showAnything(stream: TextIO | None) -> None:
-    """A letter that the terminal cannot show is no reason to fail."""
+def showAnything(stream: TextIO | None, errors: str = "replace") -> None:
+    """
+    A letter that the terminal cannot show is no reason to fail.
+
+    @param errors: what becomes of it (L{codecs}).
+    """
     if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="replace")
-
-
-def _forStream(text: str, out: TextIO) -> str:
-    """The text, with what a stream's encoding does not have as Python would write it."""
-    encoding, errors = getattr(out, "encoding", None) or "utf-8", getattr(out, "errors", None) or "strict"
-    try:
-        text.encode(encoding, errors)
-    except UnicodeEncodeError:
-        return text.encode(encoding, "backslashreplace").decode(encoding)
-    return text
+        stream.reconfigure(errors=errors)
 
 
 def oneLine(text: str) -> str:
