@@ -213,14 +213,6 @@ class OptionsTests(TestCase):
             error = self.assertRaises(SystemExit, self.parse, "--print-config")
         self.assertEqual(error.code, "standard output cannot be written: No space left on device")
 
-    def test_letters(self) -> None:
-        """A letter that a terminal cannot show does no harm."""
-        out = TextIOWrapper(BytesIO(), "ascii")
-        with patch.object(sys, "stdout", out):
-            error = self.assertRaises(SystemExit, self.parse, "--file=/\u00fc", "--print-config")
-        self.assertEqual(error.code, 0)
-        self.assertIn(b'file = "/?"  # --file\n', out.buffer.getvalue())
-
     def test_pipe(self) -> None:
         """Who reads only its beginning sees that, and no traceback."""
         for program in ("twistd", "twisted-fingerd"):
@@ -242,7 +234,8 @@ class OptionsTests(TestCase):
             patch.object(sys, "stdout", out),
             patch.dict(os.environ, {"FINGER_ADMIN": "zo\u00eb \udcff"}),
         ):
-            self.assertRaises(SystemExit, self.parse, "--print-config")
+            error = self.assertRaises(SystemExit, self.parse, "--print-config")
+            self.assertEqual(error.code, 0)
             self.assertIn(b'admin = ["zo\\xeb", "\\udcff"]', out.buffer.getvalue())
 
     def test_unknown(self) -> None:
