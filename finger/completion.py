@@ -103,10 +103,9 @@ def _bash(command: str, words: Sequence[Word]) -> Iterator[str]:
 
 
 def _bashValues(word: Word) -> str:
-    if word.completes == "files":
-        return 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$current"))'
-    if word.completes == "directories":
-        return 'compopt -o filenames; COMPREPLY=($(compgen -d -- "$current"))'
+    if word.completes:
+        kind = {"files": "f", "directories": "d"}[word.completes]
+        return f'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -{kind} -- "$current")'
     return f"COMPREPLY=($(compgen -W '{' '.join(word.choices)}' -- \"$current\"))" if word.choices else "COMPREPLY=()"
 
 

@@ -53,7 +53,7 @@ class BashTests(CompletionTestCase):
             timeout=DEADLINE,
         )
         self.assertEqual(done.stderr, "")
-        return done.stdout.split()
+        return done.stdout.strip("\n").splitlines()
 
     def test_names(self) -> None:
         """Every name, and those that begin as what is typed does."""
@@ -74,6 +74,8 @@ class BashTests(CompletionTestCase):
         self.assertIn("/etc/passwd", self.offered(script, "twisted-fingerd", "-f", "/etc/passw"))
         self.assertEqual(self.offered(script, "twisted-fingerd", "--templates", "=", "/et"), ["/etc"])
         self.assertEqual(self.offered(script, "twisted-fingerd", "--ircnick", "=", "b"), [])
+        spaced = self.write("of two words", "")
+        self.assertEqual(self.offered(script, "twisted-fingerd", "-f", str(spaced)[:-1]), [str(spaced)])
 
     def test_client(self) -> None:
         """The client's, too."""
