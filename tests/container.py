@@ -147,7 +147,7 @@ class Container:
             self.path("/etc/hosts").write_text("127.0.0.1 localhost debian\n::1 localhost debian\n")
             self._nspawn = self._boot(nspawn)
             self._waitForInit()
-            self.run("systemctl is-system-running --wait")
+            self.run("systemctl is-system-running --wait || { systemctl --failed; journalctl -p err; exit 1; }")
         except BaseException:
             self.stop()
             raise

@@ -96,6 +96,8 @@ class SignalTests(BlackBoxTestCase):
 
     def test_twice(self) -> None:
         """Whoever signals twice does not want to wait."""
+        # A shell has what it starts in the background ignore Ctrl-C, and so would all that these tests start.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         for number in (signal.SIGTERM, signal.SIGINT):
             server, slow = self.startSlow("--drain-timeout=3600")
             with socket.create_connection(("::1", server.port("fingerport")), timeout=DEADLINE) as connection:
