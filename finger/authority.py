@@ -27,6 +27,9 @@ ATTEMPTS = 10
 ATTEMPT_INTERVAL = 6.0
 """Seconds until it has one more."""
 
+SOMEBODY = "somebody here"
+"""Who sets a status where nobody need say who it is, for the log; nobody is called so, as there is a space in it."""
+
 
 class IAvatarName(Interface):
     """Somebody who has logged in, of whom nothing but the name matters."""
@@ -109,7 +112,8 @@ class Authority:
             self.log.warn("{actor!r} may not set {user!r}", actor=actor, user=user)
             return fail(NotAllowed(user))
         done = self.service.setUser(user, status)
-        return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=actor, user=user))
+        who = SOMEBODY if actor is None else actor
+        return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=who, user=user))
 
 
 @implementer(ICredentialsChecker)

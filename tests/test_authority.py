@@ -89,7 +89,9 @@ class SetTests(AuthorityTestCase):
 
     def test_unnamed(self) -> None:
         """Who need not say who it is, sets any."""
-        self.successResultOf(self.authority.set(None, "moshez", "new"))
+        with capturedLogs() as logs:
+            self.successResultOf(self.authority.set(None, "moshez", "new"))
+        self.assertEqual([formatEvent(event) for event in logs], ["'somebody here' set 'moshez'"])
         self.assertEqual(self.status("moshez"), "new")
 
     def test_broken(self) -> None:
