@@ -90,7 +90,7 @@ class _HeadedProtocol(ProtocolWrapper):
     _isComplete = False
 
     def dataReceived(self, data: bytes) -> None:
-        """See L{IProtocol.dataReceived}."""
+        """See L{ProtocolWrapper.dataReceived}."""
         if self._isComplete:
             super().dataReceived(data)
         elif not self.disconnecting:
