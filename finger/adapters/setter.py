@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from finger.authority import Authority
 from finger.errors import BadQuery
-from finger.hosts import hostOf
+from finger.hosts import LOCAL, hostOf
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.querylog import QueryLog, tellOutcome
 from finger.timing import Deadline
@@ -155,7 +155,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
         self.authority = Authority(service)
         self.queries = QueryLog()
 
-    def set(self, message: bytes, actor: str | None = None, peer: str = "local") -> Deferred[str]:
+    def set(self, message: bytes, actor: str | None = None, peer: str = LOCAL) -> Deferred[str]:
         """
         Do what a message says, and log it.
 

@@ -210,7 +210,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         if profiles is not self._listed:  # A list that comes again is not written again: it may be long.
             self._listed, self._written, self._encoded = profiles, {}, {}
         if verbose not in self._written:
-            self._written[verbose] = _formatProfiles(profiles) if verbose and profiles else formatList(profiles)
+            long = verbose and bool(profiles)
+            self._written[verbose] = _formatProfiles(profiles, verbose) if long else formatList(profiles)
         return self._written[verbose]
 
     async def _one(self, name: str, verbose: bool) -> str:
@@ -239,11 +240,11 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         if not logins:
             raise NoSuchUser(name)
         found = [await self._profiles.getProfile(login) for login in logins[:MAX_NAMES]]
-        return "\n\n".join(formatAnswer(profile, verbose) for profile in found)
+        return _formatProfiles(found, verbose)
 
 
-def _formatProfiles(profiles: list[Profile]) -> str:
-    return "\n\n".join(formatAnswer(profile, verbose=True) for profile in profiles)
+def _formatProfiles(profiles: list[Profile], verbose: bool) -> str:
+    return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
 
 
 def _escaped(line: bytes) -> str:
