@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 FUZZED := _trial_temp_fuzz
 BIN := $(VENV)/bin
+TRIAL := $(BIN)/python -m twisted.trial
 
 # Where `make run` listens: `make run FINGERPORT=2079`.
 export FINGERPORT ?= 1079
@@ -16,12 +17,21 @@ export SETPORT ?= 1080
 EXAMPLES ?= 10000
 JOBS ?= 2
 
-.PHONY: run test lint unit fuzz tutorial docs deb clean
+.PHONY: run test lint unit process packaging docstests browser fuzz tutorial docs deb clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
 
-test: lint unit tutorial
+# Every part is run, whatever fails before it: one failure must not hide what the others would have shown.
+PARTS := lint unit process packaging docstests tutorial browser
+
+test: $(VENV)/installed-test
+	@failed=; for part in $(PARTS); do \
+	    echo "== make $$part"; started=$$(date +%s); \
+	    $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
+	    echo "== make $$part took $$(( $$(date +%s) - started )) s"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi
 	@echo "All checks passed."
 
 lint: $(VENV)/installed-test
@@ -30,13 +40,30 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Unit tests alone must reach every line and branch of finger/.
 unit: $(VENV)/installed-test
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial tests
+	$(BIN)/coverage run -m twisted.trial tests.unit tests.fuzz
 	$(BIN)/coverage report
 
+# Whole servers as processes, over real sockets.
+process: $(VENV)/installed-test
+	$(TRIAL) tests.process
+
+# Wheels, the Debian and RPM packages, the image.
+packaging: $(VENV)/installed-test
+	$(TRIAL) tests.packaging
+
+# What the documents and the manual pages say.
+docstests: $(VENV)/installed-test
+	$(TRIAL) tests.docs
+
+# The pages in a real browser.
+browser: $(VENV)/installed-test
+	$(TRIAL) tests.browser
+
 tutorial: $(VENV)/installed-test
-	$(BIN)/python -m twisted.trial -j3 tutorial.tests
+	$(TRIAL) -j3 tutorial.tests
 
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m tutorial.pages build
@@ -47,7 +74,7 @@ deb:
 	@ls build/debian/*.deb
 
 fuzz: $(VENV)/installed-test
-	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.test_fuzz
+	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.fuzz.test_fuzz
 	@grep -aho '[0-9]* inputs: .*' $(FUZZED)/test.log
 
 $(VENV)/bin/python:

@@ -1,1 +1,1 @@
-"""What the fuzzing tests (L{tests.test_fuzz}) are made of."""
+"""What the fuzzing tests (L{tests.fuzz.test_fuzz}) are made of."""

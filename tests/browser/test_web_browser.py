@@ -1,0 +1,215 @@
+"""The web, asked by programs that people browse with: a real server on both loopback addresses."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zlib
+from pathlib import Path
+from urllib.parse import urljoin
+
+from justhtml import JustHTML
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Site
+
+import finger.adapters.profile  # noqa: F401  (registers the adapter)
+from finger.pages import Page
+from finger.profile import Profile
+from finger.testing import ProfilesDouble
+from tests.support.tools import FAMILIES, need
+
+LONG = "https://example.org/" + "a/very/long/address/" * 20
+
+USERS = (
+    Profile("ada", "Ada Lovelace", f"First line.\n\n    Third line, indented, and {LONG}\nthe end", "The Engine"),
+    Profile("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<script>alert(1)</script>"),
+    *(Profile(name, plan=f"Status of {name}") for name in ("a/b?c#d", "..", "50% off", "żółw", "x:y", "RPC2")),
+)
+
+OFFLINE = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
+)
+
+DARK, LIGHT = "--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"
+
+
+class BrowserTests(TestCase):
+    """The same pages for everybody."""
+
+    timeout = 300
+
+    def setUp(self) -> None:
+        """Serve at the root, and below a prefix as a reverse proxy might."""
+        self.resource = IResource(ProfilesDouble(*USERS))
+        self.resource.putChild(b"RPC2", Resource())
+        root = IResource(ProfilesDouble(*USERS))
+        root.putChild(b"pre fix", self.resource)
+        self.bases: dict[str, str] = {}
+        for family, host in FAMILIES.items():
+            port = reactor.listenTCP(0, Site(root), interface=host)
+            self.addCleanup(port.stopListening)
+            name = f"[{host}]" if ":" in host else host
+            self.bases[family] = f"http://{name}:{port.getHost().port}/pre%20fix/"
+
+    async def run_(self, program: str, *arguments: str) -> tuple[str, str]:
+        """Run a program, called as its package is, to its end; give its output and its errors."""
+        command = ["60", need(program, package=program), *arguments]
+        out, err, status = await getProcessOutputAndValue(need("timeout", "coreutils"), command, env=dict(os.environ))
+        self.assertIn(
+            status, {0, 1} if program == "lynx" else {0}, err
+        )  # With 1 lynx says that the page is an error.
+        return out.decode(), err.decode()
+
+    async def chromium(self, url: str, *options: str) -> tuple[str, list[str]]:
+        """Load a page; give its document as the browser understood it, and what its console said."""
+        profile = f"--user-data-dir={Path(self.mktemp()).absolute()}"
+        out, err = await self.run_(
+            "chromium", *OFFLINE, profile, "--enable-logging=stderr", "--dump-dom", *options, url
+        )
+        return out, re.findall(r"CONSOLE.*", err)
+
+    async def look(self, url: str, *options: str, width: int = 390, height: int = 844) -> list[list[bytes]]:
+        """Load a page; give its picture, row by row, as colours."""
+        picture = Path(self.mktemp()).absolute().with_suffix(".png")
+        await self.chromium(url, f"--screenshot={picture}", f"--window-size={width},{height}", *options)
+        return pixels(picture.read_bytes())
+
+    async def test_curl(self) -> None:
+        """Over IPv4 and IPv6: the page and its headers, no page for HEAD, and nothing to be changed."""
+        for base in self.bases.values():
+            page, _ = await self.run_("curl", "-si", f"{base}ada")
+            head, _ = await self.run_("curl", "-sI", f"{base}ada")
+            self.assertTrue(page.startswith("HTTP/1.1 200"))
+            self.assertIn("<h1><bdi>Ada Lovelace</bdi></h1>", page)
+            self.assertEqual(head.splitlines()[0], "HTTP/1.1 200 OK")
+            self.assertEqual(length(head), length(page))
+            for path, method, code in (("nobody", "GET", 404), ("ada/b", "GET", 404), ("ada", "PUT", 405)):
+                answer, _ = await self.run_("curl", "-si", "-X", method, base + path)
+                self.assertTrue(answer.startswith(f"HTTP/1.1 {code}"))
+
+    async def test_curlOldHTTP(self) -> None:
+        """HTTP/1.0 is answered whole."""
+        page, _ = await self.run_("curl", "-si0", f"{self.bases['IPv4']}ada")
+        self.assertIn("</html>", page)
+
+    async def test_links(self) -> None:
+        """Every link of the list, followed, shows its user."""
+        for base in self.bases.values():
+            listed, _ = await self.run_("curl", "-s", base)
+            links = [link.attrs["href"] for link in JustHTML(listed).query(".users a")]
+            for profile, link in zip(sorted(USERS, key=lambda user: user.login), links, strict=True):
+                text, _ = await self.run_("lynx", "-dump", "-display_charset=utf-8", urljoin(base, link))
+                self.assertIn(f"1. {base.replace('%20', ' ')}", text)
+                self.assertIn(profile.name or profile.login, " ".join(text.split()))
+                self.assertIn((profile.plan or "").split("\n")[0], text)
+
+    async def test_textBrowsers(self) -> None:
+        """Without style the lines are still lines, and unknown users still unknown."""
+        base = self.bases["IPv4"]
+        for program, *options in (("lynx", "-dump", "-width=990"), ("links", "-dump", "-width", "500")):
+            text, _ = await self.run_(program, *options, f"{base}ada")
+            for words in ("Ada Lovelace", "Plan", "First line.", "Project", "The Engine"):
+                self.assertIn(words, text)
+            lines = [line.strip() for line in text.splitlines()]
+            first = lines.index("First line.")
+            self.assertEqual(lines[first + 1], "")
+            self.assertTrue(lines[first + 2].startswith("Third line, indented"))
+            text, _ = await self.run_(program, *options, f"{base}nobody")
+            self.assertIn("No such user", text)
+
+    async def test_chromium(self) -> None:
+        """A browser shows list and users, and has nothing to complain of."""
+        dom, console = await self.chromium(self.bases["IPv6"])
+        self.assertEqual(console, [])
+        page = JustHTML(dom, sanitize=False)
+        self.assertEqual(page.query_one("h1").to_text(), "Users")
+        links = [link.attrs["href"] for link in page.query(".users a")]
+        self.assertEqual(len(links), len(USERS))
+        for profile, link in zip(sorted(USERS, key=lambda user: user.login), links, strict=True):
+            dom, console = await self.chromium(urljoin(self.bases["IPv4"], link))
+            self.assertEqual(console, [])
+            page = JustHTML(dom, sanitize=False)
+            self.assertEqual(page.query_one("h1").to_text(), profile.name or profile.login)
+            self.assertEqual(page.query_one("pre").to_text(), profile.plan)
+            self.assertEqual(page.query("script, img"), [])
+
+    async def test_chromiumRefused(self) -> None:
+        """An unknown user's name does nothing but be shown."""
+        url = f"{self.bases['IPv4']}%3Cscript%3Ealert(1)%3C%2Fscript%3E"
+        dom, console = await self.chromium(url)
+        self.assertEqual(JustHTML(dom, sanitize=False).query("script"), [])
+        self.assertEqual([line for line in console if "404" not in line], [])
+
+    async def test_policy(self) -> None:
+        """Even where a script got into a page, the policy that is sent with it keeps it from running."""
+        self.resource.templates = ScriptTemplates()
+        dom, console = await self.chromium(self.bases["IPv4"])
+        self.assertEqual(JustHTML(dom, sanitize=False).query_one("h1").to_text(), "safe")
+        self.assertEqual(len(console), 1)
+        self.assertIn("Content Security Policy", console[0])
+
+    async def test_lightAndDark(self) -> None:
+        """The page follows the reader's colours."""
+        base = self.bases["IPv4"]
+        self.assertEqual((await self.look(base, LIGHT))[0][0].hex(), "fbfaf7")
+        self.assertEqual((await self.look(base, DARK))[0][0].hex(), "17181b")
+
+    async def test_phone(self) -> None:
+        """On a phone nothing sticks out at the side, however long a line is."""
+        for path in ("", "ada", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "x" * 500):
+            rows = await self.look(self.bases["IPv4"] + path, LIGHT, width=390)
+            margins = {colour.hex() for row in rows for colour in (*row[:12], *row[-12:])}
+            self.assertEqual(margins, {"fbfaf7"}, path)
+            self.assertGreater(len({colour for row in rows for colour in row}), 2)
+
+
+class ScriptTemplates:
+    """Templates that somebody got a script into."""
+
+    def render(self, page: Page) -> Deferred[bytes]:
+        """A page whose heading tells whether the script ran."""
+        script = "<script>document.querySelector('h1').textContent = 'not safe'</script>"
+        return succeed(f"<!DOCTYPE html><title>x</title><link rel=icon href='data:,'><h1>safe</h1>{script}".encode())
+
+
+def length(response: str) -> str:
+    """How long a page is said to be."""
+    [found] = re.findall(r"(?im)^content-length: (\d+)", response)
+    return str(found)
+
+
+def pixels(png: bytes) -> list[list[bytes]]:
+    """A picture as rows of colours (PNG, third edition: 8 bits a channel, not interlaced)."""
+    chunks, position = {b"IDAT": b""}, 8
+    while position < len(png):
+        size, kind = struct.unpack_from(">I4s", png, position)
+        chunks[kind] = chunks.get(kind, b"") + png[position + 8 : position + 8 + size]
+        position += size + 12
+    width, height, depth, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    assert (depth, colour) in {(8, 2), (8, 6)}
+    channels = 3 if colour == 2 else 4
+    data = zlib.decompress(chunks[b"IDAT"])
+    above, rows = bytearray(width * channels), []
+    for number in range(height):
+        start = number * (width * channels + 1)
+        above = unfiltered(data[start], bytearray(data[start + 1 : start + 1 + width * channels]), above, channels)
+        rows.append([bytes(above[at : at + 3]) for at in range(0, len(above), channels)])
+    return rows
+
+
+def unfiltered(kind: int, row: bytearray, above: bytearray, channels: int) -> bytearray:
+    """Undo what PNG does to a row (section 9.2)."""
+    for index in range(len(row)):
+        left = row[index - channels] if index >= channels else 0
+        corner = above[index - channels] if index >= channels else 0
+        up = above[index]
+        guess = left + up - corner
+        nearest = min((left, up, corner), key=lambda neighbour: abs(guess - neighbour))
+        row[index] = (row[index] + (0, left, up, (left + up) // 2, nearest)[kind]) & 255
+    return row

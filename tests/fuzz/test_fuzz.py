@@ -1,0 +1,607 @@
+"""
+Anything at all, to every parser and every adapter (docs/fuzzing.md).
+
+As part of all tests each tries a few inputs, the same each time; C{make fuzz EXAMPLES=100000} tries many.  What that
+finds is kept as an C{@example}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from dataclasses import replace
+from typing import Any
+from xmlrpc.client import Fault, loads
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.spread import pb
+from twisted.spread.banana import Banana
+from twisted.web.resource import IResource
+
+import finger.adapters.profile
+import finger.adapters.setter
+import finger.adapters.tcp
+from finger import wire
+from finger.adapters._ircwire import (
+    Features,
+    Message,
+    ctcpCommand,
+    cut,
+    firstLines,
+    formatMessage,
+    otherNicknames,
+    parseMessage,
+    plain,
+    wrap,
+)
+from finger.adapters.irc import IRCBotFactory
+from finger.adapters.pb import PerspectiveFinger
+from finger.adapters.setter import MAX_MESSAGE, FingerSetterFactory
+from finger.adapters.setter import parseMessage as parseSetting
+from finger.adapters.web import FingerResource
+from finger.adapters.xmlrpc import FingerXMLRPC
+from finger.authority import Authority
+from finger.backends.memory import MemoryFingerService
+from finger.backends.proxy import ProxyFingerService
+from finger.client import Answer, FingerClient, formatName
+from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
+from finger.hosts import isGlobal, parseAddress, parseHost, parseHostPort
+from finger.interfaces import IFingerFactory, IFingerService
+from finger.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
+from finger.pbserver import BoundedPBServerFactory
+from finger.policy import PolicyFingerService
+from finger.profile import Profile
+from finger.querylog import QueryLog
+from finger.status import StatusResource
+from finger.tls import ReloadingCertificate, developmentCertificate
+from finger.usersfile import parseUsers
+from finger.webserver import BoundedSite
+from finger.wire import (
+    MAX_NAMES,
+    Query,
+    clean,
+    cleanLine,
+    decode,
+    encode,
+    formatAnswer,
+    formatList,
+    formatQuery,
+    parseList,
+    parseQuery,
+    splitHost,
+    toASCII,
+)
+from tests.fuzz import inputs
+from tests.fuzz.inputs import labels, texts, tries
+from tests.fuzz.peers import USERS, Behaviour, FuzzTestCase, SlowDouble, behaviours, readResponses
+from tests.support.othernet import ClientDouble, Network
+
+
+class WireTests(FuzzTestCase):
+    """L{finger.wire}."""
+
+    @tries()
+    @given(inputs.queries)
+    def test_parseQuery(self, line: bytes) -> None:
+        """A query or L{BadQuery}; its names are names, and not too many."""
+        with self.quiet(), contextlib.suppress(BadQuery):
+            query = parseQuery(line)
+            self.assertLessEqual(len(query.names), MAX_NAMES)
+            for name in query.names:
+                self.assertNotRegex(name, "[ \t]")
+                self.assertTrue(name)
+                splitHost(name)
+
+    @tries()
+    @given(texts, st.booleans())
+    @example("@", False)
+    def test_formatQuery(self, names: str, verbose: bool) -> None:
+        """One clean line, which its reader reads as it was meant."""
+        with self.quiet(), contextlib.suppress(BadQuery):
+            line = formatQuery(names, verbose)
+            self.assertClean(line)
+            self.assertEqual(line.count(b"\n"), 1)
+            self.assertLessEqual(len(line), wire.MAX_LINE + 2)
+            with contextlib.suppress(BadQuery):
+                self.assertTrue(parseQuery(line).verbose or not verbose)
+
+    @tries()
+    @given(texts, st.booleans())
+    def test_formatName(self, name: str, verbose: bool) -> None:
+        """One name stays one name."""
+        with self.quiet(), contextlib.suppress(NoSuchUser):
+            local = name[:-1] if name.count("@") == 1 else name
+            expected = local if name.endswith("@") else name
+            self.assertEqual(parseQuery(formatName(name, verbose)), Query(verbose, (expected,) if expected else ()))
+
+    @tries()
+    @given(texts, st.booleans())
+    @example("\r\n\r", True)
+    def test_encode(self, text: str, utf8: bool) -> None:
+        """Clean in both character sets; what is decoded is what was encoded, cleaned."""
+        with self.quiet():
+            wire = encode(text, utf8)
+            self.assertClean(wire, utf8=utf8)
+            self.assertTrue(wire.endswith(b"\r\n"))
+            self.assertEqual(decode(wire), clean(text if utf8 else toASCII(text)).removesuffix("\n"))
+
+    @tries()
+    @given(inputs.answers)
+    def test_decode(self, answer: bytes) -> None:
+        """Any bytes are a text that can be shown."""
+        with self.quiet():
+            self.assertShowable(decode(answer), besides="\n\t\u200c\u200d")
+
+    @tries()
+    @given(texts)
+    def test_clean(self, text: str) -> None:
+        """What is clean stays as it is; a line is a line."""
+        with self.quiet():
+            self.assertEqual(clean(clean(text)), clean(text))
+            self.assertEqual(cleanLine(cleanLine(text)), cleanLine(text))
+            self.assertShowable(cleanLine(text), besides="\u200c\u200d")
+
+    @tries()
+    @given(st.lists(st.builds(Profile, labels, st.one_of(st.none(), labels)), max_size=4))
+    def test_list(self, profiles: list[Profile]) -> None:
+        """A list of proper names is read back as it was written; any other is a list all the same."""
+        with self.quiet():
+            self.assertClean(encode(formatList(profiles)))
+            parseList(formatList(profiles))
+            proper = {
+                p.login: Profile(p.login, cleanLine(p.name or "") or None)
+                for p in profiles
+                if p.login == "".join(cleanLine(p.login).split()) not in {"", "Login"}
+            }
+            self.assertEqual(parseList(formatList(proper.values())), [proper[login] for login in sorted(proper)])
+
+    @tries()
+    @given(
+        st.builds(Profile, labels, *[st.one_of(st.none(), labels)] * 5, st.none(), st.none(), labels),
+        st.booleans(),
+        st.booleans(),
+    )
+    def test_answer(self, profile: Profile, verbose: bool, utf8: bool) -> None:
+        """Whatever is known of a user can be told."""
+        with self.quiet():
+            self.assertClean(encode(formatAnswer(profile, verbose), utf8), utf8=utf8)
+
+    @tries()
+    @given(inputs.answers)
+    def test_parseList(self, answer: bytes) -> None:
+        """Any answer is a list: sorted, each login once, and none empty."""
+        with self.quiet():
+            logins = [profile.login for profile in parseList(decode(answer))]
+            self.assertEqual(logins, sorted(set(logins)))
+            self.assertNotIn("", logins)
+
+
+class HostsTests(FuzzTestCase):
+    """L{finger.hosts}."""
+
+    hosts = st.one_of(
+        texts,
+        st.lists(st.sampled_from(["1", "0x7f", "127", "0", "255", ".", ":", "::", "a", "é", "。", "٣"])).map("".join),
+        st.lists(st.sampled_from(["[", "]", "%", "1", ":", "::", "a", "ffff", "99999", "-", "_"])).map("".join),
+    )
+
+    @tries()
+    @given(hosts)
+    @example("0x7f000001")
+    @example("1.2.3.0x4")
+    def test_parseHost(self, text: str) -> None:
+        """A name in its one spelling, which no resolver takes for an address, or L{ValueError}."""
+        with self.quiet(), contextlib.suppress(ValueError):
+            host = parseHost(text)
+            self.assertEqual(parseHost(host), host)
+            self.assertShowable(host, besides="")
+            if parseAddress(host) is None:
+                self.assertNotIn(b"@", host.encode("ascii"))
+                self.assertRaises(OSError, socket.inet_aton, host)
+
+    @tries()
+    @given(hosts)
+    def test_parseHostPort(self, text: str) -> None:
+        """A host and a port, or L{ValueError}."""
+        with self.quiet(), contextlib.suppress(ValueError):
+            _, port = parseHostPort(text, 79)
+            self.assertIn(port, range(1, 65536))
+
+    @tries()
+    @given(hosts)
+    def test_isGlobal(self, text: str) -> None:
+        """What is no address is not a public one."""
+        with self.quiet():
+            self.assertFalse(isGlobal(text) and parseAddress(text) is None)
+
+
+class UsersFileTests(FuzzTestCase):
+    """L{finger.usersfile}."""
+
+    @tries()
+    @given(inputs.usersFiles)
+    def test_parseUsers(self, content: bytes) -> None:
+        """Any bytes are a users file: of users that can be asked for, and lines that exist."""
+        with self.quiet():
+            users = parseUsers(content)
+            for login, profile in users.profiles.items():
+                self.assertEqual(profile.login, login)
+                self.assertTrue(login.isprintable() and login == login.strip() and "@" not in login and login)
+                self.assertClean(encode(formatAnswer(profile)))
+            for number, problem in users.problems:
+                self.assertIn(number, range(1, content.count(b"\n") + 2))
+                self.assertTrue(problem.isprintable(), problem)
+
+    @tries()
+    @given(st.dictionaries(st.text("aé. -", min_size=1), st.tuples(labels, labels), max_size=4))
+    def test_roundTrip(self, users: dict[str, tuple[str, str]]) -> None:
+        """What is written by the rules is read as it was meant."""
+        with self.quiet():
+            expected, lines = {}, []
+            for login, (name, status) in users.items():
+                name, status = (cleanLine(text).translate(dict.fromkeys(b"():")).strip() for text in (name, status))
+                if login.strip() and not login.startswith("#"):
+                    expected.setdefault(login.strip(), Profile(login.strip(), name, status))
+                    lines.append(f"{login.strip()} ({name}): {status}")
+            self.assertEqual(dict(parseUsers("\n".join(lines).encode()).profiles), expected)
+
+
+class IRCWireTests(FuzzTestCase):
+    """L{finger.adapters._ircwire}."""
+
+    @tries()
+    @given(inputs.ircSession)
+    def test_parse(self, line: bytes) -> None:
+        """A message or none, without what could end a line."""
+        with self.quiet():
+            message = parseMessage(line)
+            if message is not None:
+                for part in (message.command, message.prefix, *message.params):
+                    self.assertNotRegex(part, "[\r\n\0]")
+
+    @tries()
+    @given(st.lists(texts, min_size=1, max_size=4))
+    def test_format(self, params: list[str]) -> None:
+        """One line, short enough, of characters."""
+        with self.quiet():
+            self.assertIsLine(formatMessage("NOTICE", *params))
+
+    @tries()
+    @given(st.lists(st.text("a#é☃,", min_size=1, max_size=9), max_size=3), labels)
+    def test_roundTrip(self, middle: list[str], last: str) -> None:
+        """What is formatted is parsed as it was meant."""
+        with self.quiet():
+            text = cleanLine(last)
+            expected = Message("NOTICE", (*middle, text))
+            self.assertEqual(parseMessage(formatMessage("NOTICE", *middle, text)), expected)
+
+    @tries()
+    @given(texts, st.integers(4, 100))
+    @example("\ud800", 10)
+    @example("\u3000a", 4)
+    def test_wrap(self, text: str, limit: int) -> None:
+        """Lines that fit, none blank, and nothing but spaces is lost."""
+        with self.quiet():
+            lines = wrap(text, limit)
+            for line in lines:
+                self.assertTrue(line.strip())
+                self.assertLessEqual(len(line.encode("utf-8", "replace")), limit)
+            sent = text.encode("utf-8", "replace").decode()
+            self.assertEqual("".join("".join(lines).split()), "".join(sent.split()))
+            self.assertLessEqual(len(firstLines(lines)), 6)
+            self.assertLessEqual(len(cut(text, limit).encode()), limit)
+
+    @tries()
+    @given(st.lists(st.one_of(labels, labels.map("NICKLEN={}".format), labels.map("CHANTYPES={}".format))), labels)
+    @example(["NICKLEN=" + "9" * 5000], "")
+    def test_features(self, tokens: list[str], text: str) -> None:
+        """A server may say anything of itself, and users may be called anything."""
+        with self.quiet():
+            features = Features().updated(tokens)
+            features.isChannel(text)
+            features.addressed(text, text[:3])
+            self.assertTrue(features.same(text, text))
+            plain(text)
+            ctcpCommand(text)
+            list(otherNicknames(text[: features.nickLength]))
+
+
+class SetterParserTests(FuzzTestCase):
+    """L{finger.adapters.setter.parseMessage}."""
+
+    @tries()
+    @given(inputs.messages)
+    def test_parse(self, message: bytes) -> None:
+        """A user and a status, or L{BadQuery}."""
+        with self.quiet(), contextlib.suppress(BadQuery):
+            user, status = parseSetting(message)
+            self.assertTrue(user.strip() == user and user and "\n" not in user)
+            self.assertTrue(status.strip())
+
+
+class ServerTestCase(FuzzTestCase):
+    """A server of L{USERS}, as the composition root makes one."""
+
+    def begin(self, behaviour: Behaviour) -> tuple[Clock, IFingerService]:
+        """A clock, and a back end."""
+        clock = Clock()
+        return clock, PolicyFingerService(SlowDouble(MemoryFingerService(USERS), clock, behaviour.delay), clock)
+
+
+class FingerTests(ServerTestCase):
+    """RFC 1288."""
+
+    @tries()
+    @given(inputs.queries, behaviours, st.booleans(), st.booleans())
+    def test_query(self, data: bytes, behaviour: Behaviour, utf8: bool, matchNames: bool) -> None:
+        """One answer, the same in whatever pieces the query came; or a close, if there was no query."""
+        clock, service = self.begin(behaviour)
+        factory = IFingerFactory(service)
+        factory.clock, factory.utf8, factory.matchNames = clock, utf8, matchNames
+        factory.queries = QueryLog(clock)
+        answer = self.converse(factory, clock, data, behaviour)
+        self.assertClean(answer, utf8=utf8)
+        if behaviour.isPlain:
+            line, end, _ = data.partition(b"\n")
+            if len(line) > wire.MAX_LINE + 1:
+                self.assertEqual(answer, b"Bad query\r\n")
+            elif end:
+                text = self.successResultOf(factory.answer(line, "again"))
+                self.assertEqual(answer, encode(text, utf8))
+            else:
+                self.assertEqual(answer, b"")
+
+
+class SetterTests(FuzzTestCase):
+    """The setter."""
+
+    @tries()
+    @given(inputs.messages, behaviours)
+    @example(b"x" * (MAX_MESSAGE + 1), Behaviour(isReading=False))
+    @example(b"x" * (MAX_MESSAGE + 1), Behaviour(ends=True, isReading=False))
+    def test_message(self, data: bytes, behaviour: Behaviour) -> None:
+        """One line; and the status is set, or it is not."""
+        clock, service = Clock(), MemoryFingerService()
+        factory = FingerSetterFactory(service)
+        factory.clock = clock
+        answer = self.converse(factory, clock, data, behaviour)
+        self.assertClean(answer)
+        self.assertLessEqual(answer.count(b"\n"), 1)
+        if behaviour.isPlain and behaviour.ends:
+            self.assertEqual(answer.count(b"\n"), 1)
+            self.assertEqual(answer.endswith(b" is set\r\n"), self.isSet(service, data), answer)
+
+    def isSet(self, service: MemoryFingerService, data: bytes) -> bool:
+        """Did a message do what it says?"""
+        try:
+            user, status = parseSetting(data)
+        except BadQuery:
+            return False
+        found: list[object] = []
+        service.getUser(user).addBoth(found.append)
+        return found == [status]
+
+
+METHOD_HELP = (
+    b"<methodCall><methodName>system.methodHelp</methodName><params>"
+    b"<param><value>%s</value></param></params></methodCall>"
+)
+
+
+class _SeenSite(BoundedSite):
+    """Remembers the methods of the requests it has answered."""
+
+    methods: list[bytes]
+
+    def log(self, request: Any) -> None:
+        self.methods.append(request.method)
+
+
+class WebTests(ServerTestCase):
+    """The web and XML-RPC."""
+
+    def setUp(self) -> None:
+        """The resources, once: reading templates takes longer than a request."""
+        super().setUp()
+        self.root = FingerResource(MemoryFingerService())
+        self.calls = FingerXMLRPC(MemoryFingerService())
+        self.root.putChild(b"RPC2", self.calls)
+        made = developmentCertificate()
+        self.certificate = ReloadingCertificate(lambda: made, "fuzz")
+
+    def ask(self, data: bytes, behaviour: Behaviour) -> list[Any]:
+        """The answers to some requests."""
+        clock, service = self.begin(behaviour)
+        settable = MemoryFingerService()
+        checker = InMemoryUsernamePasswordDatabaseDontUse(moshez=b"secret")
+        self.root.authority = Authority(settable, clock, [checker])
+        self.root._profiles = finger.interfaces.IFingerProfileService(service)
+        self.calls._service = service
+        self.root.clock = clock
+        self.root.queries = self.calls.queries = QueryLog(clock)
+        site = _SeenSite(IResource(self.root), clock)
+        site.methods = []
+        return readResponses(self.converse(site, clock, data, behaviour), site.methods)
+
+    @tries(150)
+    @given(inputs.requests, behaviours)
+    @example(b"GET / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", Behaviour())
+    @example(b"POST / HTTP/1.1\r\nContent-Length: 65537\r\nExpect: 100-continue\r\n\r\n", Behaviour())
+    @example(b"GET /RPC2?\xff HTTP/1.1\r\n\r\n", Behaviour())
+    @example(b"HEAD /RPC2 HTTP/1.1\r\n\r\n", Behaviour())
+    @example(b"GET /\xff HTTP/1.1\r\n\r\n", Behaviour([1], isTLS=True))
+    @example(b"GET / HTTP/1.1\r\n\r\n", Behaviour(delay=100.0))
+    def test_requests(self, data: bytes, behaviour: Behaviour) -> None:
+        """An answer to each request, one refusal at the end, or a close."""
+        for response in self.ask(data, behaviour):
+            self.assertIn(response.code // 100, {2, 4} if behaviour.delay is None else {2, 4, 5})
+            self.assertShowable(response.body.decode("utf-8"), besides="\n\r\t\u200c\u200d")
+
+    @tries()
+    @given(inputs.handshakes, behaviours)
+    def test_handshakes(self, data: bytes, behaviour: Behaviour) -> None:
+        """A close."""
+        clock = Clock()
+        site = BoundedSite(self.root, clock)
+        secure = TLSMemoryBIOFactory(self.certificate, False, site, clock=clock)
+        self.converse(secure, clock, data, replace(behaviour, isTLS=False))  # TLS itself is on TCP.
+
+    @tries(150)
+    @given(inputs.calls, behaviours)
+    @example(b"<methodCall><params></params></methodCall>", Behaviour())
+    @example(METHOD_HELP % b"<int>1</int>", Behaviour())
+    @example(METHOD_HELP % b"<string>getUser</string>", Behaviour(delay=100.0))
+    def test_calls(self, body: bytes, behaviour: Behaviour) -> None:
+        """A value or a Fault."""
+        head = b"POST /RPC2 HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
+        for response in self.ask(head + body, behaviour):
+            if response.code != 413:
+                self.assertEqual(response.code, 200)
+                with contextlib.suppress(Fault):
+                    loads(response.body)
+                self.assertShowable(response.body.decode("utf-8"), besides="\n\t\u200c\u200d")
+
+
+class StatusTests(ServerTestCase):
+    """The status port."""
+
+    @tries(150)
+    @given(inputs.statusRequests, behaviours)
+    @example(b"GET /metrics HTTP/1.1\r\nAccept: \xff;version\r\n\r\n", Behaviour())
+    def test_requests(self, data: bytes, behaviour: Behaviour) -> None:
+        """An answer to each request, one refusal at the end, or a close; and nothing of the request in the answer."""
+        clock = Clock()
+        site = _SeenSite(StatusResource(list, self.metrics.render), clock)
+        site.methods = []
+        for response in readResponses(self.converse(site, clock, data, behaviour), site.methods):
+            self.assertIn(response.code, {200, 400, 404, 405, 413, 414, 501})
+            self.assertShowable(response.body.decode("ascii"), besides="\n")
+
+    @tries(150)
+    @given(texts, texts)
+    def test_outcomes(self, outcome: str, accept: str) -> None:
+        """Whatever it is that becomes of a query, it is one of a few things, and counted once."""
+        before = self.counted()
+        self.metrics.queried("finger", outcome, 0.0)
+        self.assertEqual(self.counted(), before + 1)
+        self.assertIn(self.metrics.render(accept)[0], {TEXT, OPENMETRICS})
+
+    def setUp(self) -> None:
+        """The numbers."""
+        super().setUp()
+        self.metrics = Metrics()
+
+    def counted(self) -> int:
+        """How many queries there were, whose outcomes are all known."""
+        text = self.metrics.render("")[1].decode()
+        counts = re.findall(r'^finger_queries_total{adapter="finger",outcome="(\w+)"} (\d+)\.0$', text, re.M)
+        self.assertEqual(len(counts), text.count("finger_queries_total{"))
+        self.assertLessEqual({outcome for outcome, _ in counts}, OUTCOMES | {MIXED})
+        return sum(int(count) for _, count in counts)
+
+
+class _Listener(Banana):
+    """Takes Banana apart."""
+
+    def expressionReceived(self, expression: Any) -> None:
+        pass
+
+
+class PBTests(ServerTestCase):
+    """Perspective Broker."""
+
+    def setUp(self) -> None:
+        """Always the same challenge, so that there is a response to it."""
+        super().setUp()
+        self.patch(pb, "challenge", lambda: inputs.CHALLENGE)
+
+    @tries(150)
+    @given(inputs.broker, behaviours)
+    @example(inputs.DIALECT + inputs.banana(inputs.message(1, b"root", b"getUser", [b"remote"])), Behaviour())
+    def test_messages(self, data: bytes, behaviour: Behaviour) -> None:
+        """Whole expressions, and a close."""
+        clock, service = self.begin(behaviour)
+        root = PerspectiveFinger(service)
+        root.queries = QueryLog(clock)
+        checker = InMemoryUsernamePasswordDatabaseDontUse(moshez=b"secret")
+        root.authority = Authority(MemoryFingerService(), clock, [checker])
+        said = self.converse(BoundedPBServerFactory(root, clock), clock, data, behaviour)
+        listener = _Listener()
+        listener.setPrefixLimit(64)
+        listener.currentDialect = b"pb"
+        listener.dataReceived(said)
+        self.assertEqual((listener.buffer, listener.listStack), (b"", []))
+
+
+class IRCTests(FuzzTestCase):
+    """The bot."""
+
+    @tries(100)
+    @given(inputs.ircSession, behaviours)
+    def test_session(self, data: bytes, behaviour: Behaviour) -> None:
+        """Lines, each of a command of ours, and its text clean."""
+        clock = Clock()
+        factory = IRCBotFactory(SlowDouble(MemoryFingerService(USERS), clock, behaviour.delay))
+        factory.clock = clock
+        factory.channels = ("#twisted",)
+        factory.queries = QueryLog(clock)
+        said = self.converse(factory, clock, data, behaviour)
+        self.assertTrue(said.startswith(b"NICK :fingerbot\r\nUSER finger 0 * :a finger service\r\n"))
+        for line in said.split(b"\r\n")[:-1]:
+            self.assertIsLine(line + b"\r\n")
+            command, _, rest = line.decode("utf-8").partition(" ")
+            self.assertIn(command, {"NICK", "USER", "PING", "PONG", "JOIN", "NOTICE"})
+            if command == "NOTICE":
+                self.assertShowable(rest.partition(" :")[2].strip("\x01"), besides="\u200c\u200d")
+
+
+class OtherServerTests(FuzzTestCase):
+    """What other servers answer, and to whom that is told."""
+
+    @tries()
+    @given(inputs.answers, inputs.chunkings, st.sampled_from(["close", "lose", "silence"]), st.integers(1, 200))
+    def test_client(self, data: bytes, sizes: list[int], end: str, most: int) -> None:
+        """An answer that can be shown, or none."""
+        with self.quiet():
+            network = Network()
+            asked = FingerClient(network, maxBytes=most).ask("127.0.0.1", 79, b"moshez\r\n")
+            found: list[Any] = []
+            asked.addBoth(found.append)
+            connection = network.accept()
+            for piece in inputs.pieces(data, sizes):
+                if not connection.isAborted:
+                    connection.say(piece)
+            if end == "silence" and not connection.isAborted:
+                network.advance(100)
+                self.assertTrue(connection.isAborted)
+            connection.close(None if end == "close" and not connection.isAborted else ConnectionError("lost"))
+            if isinstance(found[0], Failure):
+                self.assertTrue(found[0].check(RemoteUnreachable), found)
+                self.assertEqual(data, b"")
+            else:
+                self.assertLessEqual(len(found[0].content), most)
+                self.assertShowable(found[0].text, besides="\n\t\u200c\u200d")
+                self.assertShowable(found[0].wholeLines, besides="\n\t\u200c\u200d")
+            self.assertEqual(network.getDelayedCalls(), [])
+
+    @tries()
+    @given(inputs.answers, st.sampled_from(["", "cut"]), inputs.queries, st.booleans())
+    def test_proxy(self, data: bytes, cut: str, query: bytes, utf8: bool) -> None:
+        """The proxy fails with errors of ours alone; what it is told is told on, clean."""
+        with self.quiet():
+            proxy = ProxyFingerService(ClientDouble({}, Answer(data or b"\n", cut)))  # type: ignore[arg-type]
+            for asked in (proxy.getUser("moshez"), proxy.getUsers(), proxy.getProfiles(), proxy.getUser("a b")):
+                found: list[Any] = []
+                asked.addBoth(found.append)
+                if isinstance(found[0], Failure):
+                    self.assertIsInstance(found[0].value, FingerError)
+            factory = IFingerFactory(PolicyFingerService(proxy, Clock()))
+            answer = encode(self.successResultOf(factory.answer(query.partition(b"\n")[0], "x")), utf8)
+            self.assertClean(answer, utf8=utf8)
+            self.flushLoggedErrors(FingerError)  # Some of these answers say that the other server is broken.

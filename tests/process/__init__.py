@@ -1,0 +1,1 @@
+"""Tests of whole servers as processes, asked over real sockets."""

@@ -1,0 +1,208 @@
+"""What happens to the process: signals, descriptors, many connections.  Nobody under way loses an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.process.test_blackbox import USERS, BlackBoxTestCase, waitUntil
+from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask, receive, twistdPath
+
+FAILING = ROOT / "tests" / "thirdparty" / "failing"
+"""Where a back end is that always breaks."""
+
+
+class SlowServer:
+    """A finger server that answers when it is told to; the proxy back end makes anybody wait for it."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.asked = threading.Event()
+        self.answer = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                with connection:
+                    connection.recv(1000)
+                    self.asked.set()
+                    self.answer.wait(DEADLINE)
+                    connection.sendall(b"At last\r\n")
+
+    def close(self) -> None:
+        """Stop."""
+        self.answer.set()
+        # A thread in accept() does not notice that its socket is closed; a connection it does.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(DEADLINE)
+
+
+class SignalTests(BlackBoxTestCase):
+    """SIGTERM and SIGHUP."""
+
+    def startSlow(self, *options: str) -> tuple[Server, SlowServer]:
+        """A server whose answers wait."""
+        slow = SlowServer()
+        self.addCleanup(slow.close)
+        server = self.start(f"--backend=proxy:127.0.0.1:{slow.port}", "--fingerport=0", "--webport=0", *options)
+        return server, slow
+
+    def test_drain(self) -> None:
+        """Who is under way gets the answer; who has not asked is not waited for long; nobody new is taken."""
+        server, slow = self.startSlow()
+        port = server.port("fingerport")
+        with contextlib.ExitStack() as stack:
+            silent = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE))
+            idle = stack.enter_context(socket.create_connection(("::1", server.port("webport")), timeout=DEADLINE))
+            finger = stack.enter_context(socket.create_connection(("::1", port), timeout=DEADLINE))
+            web = stack.enter_context(socket.create_connection(("::1", server.port("webport")), timeout=DEADLINE))
+            finger.sendall(b"moshez\r\n")
+            web.sendall(b"GET /moshez HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertTrue(slow.asked.wait(DEADLINE))
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual((receive(silent), receive(idle)), (b"", b""))
+            for host in FAMILIES.values():
+                self.assertRaises(ConnectionRefusedError, socket.create_connection, (host, port))
+            self.assertIsNone(server.process.poll())
+            slow.answer.set()
+            self.assertEqual(receive(finger), b"At last\r\n")
+            self.assertIn(b"At last", receive(web))
+        self.assertEqual(server.process.wait(DEADLINE), -signal.SIGTERM)
+        self.assertNotIn("Traceback", server.log)
+
+    def test_drainEnds(self) -> None:
+        """Nobody is waited for without end."""
+        server, slow = self.startSlow("--drain-timeout=1")
+        with socket.create_connection(("::1", server.port("fingerport")), timeout=DEADLINE) as connection:
+            connection.sendall(b"moshez\r\n")
+            self.assertTrue(slow.asked.wait(DEADLINE))
+            server.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(receive(connection), b"")
+        self.assertEqual(server.process.wait(DEADLINE), -signal.SIGTERM)
+
+    def test_twice(self) -> None:
+        """Whoever signals twice does not want to wait."""
+        # A shell has what it starts in the background ignore Ctrl-C, and so would all that these tests start.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server, slow = self.startSlow("--drain-timeout=3600")
+            with socket.create_connection(("::1", server.port("fingerport")), timeout=DEADLINE) as connection:
+                connection.sendall(b"moshez\r\n")
+                self.assertTrue(slow.asked.wait(DEADLINE))
+                server.process.send_signal(number)
+                waitUntil(lambda server=server: "Port" in server.log and "Closed" in server.log, server.process)
+                self.assertIsNone(server.process.poll())
+                server.process.send_signal(number)
+                self.assertEqual(server.process.wait(DEADLINE), -number)
+
+    def test_hangups(self) -> None:
+        """A hundred reloads under load cost nobody an answer."""
+        server = self.start(f"--file={USERS}", "--ssl", "--fingerport=0", "--webport=0", "--httpsport=0")
+        port, ended = server.port("fingerport"), threading.Event()
+        answers: list[bytes] = []
+
+        def keepAsking(host: str) -> None:
+            while not ended.is_set():
+                answers.append(ask(host, port, b"moshez\r\n"))
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(keepAsking, host) for host in [*FAMILIES.values()] * 2]
+            for _ in range(100):
+                server.process.send_signal(signal.SIGHUP)
+                time.sleep(0.005)
+            ended.set()
+            for future in asking:
+                future.result(DEADLINE)
+        self.assertEqual(set(answers), {b"Happy and well\r\n"})
+        self.assertNotIn("Traceback", server.log)
+
+
+class DescriptorTests(BlackBoxTestCase):
+    """File descriptors, few and many."""
+
+    def test_few(self) -> None:
+        """With 40 descriptors, 60 connections neither silence the server nor fill its log."""
+        here = self.users("moshez: Happy and well\n")
+        script = 'ulimit -n 40; exec "$0" "$@"'
+        with open(here.with_name("log"), "wb") as log:
+            process = subprocess.Popen(
+                [
+                    *("/bin/sh", "-c", script, twistdPath(), "-n", "--pidfile=", "finger", f"--file={here}"),
+                    *("--fingerport=0", "--webport=none", "--pbport=none"),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        self.addCleanup(process.wait, DEADLINE)
+        self.addCleanup(process.kill)
+        waitUntil(lambda: b"finger is ready" in here.with_name("log").read_bytes(), process)
+        port = int(here.with_name("log").read_text().split("listening on 0.0.0.0:")[1].split()[0])
+        with contextlib.ExitStack() as stack:
+            for _ in range(60):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            time.sleep(1)
+            lines = here.with_name("log").read_text().count("\n")
+        waitUntil(lambda: ask("::1", port, b"moshez\r\n") == b"Happy and well\r\n", process)
+        self.assertIn("this process may have no more descriptors", here.with_name("log").read_text())
+        self.assertLess(lines, 20)
+        self.assertNotIn("EMFILE", here.with_name("log").read_text())
+
+    def test_many(self) -> None:
+        """Ten thousand silent connections, and a query is answered as if there were none."""
+        count = 10_000
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < count + 1000:
+            count = hard - 1000  # As many as this machine allows.
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 500), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, soft)
+        server = self.start(
+            *(f"--file={USERS}", "--fingerport=0", "--webport=none", f"--max-connections={count + 100}"),
+            "--query-timeout=600",
+        )
+        port = server.port("fingerport")
+        with contextlib.ExitStack() as stack:
+            for number in range(count):
+                host = f"127.0.0.{1 + number % 8}"
+                stack.enter_context(socket.create_connection((host, port), timeout=DEADLINE))
+            began = time.monotonic()
+            self.assertEqual(ask("127.0.0.1", port, b"moshez\r\n"), b"Happy and well\r\n")
+            took = time.monotonic() - began  # For people to compare; no test fails because a machine is slow.
+            descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd")) if os.geteuid() == 0 else count
+        self.assertGreaterEqual(descriptors, count * 0.9)
+        print(f"\n    {count} silent connections, and a query took {took * 1000:.1f} ms")
+
+
+class BrokenBackendTests(BlackBoxTestCase):
+    """A back end that always breaks, and peers who do not stop asking."""
+
+    def test_flood(self) -> None:
+        """Each is answered, at every adapter; the log has each kind of failure, and no flood of any."""
+        ports = ("--fingerport=0", "--webport=0", "--rate=0")
+        server = self.start("--backend=failing", *ports, PYTHONPATH=str(FAILING))
+        for number in range(300):
+            for host in FAMILIES.values():
+                answer = ask(host, server.port("fingerport"), b"ada%d\r\n" % number)
+                self.assertEqual(answer, b"Internal error in server\r\n")
+        for query in (b"other\r\n", b"\r\n"):
+            self.assertEqual(ask("::1", server.port("fingerport"), query), b"Internal error in server\r\n")
+        page = ask("::1", server.port("webport"), b"GET /other HTTP/1.0\r\n\r\n")
+        self.assertIn(b"500 Internal Server Error", page)
+        self.assertNotIn(b"LookupError", page)
+        for name in ("ZeroDivisionError", "LookupError", "RuntimeError"):
+            self.assertIn(f"{name}: ", server.log)
+        self.assertEqual(server.log.count("Traceback (most recent call last)"), 3 + 2 + 1)

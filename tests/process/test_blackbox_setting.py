@@ -1,0 +1,188 @@
+"""Setting a status, as somebody: by the kernel's word, by password over HTTPS, and on PB.  Others are refused."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.process.test_blackbox import BlackBoxTestCase, run, url
+from tests.support.tools import DEADLINE, FAMILIES, Server, ask, need, needRoot
+
+PASSWORDS = "ada:lovelace\nboss:secret\n"
+
+PB = """
+import sys
+from twisted.cred.credentials import UsernamePassword
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.task import react
+from twisted.spread.pb import PBClientFactory
+
+async def main(reactor, port, user, password, status):
+    factory = PBClientFactory()
+    await clientFromString(reactor, f"tcp:127.0.0.1:{port}").connect(factory)
+    try:
+        perspective = await factory.login(UsernamePassword(user.encode(), password.encode()))
+        await perspective.callRemote("setStatus", status)
+        print("set")
+    except Exception as error:
+        print("refused:", error)
+
+react(lambda reactor, *arguments: main(reactor, *arguments), sys.argv[1:])
+"""
+
+
+class SettingTestCase(BlackBoxTestCase):
+    """A server with a store, and passwords."""
+
+    def startServer(self, *options: str) -> Server:
+        """Start it, with C{--auth} on a file of passwords."""
+        passwords = self.users(PASSWORDS)
+        return self.start(
+            *("--backend=memory", f"--auth=file:{passwords}", "--admin=boss", "--ssl"),
+            *("--fingerport=0", "--webport=0", "--httpsport=0", "--pbport=0", *options),
+        )
+
+    def status(self, server: Server, user: str) -> str:
+        """What a user says."""
+        return ask("::1", server.port("fingerport"), f"{user}\r\n".encode()).decode().removesuffix("\r\n")
+
+
+class HTTPSTests(SettingTestCase):
+    """C{curl -T}."""
+
+    def put(self, server: Server, user: str, status: str, *more: str, adapter: str = "httpsport") -> str:
+        """Upload a status; the HTTP status."""
+        curl = need("curl", package="curl")
+        scheme = "https" if adapter == "httpsport" else "http"
+        done = run(
+            *(curl, "--silent", "--insecure", "--globoff", "--output", "/dev/null", "--write-out", "%{http_code}"),
+            *("--upload-file", "-", *more, url("127.0.0.1", server.port(adapter), user, scheme)),
+            stdin=status,
+        )
+        return done.stdout
+
+    def test_own(self) -> None:
+        """One's own status, and any for an administrator."""
+        server = self.startServer()
+        self.assertEqual(self.put(server, "ada", "Weaving\n", "--user", "ada:lovelace"), "200")
+        self.assertEqual(self.status(server, "ada"), "Weaving")
+        self.assertEqual(self.put(server, "moshez", "Set by the boss", "--user", "boss:secret"), "200")
+        self.assertEqual(self.status(server, "moshez"), "Set by the boss")
+
+    def test_refused(self) -> None:
+        """Wrong passwords, none, another's name, and plain HTTP: nothing is set, and each is logged."""
+        server = self.startServer()
+        self.assertEqual(self.put(server, "ada", "x"), "401")
+        self.assertEqual(self.put(server, "ada", "x", "--user", "ada:wrong"), "401")
+        self.assertEqual(self.put(server, "moshez", "x", "--user", "ada:lovelace"), "403")
+        self.assertEqual(self.put(server, "ada", "x", "--user", "ada:lovelace", adapter="webport"), "403")
+        for user in ("ada", "moshez"):
+            self.assertEqual(self.status(server, user), "No such user")
+        for words in ("127.0.0.1 failed to log in", "'ada' may not set 'moshez'", "InsecureRefused"):
+            self.assertIn(words, server.log)
+        self.assertNotIn("lovelace", server.log)
+        self.assertNotIn("Traceback", server.log)
+
+    def test_guessing(self) -> None:
+        """Who guesses is soon not listened to, not even with the right password."""
+        server = self.startServer()
+        for _ in range(12):
+            self.assertEqual(self.put(server, "ada", "x", "--user", "ada:guess"), "401")
+        self.assertEqual(self.put(server, "ada", "x", "--user", "ada:lovelace"), "401")
+        self.assertIn("127.0.0.1 tries to log in too often", server.log)
+
+    def test_notOffered(self) -> None:
+        """Without --auth, the web is for reading."""
+        server = self.start("--backend=memory", "--ssl", "--httpsport=0", "--webport=0")
+        self.assertEqual(self.put(server, "ada", "x", "--user", "ada:lovelace"), "405")
+
+
+class PBTests(SettingTestCase):
+    """C{setStatus}, after login."""
+
+    def test_login(self) -> None:
+        """The avatar is the user; a wrong password is refused, without a traceback."""
+        server = self.startServer()
+        port = str(server.port("pbport"))
+        self.assertEqual(run(sys.executable, "-c", PB, port, "ada", "lovelace", "By PB").stdout, "set\n")
+        self.assertEqual(self.status(server, "ada"), "By PB")
+        self.assertIn("refused:", run(sys.executable, "-c", PB, port, "ada", "wrong", "x").stdout)
+        self.assertEqual(self.status(server, "ada"), "By PB")
+        self.assertNotIn("Traceback", server.log)
+
+
+class SocketTests(SettingTestCase):
+    """The UNIX socket, where the kernel says who asks."""
+
+    def setUp(self) -> None:
+        """A place for the socket."""
+        self.directory = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.directory.chmod(0o755)
+        self.path = self.directory / "set"
+
+    def test_oneself(self) -> None:
+        """Through our client, as whoever runs the tests; root is an administrator unless others are named."""
+        server = self.startServer(f"--setport=unix:{self.path}")
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        done = run(sys.executable, "-m", "finger", f"--set={self.path}", stdin="By socket\n")
+        self.assertEqual((done.returncode, done.stdout), (0, f"Status of {me} is set\n"))
+        self.assertEqual(self.status(server, me), "By socket")
+        done = run(sys.executable, "-m", "finger", f"--set={self.path}", "ada", stdin="x")
+        self.assertEqual((done.returncode, done.stderr), (1, "finger: Permission denied\n"))
+        self.assertEqual(self.status(server, "ada"), "No such user")
+        server.stop()
+        self.path.unlink(missing_ok=True)
+
+    def test_others(self) -> None:
+        """Another user of this machine sets nobody else's; an administrator anybody's."""
+        needRoot("a client run by somebody else")
+        server = self.start("--backend=memory", f"--setport=unix:{self.path}", "--admin=daemon", "--fingerport=0")
+        for who, user, said in (
+            ("nobody", "nobody", "Status of nobody is set"),
+            ("nobody", "root", "Permission denied"),
+            ("daemon", "root", "Status of root is set"),
+        ):
+            script = (
+                "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+                "s.sendall(sys.argv[2].encode() + b'\\nhere\\n'); s.shutdown(1); print(s.recv(1000).decode().strip())"
+            )
+            account = pwd.getpwnam(who)
+            done = subprocess.run(
+                ["/usr/bin/python3", "-c", script, str(self.path), user],
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+                check=False,
+                user=account.pw_uid,
+                group=account.pw_gid,
+                extra_groups=[],
+            )
+            self.assertEqual(done.stdout.strip(), said, done.stderr)
+        self.assertEqual(self.status(server, "root"), "here")
+        server.stop()
+        self.path.unlink(missing_ok=True)
+
+    def test_wide(self) -> None:
+        """A port that others can reach, where nobody need say who it is, is refused at the start."""
+        for port in ("tcp:0", r"tcp6:0", "tcp:0:interface=0.0.0.0"):
+            error = self.assertRaises(AssertionError, self.start, "--backend=memory", f"--setport={port}")
+            self.assertIn("other machines could reach it", str(error))
+
+
+class LoopbackTests(SettingTestCase):
+    """Without --auth: loopback, as in the tutorial."""
+
+    def test_loopback(self) -> None:
+        """Our client by port, over both families."""
+        server = self.start("--backend=memory", "--setport=0", "--fingerport=0")
+        port = str(server.port("setport"))
+        done = run(sys.executable, "-m", "finger", "--set", "-p", port, "moshez", stdin="By port\n")
+        self.assertEqual((done.returncode, done.stdout), (0, "Status of moshez is set\n"))
+        for host in FAMILIES.values():
+            self.assertEqual(ask(host, server.port("fingerport"), b"moshez\r\n"), b"By port\r\n")

@@ -1,0 +1,68 @@
+"""
+HTTPS as testssl.sh sees it: nothing above LOW but what a certificate that nobody vouches for explains.
+
+All of its checks take a minute.  Left out are those that find nothing by themselves: each single cipher (the
+categories are checked) and what well-known browsers would agree on.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from subprocess import run
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.tools import ROOT, Server, need
+
+CHECKS = (
+    "--protocols",
+    "--standard",
+    "--fs",
+    "--server-preference",
+    "--server-defaults",
+    "--headers",
+    "--vulnerable",
+)
+MOST_SECONDS = 600.0
+HARMLESS = {"OK", "INFO", "LOW"}
+
+SELF_MADE = {
+    "cert_chain_of_trust": "nobody but itself has signed it",
+    "cert_revocation": "nobody could revoke it",
+    "cert_expirationStatus": "it is valid for 30 days, as it is for development",
+    "cert_notAfter": "the same",
+}
+"""What is found of a development certificate, and why that is not the server's fault."""
+
+TOOLS_OWN = {
+    "engine_problem": "testssl.sh asks for an OpenSSL with GOST, which is not needed for any check here",
+    "sessionresumption_ticket": "testssl.sh's question about tickets fails; there are none, as another check says",
+}
+"""What testssl.sh warns of that is about itself."""
+
+
+class TestsslTests(SynchronousTestCase):
+    """A running server."""
+
+    def test_findings(self) -> None:
+        """Protocols, ciphers, headers and known holes."""
+        testssl = need("testssl", package="testssl.sh")
+        report = Path(self.mktemp()).absolute()
+        with Server(f"--file={ROOT / 'etc' / 'users'}", "--ssl", "--httpsport=0", "--webport=none") as server:
+            address = f"127.0.0.1:{server.port('httpsport')}"
+            options = ("--quiet", "--color=0", "--warnings=off", "--nodns=none", f"--jsonfile={report}")
+            done = run(
+                [testssl, *options, *CHECKS, address],
+                capture_output=True,
+                text=True,
+                timeout=MOST_SECONDS,
+                check=False,
+            )
+            self.assertNotIn("Traceback", server.log)
+        findings = {finding["id"]: finding for finding in json.loads(report.read_text("utf-8"))}
+        self.assertIn("HSTS_time", findings, done.stdout)  # It has seen an answer.
+        self.assertIn("heartbleed", findings, done.stdout)
+        for explained in (*SELF_MADE, *TOOLS_OWN):
+            findings.pop(explained, None)
+        self.assertEqual([f for f in findings.values() if f["severity"] not in HARMLESS], [])

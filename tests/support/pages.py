@@ -1,0 +1,165 @@
+"""
+The documentation, read: pages, their sections, and the fenced blocks in these.
+
+A page's fenced blocks are, by their language:
+
+- C{console}: what follows C{$} is typed into a shell (C{>} continues it), and what it prints must be what stands
+  below it, where C{...} is anything.
+- C{pycon}: typed into Python.
+- C{diff}: changes a copy of the package.
+- C{python}, C{toml}, C{ini} or C{text} with a name behind it: a file of that name.
+
+A block below C{<!-- not run: the reason -->} is for readers only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from doctest import ELLIPSIS, OutputChecker
+from pathlib import Path
+
+from tests.support.tools import ROOT
+
+FENCE = re.compile(r"```(\w*) *(\S*)$")
+NOT_RUN = re.compile(r"<!-- not run: \S.* -->$")
+FILES = {"python", "toml", "ini", "text"}
+"""The languages of blocks that can be files."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    A fenced block.
+
+    @ivar where: its page and line.
+    @ivar language: what it is written in.
+    @ivar name: the file it is; empty for none.
+    @ivar isRun: has it no comment that says why not?
+    """
+
+    where: str
+    language: str
+    name: str
+    text: str
+    isRun: bool
+
+
+@dataclass
+class Section:
+    """What is below one heading of the second level."""
+
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+    def of(self, language: str) -> list[Block]:
+        """The blocks to run that are written in a language."""
+        return [block for block in self.blocks if block.isRun and block.language == language]
+
+
+class Page:
+    """
+    One page.
+
+    @ivar sections: its sections; the first has what is above all headings.
+    @ivar prose: its lines outside of blocks.
+    @ivar anchors: what its headings are called in links.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sections = [Section("")]
+        self.prose: list[str] = []
+        lines = enumerate(path.read_text("utf-8").splitlines(), 1)
+        for number, line in lines:
+            fence = FENCE.match(line)
+            if fence is not None:
+                text = _untilFence(lines)
+                isRun = not self._saysNotRun()
+                self.sections[-1].blocks.append(Block(f"{path.name}:{number}", fence[1], fence[2], text, isRun))
+                self.prose.append("```")
+                continue
+            if line.startswith("## "):
+                self.sections.append(Section(line[3:]))
+            self.prose.append(line)
+        self.anchors = {_anchor(line.lstrip("# ")) for line in self.prose if line.startswith("#")}
+
+    def _saysNotRun(self) -> bool:
+        above = next((line for line in reversed(self.prose) if line), "")
+        return NOT_RUN.match(above) is not None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All blocks."""
+        return [block for section in self.sections for block in section.blocks]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files it shows."""
+        return {block.name: block.text for block in self.blocks if block.name}
+
+    def section(self, title: str) -> list[str]:
+        """The prose below a heading."""
+        start = self.prose.index(f"## {title}") + 1
+        rest = self.prose[start:]
+        ends = [number for number, line in enumerate(rest) if line.startswith("## ")]
+        return rest[: ends[0]] if ends else rest
+
+    @property
+    def code(self) -> list[str]:
+        """What stands between backquotes."""
+        return [code for line in self.prose for code in re.findall(r"`([^`]+)`", line)]
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Texts and targets of its links."""
+        return [link for line in self.prose for link in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", line)]
+
+
+def _untilFence(lines: Iterator[tuple[int, str]]) -> str:
+    text = ""
+    for _, line in lines:
+        if line == "```":
+            return text
+        text += f"{line}\n"
+    raise AssertionError("a block has no end")
+
+
+def _anchor(heading: str) -> str:
+    """What forges call a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+PAGES = {path.name: Page(path) for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
+
+
+def rows(lines: list[str]) -> list[list[str]]:
+    """The cells of tables, without their heads."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    ruled = [number for number, row in enumerate(cells) if set(row[0]) <= set("-:")]
+    return [row for number, row in enumerate(cells) if number not in ruled and number + 1 not in ruled]
+
+
+def typed(text: str) -> Iterator[tuple[str, str]]:
+    """The commands of a block, and what stands below each."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        first, *rest = part.split("\n")
+        continued = [line for line in rest if line == ">" or line.startswith("> ")]
+        command = "\n".join([first, *(line[2:] for line in continued)])
+        yield command, "\n".join(rest[len(continued) :])
+
+
+def isPrinted(expected: str, printed: str) -> bool:
+    """Is what is printed what a page shows?"""
+    return OutputChecker().check_output(normal(expected), normal(printed), ELLIPSIS)
+
+
+def differs(command: str, expected: str, printed: str) -> str:
+    """What is wrong with what a command has printed."""
+    return f"$ {command}\nshould print:\n{normal(expected)}\nbut prints:\n{normal(printed)}"
+
+
+def normal(text: str) -> str:
+    lines = [line.expandtabs().rstrip() for line in text.split("\n")]
+    return "\n".join(lines).strip("\n") + "\n"

@@ -1,0 +1,155 @@
+"""What tests share: real programs, and a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+from unittest import SkipTest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE = 60.0
+"""How long to wait, in seconds, for what takes no time on a machine that is not overloaded."""
+
+FAMILIES = {"IPv4": "127.0.0.1", "IPv6": "::1"}
+
+
+def need(program: str, package: str) -> str:
+    """
+    Find a program, or skip the test and say which Debian package brings it.  With FINGER_NO_SKIP in the environment,
+    as in CI, what is missing is a failure.
+    """
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/games")
+    if path is not None:
+        return path
+    message = f"{program} is not installed: 'sudo apt install {package}' brings it"
+    if os.environ.get("FINGER_NO_SKIP"):
+        raise AssertionError(message)
+    raise SkipTest(message)
+
+
+def needRoot(why: str) -> None:
+    """Skip the test, or fail in CI, if it is not run by root."""
+    if os.geteuid() == 0:
+        return
+    if os.environ.get("FINGER_NO_SKIP"):
+        raise AssertionError(f"only root can test this: {why}")
+    raise SkipTest(f"only root can test this: {why}")
+
+
+class Server:
+    """
+    C{twistd finger} as a process of its own, on free ports of this machine.
+
+    Each port option not given is C{none}.  Run by root, it becomes nobody, as it would elsewhere.
+
+    @ivar ports: the ports of each option, such as C{fingerport}.
+    @param program: another environment's twistd.
+    @param before: what starts it, if that is another program, with its arguments.
+    @param sockets: what it inherits beside its standard streams.
+    """
+
+    LISTENING = re.compile(r"--(\w+)=\S*: listening on \S+:(\d+)$", re.MULTILINE)
+
+    def __init__(
+        self,
+        *options: str,
+        twistd: tuple[str, ...] = (),
+        program: str | None = None,
+        before: tuple[str, ...] = (),
+        sockets: Sequence[socket.socket] = (),
+        **environment: str,
+    ):
+        given = {option.split("=")[0] for option in options}
+        unwanted = [f"--{name}=none" for name in ("fingerport", "webport", "pbport") if f"--{name}" not in given]
+        self.directory = Path(tempfile.mkdtemp())
+        self._log = open(self.directory / "log", "wb")
+        self.directory.chmod(0o755)
+        self.process = subprocess.Popen(
+            [*before, program or twistdPath(), "-n", "--pidfile=", *twistd, "finger", *options, *unwanted],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self.directory,
+            pass_fds=[sock.fileno() for sock in sockets],
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        )
+        self.ports: defaultdict[str, list[int]] = defaultdict(list)
+        self.waitFor("finger is ready")
+        for option, port in self.LISTENING.findall(self.log):
+            if int(port) not in self.ports[option]:
+                self.ports[option].append(int(port))
+
+    @property
+    def log(self) -> str:
+        """All it has logged so far."""
+        return (self.directory / "log").read_text("utf-8", "replace")
+
+    def waitFor(self, text: str) -> None:
+        """Wait until it has logged a text."""
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.log:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(f"the server never logged {text!r}:\n{self.log}")
+            time.sleep(0.02)
+
+    def port(self, option: str) -> int:
+        """The port of an option."""
+        return self.ports[option][0]
+
+    def stop(self) -> int:
+        """End it, and tell its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self._log.close()
+        return status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def venv(program: str) -> str:
+    """A program of the environment the tests run in."""
+    return str(Path(sys.executable).with_name(program))
+
+
+def twistdPath() -> str:
+    """The twistd of that environment."""
+    return venv("twistd")
+
+
+def ask(host: str, port: int, query: bytes, *, half: bool = False) -> bytes:
+    """Send a query, and take all until the server closes."""
+    with socket.create_connection((host, port), timeout=DEADLINE) as connection:
+        connection.sendall(query)
+        if half:
+            connection.shutdown(socket.SHUT_WR)
+        return receive(connection)
+
+
+def receive(connection: socket.socket) -> bytes:
+    """Take all until the server closes."""
+    answer = b""
+    while data := connection.recv(65536):
+        answer += data
+    return answer

@@ -1,0 +1,476 @@
+"""The finger client."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost, TimeoutError
+from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IReactorPluggableNameResolver
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+import finger.adapters.tcp
+from finger.client import (
+    CONNECT_TIMEOUT,
+    LOOKUP_TIMEOUT,
+    MAX_ADDRESSES,
+    MAX_BYTES,
+    MAX_LOOKUPS,
+    TIMEOUT,
+    Answer,
+    FingerClient,
+    formatName,
+)
+from finger.errors import ForwardingRefused, NoSuchUser, RemoteUnreachable
+from finger.interfaces import IFingerFactory
+from finger.lookup import ResolvedReactor, hostOf
+from finger.policy import ANSWER_TIMEOUT
+from finger.profile import Profile
+from finger.testing import ProfilesDouble
+from tests.support.othernet import Network, ResolverDouble, ScriptedServer
+
+
+class AnswerTests(SynchronousTestCase):
+    """L{Answer}."""
+
+    def test_text(self) -> None:
+        """Safe to show; an answer that was cut says so."""
+        self.assertEqual(Answer(b"a\x1b[1mb\r\nc\r\n").text, "a?[1mb\nc")
+        self.assertEqual(Answer(b"one\r\ntw", "connection lost").text, "one\ntw\n[answer cut: connection lost]")
+
+    def test_wholeLines(self) -> None:
+        """Of an answer that was cut, the last line is not believed."""
+        self.assertEqual(Answer(b"one\r\ntwo").wholeLines, "one\ntwo")
+        self.assertEqual(Answer(b"one\r\ntwo", "x").wholeLines, "one")
+        self.assertEqual(Answer(b"one", "x").wholeLines, "")
+
+
+class FormatNameTests(SynchronousTestCase):
+    """L{formatName}."""
+
+    def test_good(self) -> None:
+        """A name, at a host or not."""
+        self.assertEqual(formatName("moshez"), b"moshez\r\n")
+        self.assertEqual(formatName("moshez@host", True), b"/W moshez@host\r\n")
+        self.assertEqual(formatName("\N{SNOWMAN}"), b"\xe2\x98\x83\r\n")
+
+    def test_bad(self) -> None:
+        """What would be another query is nobody's name."""
+        for name in (
+            *("", " ", "a b", " a", "a ", "a\tb", "a\N{NO-BREAK SPACE}b", "/W", "/w", "/Wa", "/", "-l", "--", "-"),
+            *("a\r\nb", "a\n", "a\0", "a\x1b", "a\x85b", "a\u2028b", "a\u202eb", "a\ud800", "x" * 2000),
+        ):
+            self.assertRaises(NoSuchUser, formatName, name)
+
+
+class FingerClientTests(SynchronousTestCase):
+    """L{FingerClient}, in a network that is under control."""
+
+    def setUp(self) -> None:
+        self.network = Network(
+            {
+                "both": ("::1", "127.0.0.1"),
+                "many": (*(f"2001:db8::{number}" for number in range(1, 100)), "192.0.2.1"),
+                "four": ("192.0.2.1",),
+                "rebound": ("127.0.0.1",),
+            }
+        )
+        self.client = FingerClient(self.network)
+        self.answers: list[Deferred[Answer]] = []
+
+    def tearDown(self) -> None:
+        for answer in self.answers:  # Not every test looks at all of them.
+            answer.addErrback(lambda failure: None)
+
+    def ask(self, host: str = "127.0.0.1", query: bytes = b"moshez\r\n", **options: Any) -> Deferred[Answer]:
+        self.answers.append(self.client.ask(host, 79, query, **options))
+        return self.answers[-1]
+
+    def assertUnreachable(self, answer: Deferred[Answer], why: str) -> None:
+        self.assertEqual(self.failureResultOf(answer, RemoteUnreachable).getErrorMessage(), why)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_answer(self) -> None:
+        """The query is asked, and what comes until the server closes is the answer."""
+        answer = self.ask()
+        self.assertEqual(self.network.tcpClients[0][:2], ("127.0.0.1", 79))
+        connection = self.network.accept()
+        self.assertEqual(connection.query, b"moshez\r\n")
+        connection.say(b"Happy ")
+        self.assertNoResult(answer)
+        connection.answer(b"and well\r\n")
+        self.assertEqual(self.successResultOf(answer), Answer(b"Happy and well\r\n"))
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_literals(self) -> None:
+        """An address is not looked up, whatever its spelling."""
+        for host in ("::1", "::ffff:127.0.0.1", "fe80::1%eth0", "127.0.0.1"):
+            self.ask(host)
+        self.assertEqual(self.network.attempts, ["::1", "127.0.0.1", "fe80::1%eth0"])
+        self.assertEqual(self.network.resolver.asked, [])
+
+    def test_localhost(self) -> None:
+        """This machine has both its addresses, whoever forgot to say so."""
+        self.ask("LocalHost")
+        self.network.advance(0.3)
+        self.assertEqual(self.network.attempts, ["127.0.0.1", "::1"])
+        self.assertEqual(self.network.resolver.asked, [])
+
+    def test_noHost(self) -> None:
+        """What cannot be a host is not even looked up."""
+        answer = self.ask("no such host")
+        self.assertUnreachable(answer, "'no such host' is neither a host name nor an address")
+        self.assertEqual(self.network.resolver.asked, [])
+
+    def test_unknownHost(self) -> None:
+        """A name that has no address."""
+        self.assertUnreachable(self.ask("nowhere"), "it has no address")
+
+    def test_happyEyeballs(self) -> None:
+        """The next address, of the other family, is tried before the first has failed; the first to answer wins."""
+        answer = self.ask("both")
+        self.assertEqual(self.network.attempts, ["::1"])
+        self.network.advance(0.3)
+        self.assertEqual(self.network.attempts, ["::1", "127.0.0.1"])
+        self.network.accept(1).answer(b"here\r\n")
+        self.assertEqual(self.successResultOf(answer).text, "here")
+        self.assertTrue(self.network.connectors[0].stoppedConnecting)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_manyAddresses(self) -> None:
+        """The families alternate, and only so many addresses are tried."""
+        answer = self.ask("many")
+        self.network.pump([0.3] * 16)
+        self.assertEqual(len(self.network.attempts), MAX_ADDRESSES)
+        self.assertEqual(self.network.attempts[:3], ["2001:db8::1", "192.0.2.1", "2001:db8::2"])
+        self.network.advance(1)
+        self.assertUnreachable(answer, "no connection within 5 s")
+
+    def test_refused(self) -> None:
+        """If no address can be connected to, it is told why."""
+        answer = self.ask("both")
+        self.network.refuse()
+        self.assertNoResult(answer)
+        self.network.advance(0.3)
+        self.network.refuse()
+        self.network.advance(0.3)
+        self.assertUnreachable(answer, "Connection refused")
+
+    def test_otherErrors(self) -> None:
+        """An error without a number is told in its own words."""
+        answer = self.ask()
+        self.network.refuse(error=TimeoutError())
+        self.network.advance(0.3)
+        self.assertUnreachable(answer, "User timeout caused connection failure.")
+
+    def test_badScope(self) -> None:
+        """A connection that cannot even be begun."""
+
+        def connectTCP(*details: object, **options: object) -> None:
+            raise OSError(19, "no such device")
+
+        self.network.connectTCP = connectTCP
+        answer = self.ask("fe80::1%nothing")
+        self.network.advance(0.3)
+        self.assertUnreachable(answer, "[Errno 19] no such device")
+
+    def test_connectTimeout(self) -> None:
+        """Nobody there: it takes no longer than it may."""
+        answer = self.ask("both")
+        self.network.pump([0.1] * 40)
+        self.assertNoResult(answer)
+        self.network.advance(CONNECT_TIMEOUT - 4)
+        self.assertUnreachable(answer, "no connection within 5 s")
+        self.assertTrue(all(connector.stoppedConnecting for connector in self.network.connectors))
+
+    def test_lookupTimeout(self) -> None:
+        """A name server that does not answer: likewise; and what it says later is too late."""
+        self.network.resolver.slow = True
+        answer = self.ask("both")
+        self.network.advance(CONNECT_TIMEOUT)
+        self.failureResultOf(answer, RemoteUnreachable)
+        self.network.resolver.answer()
+        self.assertEqual(self.network.attempts, [])
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_maxLookups(self) -> None:
+        """Lookups that hold a thread count until they are over, though nobody waits for them; addresses need none."""
+        self.network.resolver.slow = True
+        for number in range(MAX_LOOKUPS):
+            self.ask(f"slow{number}")
+        self.network.advance(CONNECT_TIMEOUT)
+        self.failureResultOf(self.ask("both"), RemoteUnreachable)
+        self.assertNotIn("both", self.network.resolver.asked)
+        self.ask("127.0.0.1")
+        self.assertEqual(self.network.attempts, ["127.0.0.1"])
+        self.network.resolver.answer()
+        self.assertNoResult(self.ask("both"))
+
+    def test_lostLookups(self) -> None:
+        """A resolver that never answers at all does not block us for ever."""
+        self.network.resolver.slow = True
+        for number in range(MAX_LOOKUPS):
+            self.ask(f"slow{number}")
+        self.network.advance(CONNECT_TIMEOUT)
+        self.network.advance(LOOKUP_TIMEOUT - CONNECT_TIMEOUT)
+        self.ask("both")
+        self.assertIn("both", self.network.resolver.asked)
+
+    def test_lookupShared(self) -> None:
+        """Different queries of one host share the lookup of its name."""
+        self.network.resolver.slow = True
+        self.ask("both", b"a\r\n")
+        self.ask("both", b"b\r\n")
+        self.assertEqual(self.network.resolver.asked, ["both"])
+        self.network.resolver.answer()
+        self.assertEqual(self.network.attempts, ["::1", "::1"])
+
+    def test_timeout(self) -> None:
+        """The total limit is absolute: whoever drips is cut off, and what there is is given."""
+        answer = self.ask()
+        self.network.advance(2)
+        connection = self.network.accept()
+        for _ in range(17):
+            self.network.advance(1)
+            connection.say(b".")
+        self.assertFalse(connection.isAborted)
+        self.network.advance(TIMEOUT - 19)
+        self.assertTrue(connection.isAborted)
+        connection.close(ConnectionLost())
+        self.assertEqual(self.successResultOf(answer), Answer(b"." * 17, "time limit of 20 s"))
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_silence(self) -> None:
+        """Who says nothing at all until then does not answer."""
+        answer = self.ask()
+        connection = self.network.accept()
+        self.network.advance(TIMEOUT)
+        connection.close(ConnectionLost())
+        self.assertUnreachable(answer, "no answer: time limit of 20 s")
+
+    def test_shortTimeout(self) -> None:
+        """The total limit holds for the connection, too."""
+        self.client = FingerClient(self.network, connectTimeout=5, timeout=2)
+        answer = self.ask()
+        self.network.advance(2)
+        self.assertUnreachable(answer, "no connection within 2 s")
+
+    def test_timeoutFitsTheServers(self) -> None:
+        """The client gives up before our own server does."""
+        self.assertLess(CONNECT_TIMEOUT, TIMEOUT)
+        self.assertLess(TIMEOUT, ANSWER_TIMEOUT)
+
+    def test_maxBytes(self) -> None:
+        """An answer may be so long, and no longer."""
+        for size in (MAX_BYTES, MAX_BYTES + 1):
+            answer = self.ask()
+            connection = self.network.accept()
+            connection.say(b"x" * 10)
+            connection.say(b"x" * (size - 10))
+            self.assertEqual(connection.isAborted, size > MAX_BYTES)
+            if size > MAX_BYTES:
+                connection.say(b"more")
+                connection.close(ConnectionLost())
+            connection.close() if size == MAX_BYTES else None
+            cut = f"size limit of {MAX_BYTES} bytes" if size > MAX_BYTES else ""
+            self.assertEqual(self.successResultOf(answer), Answer(b"x" * MAX_BYTES, cut))
+
+    def test_broken(self) -> None:
+        """A connection that breaks: what there is is given; nothing is no answer."""
+        answer = self.ask()
+        connection = self.network.accept()
+        connection.say(b"half\r\n")
+        connection.close(ConnectionLost())
+        self.assertEqual(self.successResultOf(answer), Answer(b"half\r\n", "connection lost"))
+        answer = self.ask()
+        self.network.accept().close(ConnectionLost())
+        self.assertUnreachable(answer, "no answer: connection lost")
+
+    def test_nothing(self) -> None:
+        """A server that closes without a word has not answered."""
+        answer = self.ask()
+        self.network.accept().close()
+        self.assertUnreachable(answer, "no answer: connection closed")
+
+    def test_allowed(self) -> None:
+        """Each address is asked about, and only those allowed are connected to."""
+        asked: list[str] = []
+        self.ask("both", allowed=lambda address: bool(asked.append(address)) or address == "127.0.0.1")
+        self.network.advance(1)
+        self.assertEqual(asked, ["::1", "127.0.0.1"])
+        self.assertEqual(self.network.attempts, ["127.0.0.1"])
+        self.assertEqual(self.network.resolver.asked, ["both"])
+
+    def test_noneAllowed(self) -> None:
+        """If none is allowed, nothing is connected to, and the failure says so, be it a name or an address."""
+        for host in ("rebound", "127.0.0.1"):
+            self.failureResultOf(self.ask(host, allowed=lambda address: False), ForwardingRefused)
+        self.assertEqual(self.network.attempts, [])
+        self.assertUnreachable(self.ask("nowhere", allowed=lambda address: False), "it has no address")
+
+    def test_shared(self) -> None:
+        """The same query, asked twice at a time, goes out once, whatever the spelling of the host."""
+        answers = [self.ask(host) for host in ("both", "BOTH.", "both")]
+        self.assertEqual(self.network.attempts, ["::1"])
+        self.network.accept().answer(b"here\r\n")
+        self.assertEqual([self.successResultOf(answer).text for answer in answers], ["here"] * 3)
+
+    def test_notShared(self) -> None:
+        """What differs in anything is not shared, in what is allowed least of all."""
+        self.ask()
+        self.ask(query=b"other\r\n")
+        self.ask(host="127.0.0.2")
+        self.client.ask("127.0.0.1", 80, b"moshez\r\n")
+        self.ask(allowed=lambda address: True)
+        self.assertEqual(len(self.network.attempts), 5)
+
+    def test_maxQueries(self) -> None:
+        """Only so many different queries at a time."""
+        self.client = FingerClient(self.network, maxQueries=2)
+        first = self.ask(query=b"a\r\n")
+        self.ask(query=b"b\r\n")
+        answer = self.ask(query=b"c\r\n")
+        self.assertEqual(
+            self.failureResultOf(answer, RemoteUnreachable).getErrorMessage(), "too many others are being asked"
+        )
+        self.network.accept(0).answer(b"done\r\n")
+        self.successResultOf(first)
+        self.assertNoResult(self.ask(query=b"c\r\n"))
+
+    def test_cancel(self) -> None:
+        """Cancelled at any time, it leaves nothing behind."""
+        self.network.resolver.slow = True
+        lookingUp = self.ask("both")
+        lookingUp.cancel()
+        self.network.resolver.answer()
+        connecting = self.ask()
+        connecting.cancel()
+        self.assertTrue(self.network.connectors[0].stoppedConnecting)
+        listening = self.ask()
+        connection = self.network.accept()
+        connection.say(b"so far")
+        listening.cancel()
+        self.assertTrue(connection.isAborted)
+        connection.close(ConnectionLost())
+        for answer in (lookingUp, connecting, listening):
+            self.failureResultOf(answer, CancelledError)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_loop(self) -> None:
+        """Of two servers that ask each other, each asks once, and all who wait are told at the first's time limit."""
+        there = FingerClient(self.network)
+
+        def asked(query: bytes) -> None:
+            """What a server does that is a proxy of the other."""
+            waiting.append(there.ask("192.0.2.1", 79, query))
+            waiting.append(self.ask(query=query))
+
+        waiting = [self.ask()]
+        here = self.network.accept()
+        for _ in range(10):
+            asked(here.query)
+        self.assertEqual(len(self.network.attempts), 2)
+        self.network.advance(TIMEOUT)
+        here.close(ConnectionLost())
+        for answer in waiting:
+            self.failureResultOf(answer, RemoteUnreachable)
+
+
+class LookupTests(SynchronousTestCase):
+    """L{finger.lookup}, where the client does not lead."""
+
+    def test_interfaces(self) -> None:
+        """It is what L{HostnameEndpoint} needs of a reactor, and no more."""
+        reactor = ResolvedReactor(Network(), [])
+        verifyObject(IReactorPluggableNameResolver, reactor)
+        verifyObject(IHostnameResolver, reactor)
+        verifyObject(IHostnameResolver, ResolverDouble({}))
+        self.assertRaises(NotImplementedError, reactor.installNameResolver, reactor)
+        self.assertRaises(AssertionError, hostOf, UNIXAddress("/run/finger"))
+
+    def test_resolution(self) -> None:
+        """Its resolutions are over at once."""
+
+        class Receiver:
+            addressResolved = resolutionBegan = print
+
+            def resolutionComplete(self) -> None:
+                """Nothing is left to do."""
+
+        resolution = ResolvedReactor(Network(), []).resolveHostName(Receiver(), "host")
+        verifyObject(IHostResolution, resolution)
+        self.assertRaises(NotImplementedError, resolution.cancel)
+
+
+class RealTests(TestCase):
+    """The client, a reactor, and servers on loopback."""
+
+    def listen(self, factory: Any, interface: str = "127.0.0.1", port: int = 0) -> int:
+        listening = reactor.listenTCP(port, factory, interface=interface)
+        self.addCleanup(listening.stopListening)
+        return listening.getHost().port
+
+    async def test_ourServer(self) -> None:
+        """Our own server, over IPv4 and IPv6."""
+        factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
+        for host in ("127.0.0.1", "::1"):
+            port = self.listen(factory, host)
+            answer = await FingerClient(reactor).ask(host, port, b"moshez\r\n")
+            self.assertEqual(answer, Answer(b"Happy and well\r\n"))
+        self.assertTrue(IFingerFactory.providedBy(factory))
+
+    async def test_localhost(self) -> None:
+        """This machine's name is answered by a server that listens on either address alone."""
+        factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
+        for host in ("127.0.0.1", "::1"):
+            port = self.listen(factory, host)
+            answer = await FingerClient(reactor).ask("localhost", port, b"moshez\r\n")
+            self.assertEqual(answer.text, "Happy and well")
+
+    async def test_systemResolver(self) -> None:
+        """The reactor's own resolver is asked for other names, in its thread; this one it knows."""
+        known = {"finger.example.org": "127.0.0.1"}
+        self.patch(reactor.nameResolver, "_getaddrinfo", lambda host, *more: socket.getaddrinfo(known[host], *more))
+        factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
+        port = self.listen(factory, "127.0.0.1")
+        answer = await FingerClient(reactor).ask("finger.example.org", port, b"moshez\r\n")
+        self.assertEqual(answer.text, "Happy and well")
+
+    async def test_refused(self) -> None:
+        """Nobody listens."""
+        listening = reactor.listenTCP(0, ScriptedServer(print), interface="127.0.0.1")
+        port = listening.getHost().port
+        await listening.stopListening()
+        answer = FingerClient(reactor).ask("127.0.0.1", port, b"\r\n")
+        error = await self.assertFailure(answer, RemoteUnreachable)
+        self.assertEqual(str(error), "Connection refused")
+
+    async def test_flood(self) -> None:
+        """A server that does not end is hung up on."""
+        server = ScriptedServer(lambda connection, query: connection.transport.write(b"x" * 1_000_000))
+        answer = await FingerClient(reactor, maxBytes=1000).ask("127.0.0.1", self.listen(server), b"\r\n")
+        self.assertEqual(answer, Answer(b"x" * 1000, "size limit of 1000 bytes"))
+        await server.allEnded()
+
+    async def test_reset(self) -> None:
+        """A server that resets the connection has not answered."""
+        server = ScriptedServer(lambda connection, query: connection.transport.abortConnection())
+        answer = FingerClient(reactor).ask("127.0.0.1", self.listen(server), b"\r\n")
+        await self.assertFailure(answer, RemoteUnreachable)
+        await server.allEnded()
+
+    async def test_cancel(self) -> None:
+        """The server sees that nobody waits for it any more."""
+        server = ScriptedServer(lambda connection, query: answer.cancel())
+        answer = FingerClient(reactor).ask("127.0.0.1", self.listen(server), b"\r\n")
+        await self.assertFailure(answer, CancelledError)
+        await server.allEnded()
+
+    async def test_badScope(self) -> None:
+        """An interface that this machine has not."""
+        answer = FingerClient(reactor).ask("fe80::1%nothing", 79, b"\r\n")
+        await self.assertFailure(answer, RemoteUnreachable)

@@ -1,0 +1,178 @@
+"""Completion, in the shells that do it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.__main__ import makeParser
+from finger.completion import clientCompletion, daemonCompletion
+from finger.options import OPTIONS
+from tests.support.tools import DEADLINE, need
+
+BASH = """
+source "$1"
+shift
+compopt() { :; }
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+"_${1//-/_}"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+class CompletionTestCase(SynchronousTestCase):
+    """Files that shells read."""
+
+    def write(self, name: str, text: str) -> Path:
+        """A file in a directory of its own."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        (directory / name).write_text(text, "utf-8")
+        return directory / name
+
+
+class BashTests(CompletionTestCase):
+    """bash."""
+
+    def offered(self, script: str, *words: str) -> list[str]:
+        """What is offered for the last of some words."""
+        path = self.write("completion", script)
+        done = subprocess.run(
+            [need("bash", package="bash"), "-c", BASH, "bash", str(path), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=DEADLINE,
+        )
+        self.assertEqual(done.stderr, "")
+        return done.stdout.strip("\n").splitlines()
+
+    def test_names(self) -> None:
+        """Every name, and those that begin as what is typed does."""
+        script = daemonCompletion("bash")
+        offered = self.offered(script, "twisted-fingerd", "--")
+        for option in OPTIONS:
+            self.assertIn(f"--{option.name}{'=' if option.value else ''}", offered)
+        self.assertEqual(self.offered(script, "twisted-fingerd", "--fin"), ["--fingerport="])
+        self.assertEqual(self.offered(script, "twisted-fingerd", "--no-s"), ["--no-ssl"])
+
+    def test_values(self) -> None:
+        """What values can be: words, files or directories; bash takes the equals sign for a word."""
+        script = daemonCompletion("bash")
+        self.assertEqual(self.offered(script, "twisted-fingerd", "--log-format", "=", "j"), ["json", "journal"])
+        self.assertEqual(
+            self.offered(script, "twisted-fingerd", "--log-format", "="), ["auto", "text", "json", "journal"]
+        )
+        self.assertIn("/etc/passwd", self.offered(script, "twisted-fingerd", "-f", "/etc/passw"))
+        self.assertEqual(self.offered(script, "twisted-fingerd", "--templates", "=", "/et"), ["/etc"])
+        self.assertEqual(self.offered(script, "twisted-fingerd", "--ircnick", "=", "b"), [])
+        spaced = self.write("of two words", "")
+        self.assertEqual(self.offered(script, "twisted-fingerd", "-f", str(spaced)[:-1]), [str(spaced)])
+
+    def test_client(self) -> None:
+        """The client's, too."""
+        script = clientCompletion("bash", makeParser())
+        self.assertEqual(self.offered(script, "twisted-finger", "--ip"), ["--ipv4", "--ipv6"])
+        self.assertEqual(self.offered(script, "twisted-finger", "--completion", "=", "z"), ["zsh"])
+
+
+class FishTests(CompletionTestCase):
+    """fish."""
+
+    def offered(self, script: str, line: str) -> list[str]:
+        """What is offered for a line."""
+        path = self.write("completion.fish", script)
+        done = subprocess.run(
+            [need("fish", package="fish"), "--no-config", "-c", f'source {path}; complete -C "{line}"'],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=DEADLINE,
+            env={**os.environ, "HOME": str(path.parent)},
+        )
+        self.assertEqual(done.stderr, "")
+        return [offer.partition("\t")[0] for offer in done.stdout.splitlines()]
+
+    def test_daemon(self) -> None:
+        """Names, words, files and directories."""
+        script = daemonCompletion("fish")
+        offered = self.offered(script, "twisted-fingerd --")
+        for option in OPTIONS:
+            self.assertTrue({f"--{option.name}", f"--{option.name}="} & set(offered), option.name)
+        self.assertEqual(
+            self.offered(script, "twisted-fingerd --log-format=j"), ["--log-format=journal", "--log-format=json"]
+        )
+        self.assertIn("--file=/etc/passwd", self.offered(script, "twisted-fingerd --file=/etc/passwd"))
+        self.assertEqual(self.offered(script, "twisted-fingerd --templates=/et"), ["--templates=/etc/"])
+        Path("pages").mkdir(exist_ok=True)
+        for typed, begins in (("--templates=", "--templates="), ("--templates ", ""), ("-t ", "")):
+            offered = self.offered(script, f"twisted-fingerd {typed}")
+            self.assertIn(f"{begins}pages/", offered)
+            self.assertEqual([one for one in offered if one.count("--templates=") > 1], [])
+
+    def test_client(self) -> None:
+        """The client's, too."""
+        self.assertEqual(
+            self.offered(clientCompletion("fish", makeParser()), "twisted-finger --ip"), ["--ipv4", "--ipv6"]
+        )
+
+
+class ZshTests(CompletionTestCase):
+    """zsh, which completes for a terminal only."""
+
+    def completed(self, script: str, line: str, expected: str) -> None:
+        """A line becomes another when Tab is pressed."""
+        zsh = need("zsh", package="zsh")
+        path = self.write(f"_{line.split()[0]}", script)
+        process, terminal = pty.fork()
+        if process == 0:
+            os.execvpe(zsh, [zsh, "-f", "-i"], {"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(path.parent)})
+        try:
+            os.write(
+                terminal, f"PS1=ready; fpath=({path.parent} $fpath); autoload -U compinit; compinit -u -D; ".encode()
+            )
+            os.write(terminal, b"unsetopt beep; print set-up\n")
+            self.waitFor(terminal, "\r\nset-up")
+            os.write(terminal, f"{line}\t".encode())
+            self.waitFor(terminal, expected)
+        finally:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            os.close(terminal)
+
+    def waitFor(self, terminal: int, expected: str) -> None:
+        """Read until something is there."""
+        said, deadline = "", time.monotonic() + DEADLINE
+        while expected not in said and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1)[0]:
+                with contextlib.suppress(OSError):
+                    said += os.read(terminal, 4096).decode("utf-8", "replace")
+        self.assertIn(expected, said)
+
+    def test_daemon(self) -> None:
+        """Names, and what values can be."""
+        script = daemonCompletion("zsh")
+        self.completed(script, "twisted-fingerd --fingerp", "--fingerport=")
+        self.completed(script, "twisted-fingerd --log-format=js", "--log-format=json")
+        self.completed(script, "twisted-fingerd --file=/etc/hostn", "--file=/etc/hostname")
+
+    def test_client(self) -> None:
+        """The client's, too."""
+        self.completed(clientCompletion("zsh", makeParser()), "twisted-finger --lo", "--long")
+
+
+class ShellTests(SynchronousTestCase):
+    """Which shells there are."""
+
+    def test_other(self) -> None:
+        """No other."""
+        error = self.assertRaises(ValueError, daemonCompletion, "tcsh")
+        self.assertEqual(str(error), "should be one of bash, zsh, fish")

@@ -1,0 +1,56 @@
+"""What C{etc} has for administrators says what is true."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.options import SETTINGS
+from finger.settings import fromFile
+from finger.usersfile import UsersFile, parseUsers
+from tests.support.tools import ROOT
+
+CONFIGURATION = ROOT / "etc" / "finger.toml"
+
+
+class ConfigurationTests(SynchronousTestCase):
+    """C{finger.toml}, as packages install it."""
+
+    def setUp(self) -> None:
+        """What it sets, and what it shows as defaults."""
+        text = CONFIGURATION.read_text("utf-8")
+        self.set = tomllib.loads(text)
+        self.shown = tomllib.loads("\n".join(re.findall(r"(?m)^#(\w.*)", text)))
+
+    def test_valid(self) -> None:
+        """It is taken."""
+        self.assertEqual(set(fromFile(str(CONFIGURATION))), {"file", "fingerport", "webport", "pbport"})
+
+    def test_complete(self) -> None:
+        """Every option is there, once."""
+        self.assertEqual(sorted([*self.set, *self.shown]), sorted(SETTINGS))
+
+    def test_defaults(self) -> None:
+        """What is shown as a default is one."""
+        self.assertEqual(self.shown, {name: SETTINGS[name].default for name in self.shown})
+
+
+class UsersTests(SynchronousTestCase):
+    """C{finger.users}, as packages install it."""
+
+    def setUp(self) -> None:
+        """What it says."""
+        self.text = (ROOT / "etc" / "finger.users").read_bytes()
+
+    def test_nobody(self) -> None:
+        """A new installation tells of nobody."""
+        self.assertEqual(parseUsers(self.text), UsersFile({}, ()))
+
+    def test_example(self) -> None:
+        """The example in it is one."""
+        example = self.text.split(b"#\n")[2].replace(b"# ", b"")
+        users = parseUsers(example)
+        self.assertEqual((list(users.profiles), users.problems), (["ada", "moshez"], ()))
+        self.assertIn("\n", users.profiles["ada"].plan or "")

@@ -1,0 +1,278 @@
+"""Asking other servers on a peer's behalf."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+from finger.adapters.tcp import FingerFactory
+from finger.client import MAX_QUERIES, Answer, FingerClient
+from finger.errors import ConfigError, ForwardingRefused, NoSuchUser, RemoteUnreachable
+from finger.forward import ANY, Forwarder, parseForward
+from finger.hosts import isGlobal
+from finger.interfaces import IFingerForwarder
+from finger.policy import PolicyFingerService
+from finger.profile import Profile
+from finger.testing import ProfilesDouble
+from tests.support.othernet import UNREACHABLE, ClientDouble, Network
+from tests.unit.test_hosts import NO_HOSTS
+
+LOCAL_HOSTS = (
+    *(
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0",
+        "0.0.0.0",
+        "localhost",
+        "LOCALHOST.",
+        "::1",
+        "::",
+        "10.0.0.1",
+    ),
+    *("192.168.1.1", "172.16.0.1", "169.254.169.254", "::ffff:127.0.0.1", "::ffff:7f00:1", "fe80::1%lo", "fd00::1"),
+    *("64:ff9b::7f00:1", "2002:7f00:1::1", "inner.example", "mapped.example"),
+)
+
+
+class ParseForwardTests(SynchronousTestCase):
+    """L{parseForward}."""
+
+    def test_good(self) -> None:
+        """Hosts, addresses and networks, each in one spelling."""
+        for value, rule in {
+            "any": ANY,
+            "ANY": ANY,
+            "Finger.Example.org.": "finger.example.org",
+            "::ffff:192.0.2.1": "192.0.2.1",
+            "[::1]": "::1",
+            "10.0.0.0/8": ip_network("10.0.0.0/8"),
+            "2001:db8::/32": ip_network("2001:db8::/32"),
+        }.items():
+            self.assertEqual(parseForward(value), rule)
+
+    def test_bad(self) -> None:
+        """One line, that names the option, its value, and what would be right."""
+        for value in (*(host for host in NO_HOSTS if host.isprintable()), "10.0.0.1/8", "10.0.0.0/33", "a/b", "-h"):
+            if value == "[::1]":
+                continue
+            error = str(self.assertRaises(ConfigError, parseForward, value))
+            self.assertTrue(error.startswith(f"--forward={value}: "), error)
+            self.assertTrue(error.endswith("; give a host, an address, a network such as 192.0.2.0/24, or 'any'"))
+            self.assertNotIn("\n", error)
+
+    def test_forwarder(self) -> None:
+        """The forwarder does not take what is none."""
+        self.assertRaises(ConfigError, Forwarder, ClientDouble({}), ["good.example", "b a d"])
+
+
+class ForwarderTests(SynchronousTestCase):
+    """L{Forwarder}, what it asks and what it does not."""
+
+    def setUp(self) -> None:
+        self.client = ClientDouble({b"moshez\r\n": b"Happy and \x1b[1mwell\r\n"}, otherwise=b"something\r\n")
+
+    def forward(self, host: str, *hosts: str, query: str = "moshez", verbose: bool = False, **options: Any) -> Any:
+        return Forwarder(self.client, hosts, **options).forward(query, host, verbose)
+
+    def asked(self, host: str, *hosts: str, **options: Any) -> str:
+        """The host that is asked, and nothing else."""
+        self.client.asked.clear()
+        self.successResultOf(self.forward(host, *hosts, **options))
+        ((name, port, _),) = self.client.asked
+        self.assertEqual(port, 79)
+        return name
+
+    def assertRefused(self, host: str, *hosts: str, **options: Any) -> None:
+        self.client.asked.clear()
+        self.failureResultOf(self.forward(host, *hosts, **options), ForwardingRefused)
+        self.assertEqual(self.client.asked, [])
+
+    def test_interface(self) -> None:
+        """It is what it says it is."""
+        verifyObject(IFingerForwarder, Forwarder(self.client))
+
+    def test_relayed(self) -> None:
+        """The answer is given whole, and clean."""
+        self.assertEqual(self.successResultOf(self.forward("host", "host")), "Happy and ?[1mwell")
+
+    def test_cut(self) -> None:
+        """An answer that was cut says so."""
+        self.client = ClientDouble({b"moshez\r\n": Answer(b"Hap", "connection lost")})
+        self.assertEqual(self.successResultOf(self.forward("h", "h")), "Hap\n[answer cut: connection lost]")
+
+    def test_unreachable(self) -> None:
+        """A server that does not answer is told as such."""
+        self.client = ClientDouble({b"moshez\r\n": UNREACHABLE})
+        self.failureResultOf(self.forward("host", "host"), RemoteUnreachable)
+
+    def test_offByDefault(self) -> None:
+        """Nobody is asked if nobody is named."""
+        for host in (*LOCAL_HOSTS, "finger.example.org", "8.8.8.8"):
+            self.assertRefused(host)
+
+    def test_named(self) -> None:
+        """Who is named is asked, in whatever spelling; no other is."""
+        hosts = ("Finger.Example.ORG.", "::ffff:192.0.2.1", "2001:DB8:0::1")
+        for name in ("finger.example.org", "FINGER.example.org."):
+            self.assertEqual(self.asked(name, *hosts), "finger.example.org")
+        for name in ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"):
+            self.assertEqual(self.asked(name, *hosts), "192.0.2.1")
+        for name in ("2001:db8::1", "2001:db8:0:0::0001"):
+            self.assertEqual(self.asked(name, *hosts), "2001:db8::1")
+        for name in ("example.org", "a.finger.example.org", "finger.example.org.evil", "192.0.2.2", "2001:db8::2"):
+            self.assertRefused(name, *hosts)
+
+    def test_namedIsTrusted(self) -> None:
+        """Who is named may be anywhere, with any other allowed or not."""
+        for host in ("localhost", "127.0.0.1", "::1", "inner.example"):
+            self.assertEqual(self.asked(host, "any", host), host)
+            self.assertIsNone(self.client.allowed)
+
+    def test_network(self) -> None:
+        """A network allows the addresses in it, and no names, whose addresses may change."""
+        for host in ("10.0.0.0", "10.255.1.2", "::ffff:10.1.2.3", "2001:db8::9"):
+            self.asked(host, "10.0.0.0/8", "2001:db8::/32")
+            self.assertIsNone(self.client.allowed)
+        for host in ("11.0.0.1", "10.1", "2001:db9::9", "inner.example", "::10.1.2.3", "127.0.0.1"):
+            self.assertRefused(host, "10.0.0.0/8", "2001:db8::/32")
+
+    def test_any(self) -> None:
+        """C{any} allows all names, whose addresses must be public; C{any} itself is a name like others."""
+        for host in ("finger.example.org", "localhost", "127.0.0.1", "any"):
+            self.assertEqual(self.asked(host, "any"), host)
+            self.assertIs(self.client.allowed, isGlobal)
+
+    def test_grammar(self) -> None:
+        """What is no host is refused, whoever is allowed."""
+        for host in (*NO_HOSTS, "-h", "--help", "h\r\nother"):
+            self.assertRefused(host, "any", "0.0.0.0/0", "::/0")
+
+    def test_queries(self) -> None:
+        """The rest of the line is passed on, and /W with it."""
+        for query, verbose, line in (
+            ("", False, b"\r\n"),
+            ("", True, b"/W \r\n"),
+            ("moshez", True, b"/W moshez\r\n"),
+            ("b\N{LATIN SMALL LETTER O WITH DIAERESIS}b", False, b"b\xc3\xb6b\r\n"),
+        ):
+            self.asked("host", "host", query=query, verbose=verbose)
+            self.assertEqual(self.client.asked[-1][2], line)
+
+    def test_smuggling(self) -> None:
+        """A name that would be another query is nobody's."""
+        for query in ("/W", "/w", "-l", "a b", "a\r\nb", "a\nb", "a\0b", "\x1b", "x" * 2000):
+            self.failureResultOf(self.forward("host", "host", query=query), NoSuchUser)
+        self.assertEqual(self.client.asked, [])
+
+    def test_hops(self) -> None:
+        """One host unless more are allowed; a thousand are refused with one reply."""
+        for query in ("u@h1", "@h1", "u@h1@h2", "u" + "@self" * 1000, "@" * 1000):
+            self.assertRefused("host", "host", query=query)
+        self.asked("host", "host", query="u@h1", maxHops=2)
+        self.assertEqual(self.client.asked[-1][2], b"u@h1\r\n")
+        self.assertRefused("host", "host", query="u@h1@h2", maxHops=2)
+
+
+class BounceTests(SynchronousTestCase):
+    """L{Forwarder} with its client: nothing goes where it may not."""
+
+    def setUp(self) -> None:
+        self.network = Network(
+            {
+                "0x7f000001": ("127.0.0.1",),
+                "inner.example": ("10.0.0.1", "fd00::1", "169.254.169.254"),
+                "mapped.example": ("::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1"),
+                "both.example": ("10.0.0.1", "198.51.99.1", "::1"),
+                **{f"host{number}.example": ("8.8.8.8",) for number in range(MAX_QUERIES + 1)},
+            }
+        )
+        self.client = FingerClient(self.network)
+
+    def test_off(self) -> None:
+        """Off, nothing is connected to, and no name is looked up."""
+        for host in (*LOCAL_HOSTS, "both.example"):
+            self.failureResultOf(Forwarder(self.client).forward("u", host, False), ForwardingRefused)
+        self.assertEqual((self.network.attempts, self.network.resolver.asked), ([], []))
+
+    def test_any(self) -> None:
+        """With any, whatever leads to this machine or its networks is refused, and never connected to."""
+        for host in LOCAL_HOSTS:
+            self.failureResultOf(Forwarder(self.client, ["any"]).forward("u", host, False), ForwardingRefused)
+        self.assertEqual(self.network.attempts, [])
+
+    def test_mixed(self) -> None:
+        """Of a host with public and other addresses, the public ones are connected to, at port 79."""
+        answer = Forwarder(self.client, ["any"]).forward("u", "both.example", False)
+        self.network.pump([0.3] * 3)
+        self.assertEqual([client[:2] for client in self.network.tcpClients], [("198.51.99.1", 79)])
+        self.network.accept().answer(b"here\r\n")
+        self.assertEqual(self.successResultOf(answer), "here")
+
+    def test_port(self) -> None:
+        """For tests, the port can be another; the query cannot name it."""
+        forwarder = Forwarder(self.client, ["127.0.0.1"], port=1079)
+        self.failureResultOf(forwarder.forward("u", "127.0.0.1:22", False), ForwardingRefused)
+        forwarder.forward("u", "127.0.0.1", False)
+        self.assertEqual([client[:2] for client in self.network.tcpClients], [("127.0.0.1", 1079)])
+
+    def test_flood(self) -> None:
+        """Only so many are asked at once, and each the same only once."""
+        forwarder = Forwarder(self.client, ["any"])
+        hosts = [f"host{number}.example" for number in range(MAX_QUERIES + 1)]
+        answers = [forwarder.forward("u", host, False) for _ in range(3) for host in hosts[:-1]]
+        self.failureResultOf(forwarder.forward("u", hosts[-1], False), RemoteUnreachable)
+        self.assertEqual(len(self.network.attempts), MAX_QUERIES)
+        for answer in answers:
+            answer.cancel()
+            answer.addErrback(lambda failure: None)
+        self.assertTrue(all(connector.stoppedConnecting for connector in self.network.connectors))
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+
+class RealTests(TestCase):
+    """Two of our servers, on loopback."""
+
+    async def test_forwarded(self) -> None:
+        """C{moshez@host} asked of one is answered by the other, over IPv4 and IPv6; C{@host} and /W, too."""
+        for host in ("127.0.0.1", "::1"):
+            there = self.listen(FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well"))), host)
+            forwarder = Forwarder(FingerClient(reactor), [host], port=there)
+            here = self.listen(
+                FingerFactory(PolicyFingerService(ProfilesDouble(), reactor, forwarder=forwarder)), host
+            )
+            for query, answer in {
+                f"moshez@{host}": "Happy and well",
+                f"moshez@[{host}]": "Happy and well",
+                f"@{host}": "moshez",
+                f"nobody@{host}": "No such user",
+                f"/W moshez@{host}": "Login: moshez         \t\t\tName:\nPlan:\nHappy and well",
+                "moshez@other.example": "Finger forwarding service denied",
+                f"moshez@{host}@{host}": "Finger forwarding service denied",
+            }.items():
+                answered = await self.ask(host, here, query)
+                self.assertEqual(answered.text, answer, query)
+
+    async def test_itself(self) -> None:
+        """A server that is to forward to itself answers once."""
+        forwarder = Forwarder(FingerClient(reactor), ["127.0.0.1"], maxHops=9)
+        service = PolicyFingerService(
+            ProfilesDouble(Profile("moshez", plan="Happy and well")), reactor, forwarder=forwarder
+        )
+        forwarder._port = port = self.listen(FingerFactory(service), "127.0.0.1")
+        for query in ("moshez@127.0.0.1", "moshez@127.0.0.1@127.0.0.1"):
+            self.assertEqual((await self.ask("127.0.0.1", port, query)).text, "Happy and well")
+
+    def listen(self, factory: FingerFactory, interface: str) -> int:
+        listening = reactor.listenTCP(0, factory, interface=interface)
+        self.addCleanup(listening.stopListening)
+        return listening.getHost().port
+
+    def ask(self, host: str, port: int, query: str) -> Deferred[Answer]:
+        return FingerClient(reactor).ask(host, port, query.encode() + b"\r\n")

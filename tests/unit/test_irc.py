@@ -1,0 +1,1003 @@
+"""The IRC bot: what it says, to whom, how fast, and that it comes back."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from subprocess import check_output
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectionLost, ConnectionRefusedError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+import finger
+from finger import ircservice
+from finger.adapters import _ircclient, irc
+from finger.adapters._irctiming import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox, Timers
+from finger.adapters._ircwire import (
+    Features,
+    Message,
+    ctcpCommand,
+    cut,
+    firstLines,
+    formatMessage,
+    otherNicknames,
+    parseMessage,
+    plain,
+    wrap,
+)
+from finger.adapters.irc import HELP, IRCBotFactory
+from finger.backends.memory import MemoryFingerService
+from finger.errors import ConfigError, ForwardingRefused
+from finger.interfaces import IFingerService, IIRCClientFactory
+from finger.ircservice import Patience, checkChannel, checkNickname, ircEndpoint, ircService
+from finger.testing import BrokenDouble, SilentDouble
+from tests.support.tools import ROOT
+
+USERS = {"moshez": "Happy and well", "Zoë Q": "☃ Grüße"}
+
+
+class WireTests(SynchronousTestCase):
+    """Lines."""
+
+    def test_parse(self) -> None:
+        """A line is taken apart."""
+        self.assertEqual(
+            parseMessage(b":moshez!m@example.org PRIVMSG  #twisted ::) hello: you \r\n"),
+            Message(
+                "PRIVMSG", ("#twisted", ":) hello: you "), "moshez!m@example.org", nick="moshez", host="example.org"
+            ),
+        )
+        self.assertEqual(parseMessage(b"PING :x"), Message("PING", ("x",)))
+        self.assertEqual(parseMessage(b":irc.example.org 001 a"), Message("001", ("a",), "irc.example.org"))
+        self.assertEqual(parseMessage(b"@time=1;x=y :s quit"), Message("QUIT", (), "s"))
+
+    def test_parseNonsense(self) -> None:
+        """What is no line is none, and what is not there is empty."""
+        for line in (b"", b" ", b":", b":x", b"1", b"12345", b"P\0NG", b"PING a\rb", b":a b\0 c", b"\xff"):
+            self.assertIsNone(parseMessage(line), line)
+        self.assertEqual(Message("X", ("a",)).param(1), "")
+
+    def test_parseBytes(self) -> None:
+        """Any bytes make characters."""
+        message = parseMessage(b"PRIVMSG x :\xff\xe9")
+        assert message is not None
+        self.assertEqual(message.param(1), "\ufffd\ufffd")
+
+    def test_format(self) -> None:
+        """A line is put together."""
+        self.assertEqual(formatMessage("NOTICE", "#x", "two words"), b"NOTICE #x :two words\r\n")
+
+    def test_formatIsOneLine(self) -> None:
+        """Nothing in it ends it early, and it ends in time."""
+        self.assertEqual(formatMessage("NOTICE", "x", "a\r\nQUIT\0\n"), b"NOTICE x :a  QUIT  \r\n")
+        long = formatMessage("NOTICE", "x", "☃" * 512)
+        self.assertTrue(510 <= len(long) <= 512)
+        long.decode("utf-8")
+
+    def test_cut(self) -> None:
+        """No half characters."""
+        self.assertEqual([cut("a☃b", limit) for limit in range(6)], ["", "a", "a", "a", "a☃", "a☃b"])
+
+    def test_wrap(self) -> None:
+        """Lines break at spaces if they can, and blank ones go."""
+        self.assertEqual(wrap("a\n\n \n\tb  \n", 10), ["a", "        b"])
+        self.assertEqual(wrap("the quick brown fox", 10), ["the quick", "brown fox"])
+        self.assertEqual(wrap("quick brown", 9), ["quick", "brown"])
+        self.assertEqual(wrap("x quickbrownfox", 9), ["x quickbr", "ownfox"])
+        self.assertEqual(wrap("☃☃☃", 7), ["☃☃", "☃"])
+        self.assertEqual(wrap("", 9), [])
+        self.assertEqual(wrap(" " * 20 + "x", 9), ["x"])
+
+    def test_firstLines(self) -> None:
+        """The rest is a number."""
+        self.assertEqual(firstLines(["a"] * 5), ["a"] * 5)
+        self.assertEqual(firstLines(["a"] * 6), ["a"] * 5 + ["... 1 more line"])
+        self.assertEqual(firstLines(["a"] * 9), ["a"] * 5 + ["... 4 more lines"])
+
+    def test_plain(self) -> None:
+        """Colours go, digits that are none stay."""
+        self.assertEqual(plain(" \x0304,12mo\x03\x02sh\x02\x1d\x1f\x16\x11\x1eez\x0f "), "moshez")
+        self.assertEqual(plain("\x04ff0000,00FF00x\x04 \x03,5"), "x ,5")
+        self.assertEqual(plain("\x031234"), "34")
+
+    def test_ctcp(self) -> None:
+        """CTCP is between two marks, of which the second may miss."""
+        self.assertEqual(ctcpCommand("\x01finger\x01"), "FINGER")
+        self.assertEqual(ctcpCommand("\x01VERSION x"), "VERSION")
+        self.assertEqual(ctcpCommand("VERSION"), "")
+
+    def test_features(self) -> None:
+        """What a server says counts, what it says wrongly does not."""
+        features = Features().updated(["CASEMAPPING=ASCII", "CHANTYPES=#", "NICKLEN=30", "SAFELIST", "X=a=b"])
+        self.assertEqual(features, Features("ascii", "#", 30))
+        for wrong in ("NICKLEN=", "NICKLEN=x", "NICKLEN=0", "NICKLEN=-1", "NICKLEN=²", ""):
+            self.assertEqual(features.updated([wrong]), features)
+
+    def test_casemapping(self) -> None:
+        """Names are the same as the server has it."""
+        self.assertTrue(Features().same("Mo[\\]~", "mO{|}^"))
+        self.assertTrue(Features("strict-rfc1459").same("A[\\]~", "a{|}~"))
+        self.assertFalse(Features("strict-rfc1459").same("~", "^"))
+        for mapping in ("ascii", "rfc7613"):
+            self.assertTrue(Features(mapping).same("MOSHEZ", "moshez"))
+            self.assertFalse(Features(mapping).same("[", "{"))
+
+    def test_isChannel(self) -> None:
+        """Channels are known by how they begin."""
+        self.assertEqual(
+            [n for n in ("#a", "&a", "a", "", "@#a", "$*") if Features().isChannel(n)],
+            ["#a", "&a"],
+        )
+
+    def test_addressed(self) -> None:
+        """The bot's name, a mark, and something."""
+        for text in ("bot[1]: me", "bot[1], me", "BOT{1}:me", "bot[1]:  me "):
+            self.assertEqual(Features().addressed(text, "bot[1]"), "me")
+        for text in ("me", "bot[1]", "bot[1]:", "bot[1] me", "bot[11]: me", "a bot[1]: me", "bot[1]; me"):
+            self.assertEqual(Features().addressed(text, "bot[1]"), "")
+
+    def test_otherNicknames(self) -> None:
+        """Like the wanted one, then short, then proper; and there is an end."""
+        names = list(otherNicknames("fingerbot"))
+        self.assertEqual(names[:4], ["fingerbot_", "fingerbot__", "fingerbo1", "fingerbo2"])
+        self.assertEqual((names[11], names[-1]), ("fingerb10", "finger9"))
+        self.assertTrue(all(len(name) <= 9 for name in names[2:]))
+        self.assertEqual(len(set(names)), len(names))
+        for name in names:
+            checkNickname(name)
+
+
+class TimingTests(SynchronousTestCase):
+    """Patience."""
+
+    def setUp(self) -> None:
+        """A clock, and an outbox that tells what it sends."""
+        self.clock = Clock()
+        self.sent: list[bytes] = []
+        self.outbox = Outbox(self.clock, self.sent.append)
+
+    def takeSent(self) -> bytes:
+        """What has been sent since the last call."""
+        sent = b"".join(self.sent)
+        self.sent.clear()
+        return sent
+
+    def test_burst(self) -> None:
+        """Some lines go at once, the rest at the server's pace, in order."""
+        self.outbox.put("a", [b"%d" % n for n in range(BURST + 3)])
+        self.assertEqual(self.takeSent(), b"0123")
+        self.clock.advance(LINE_INTERVAL)
+        self.assertEqual(self.takeSent(), b"4")
+        self.clock.pump([LINE_INTERVAL] * 2)
+        self.assertEqual(self.takeSent(), b"56")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_turns(self) -> None:
+        """Senders take turns, an answer each, and answers are not mixed."""
+        self.outbox.put("x", [b"." for _ in range(BURST)])
+        self.takeSent()
+        for sender in (b"a", b"a", b"a", b"b"):
+            self.outbox.put(sender.decode(), [sender, sender])
+        self.clock.pump([LINE_INTERVAL] * 8)
+        self.assertEqual(self.takeSent(), b"aabbaaaa")
+
+    def test_now(self) -> None:
+        """What cannot wait does not, and the others wait longer."""
+        for _ in range(BURST + 1):
+            self.outbox.sendNow(b"!")
+        self.assertEqual(self.takeSent(), b"!!!!!")
+        self.outbox.put("a", [b"a"])
+        self.clock.advance(LINE_INTERVAL)
+        self.assertEqual(self.takeSent(), b"")
+        self.clock.advance(LINE_INTERVAL)
+        self.assertEqual(self.takeSent(), b"a")
+
+    def test_bounds(self) -> None:
+        """There is room for so many answers to a sender, and in all, until they begin to leave."""
+        self.outbox.put("x", [b"." for _ in range(BURST)])
+        self.assertEqual([self.outbox.reserve("a") for _ in range(ANSWERS_PER_SENDER + 1)], [True, True, True, False])
+        others = [self.outbox.reserve(str(n)) for n in range(ANSWERS)]
+        self.assertEqual(others.count(True), ANSWERS - ANSWERS_PER_SENDER)
+        for _ in range(ANSWERS_PER_SENDER):
+            self.outbox.put("a", [b"a"])
+        self.clock.advance(LINE_INTERVAL)
+        self.assertTrue(self.outbox.reserve("a"))
+        self.assertFalse(self.outbox.reserve("a"))
+
+    def test_nothing(self) -> None:
+        """An answer without lines is none."""
+        self.outbox.put("a", [])
+        self.assertEqual(self.sent, [])
+
+    def test_close(self) -> None:
+        """A closed outbox sends nothing and waits for nothing."""
+        self.outbox.put("a", [b"a"] * (BURST + 1))
+        self.outbox.put("a", [b"a"])
+        self.outbox.close()
+        self.outbox.put("a", [b"b"])
+        self.outbox.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.takeSent(), b"aaaa")
+
+    def test_timers(self) -> None:
+        """The last thing to be done under a name is done, once, if it is not cancelled."""
+        done: list[str] = []
+        timers = Timers(self.clock)
+        timers.set("a", 1, done.append, "a")
+        timers.set("a", 2, done.append, "A")
+        timers.set("b", 1, done.append, "b")
+        timers.cancel("b")
+        timers.cancel("c")
+        self.assertTrue(timers.isSet("a"))
+        self.clock.pump([1, 1, 1])
+        self.assertEqual(done, ["A"])
+        self.assertFalse(timers.isSet("a"))
+        timers.set("a", 1, done.append, "a")
+        timers.cancelAll()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class BotTestCase(SynchronousTestCase):
+    """A bot on a wire."""
+
+    nickname = "fingerbot"
+    channels: tuple[str, ...] = ("#twisted",)
+
+    def setUp(self) -> None:
+        """A bot that was welcomed by its server."""
+        self.service: Any = MemoryFingerService(USERS)
+        self.connect()
+        self.welcome()
+
+    def connect(self) -> None:
+        """Make a bot and connect it."""
+        self.clock = Clock()
+        factory = IIRCClientFactory(self.service)
+        factory.clock = self.clock
+        factory.nickname = self.nickname
+        factory.channels = self.channels
+        self.welcomes: list[None] = []
+        factory.welcomed = lambda: self.welcomes.append(None)
+        self.bot: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        self.transport = StringTransport()
+        self.bot.makeConnection(self.transport)
+
+    def welcome(self, nickname: str = nickname) -> None:
+        """Be the server that lets the bot in, and give it time to join."""
+        self.server(f":irc.example.org 001 {nickname} :Welcome")
+        self.clock.advance(20)
+        self.transport.clear()
+
+    def server(self, *lines: str) -> None:
+        """Say something as the server."""
+        for line in lines:
+            self.bot.dataReceived(line.encode() + b"\r\n")
+
+    def say(self, text: str, target: str = nickname, nick: str = "joe", host: str = "example.net") -> None:
+        """Say something as a user."""
+        self.server(f":{nick}!u@{host} PRIVMSG {target} :{text}")
+
+    def sent(self) -> list[str]:
+        """What the bot has sent since the last call."""
+        value = self.transport.value().decode()
+        self.transport.clear()
+        self.assertTrue(value.endswith("\r\n") or not value)
+        for line in value.split("\r\n"):
+            self.assertNotRegex(line, "[\r\n\0]")
+            self.assertLessEqual(len(line.encode()), 510)
+        return value.split("\r\n")[:-1]
+
+    def told(self, text: str, **where: str) -> list[str]:
+        """What comes back when a user says something."""
+        self.say(text, **where)
+        self.clock.pump([LINE_INTERVAL] * 6)
+        return self.sent()
+
+
+class AskTests(BotTestCase):
+    """What it is asked."""
+
+    def test_private(self) -> None:
+        """A name, and nothing else."""
+        self.assertEqual(self.told("moshez"), ["NOTICE joe :Status of moshez: Happy and well"])
+
+    def test_channel(self) -> None:
+        """In a channel the answer is for all, and only if asked for."""
+        for text in ("fingerbot: moshez", "FINGERBOT, moshez", "\x02fingerbot\x02: moshez"):
+            self.assertEqual(
+                self.told(text, target="#twisted"), ["NOTICE #twisted :Status of moshez: Happy and well"]
+            )
+        for text in (
+            "moshez",
+            "fingerbot",
+            "fingerbot:",
+            "I like fingerbot: moshez",
+            "\x01ACTION fingerbot: moshez\x01",
+        ):
+            self.assertEqual(self.told(text, target="#twisted"), [])
+
+    def test_casemapping(self) -> None:
+        """The bot knows its name as the server does."""
+        self.server(":irc.example.org 005 fingerbot NICKLEN=30 CASEMAPPING=rfc1459 :are supported")
+        self.server(":fingerbot!u@h NICK :bot[x]")
+        self.assertEqual(len(self.told("moshez", target="BOT{X}")), 1)
+        self.assertEqual(len(self.told("Bot{x}: moshez", target="#twisted")), 1)
+
+    def test_unknown(self) -> None:
+        """An unknown user looks like this."""
+        self.assertEqual(self.told("nobody"), ["NOTICE joe :Status of nobody: No such user"])
+
+    def test_unicode(self) -> None:
+        """Names and statuses are any text, with spaces, too."""
+        self.assertEqual(self.told(" Zoë Q "), ["NOTICE joe :Status of Zoë Q: ☃ Grüße"])
+
+    def test_formatting(self) -> None:
+        """Names are pasted with colours, and come back without."""
+        self.assertEqual(self.told("\x0304,01mo\x02shez\x0f"), ["NOTICE joe :Status of moshez: Happy and well"])
+        self.assertEqual(self.told("\x02 \x0f"), [])
+
+    def test_controls(self) -> None:
+        """What a terminal might obey is neither repeated nor told, and no line is begun."""
+        self.service = MemoryFingerService({"a": "\x1b]0;x\x07\x0304red\x01 \u202e\r\nQUIT :bye\rJOIN\0"})
+        self.connect()
+        self.welcome()
+        self.assertEqual(
+            self.told("a"),
+            ["NOTICE joe :Status of a: ?]0;x??04red? ?", "NOTICE joe :QUIT :bye", "NOTICE joe :JOIN?"],
+        )
+        self.assertEqual(self.told("\x1b[2J\x9b\u202ex"), ["NOTICE joe :Status of ?[2J??x: No such user"])
+
+    def test_longName(self) -> None:
+        """Not much of a name nobody has is repeated."""
+        (line,) = self.told("é" * 180)
+        self.assertEqual(line, f"NOTICE joe :Status of {'é' * 50}: No such user")
+
+    def test_help(self) -> None:
+        """Who does not know what to say is told."""
+        for text in ("help", "HELP", "list"):
+            self.assertEqual(self.told(text), [f"NOTICE joe :{HELP.format(nickname='fingerbot')}"])
+        self.service = MemoryFingerService({"help": "I am here"})
+        self.connect()
+        self.welcome()
+        self.assertEqual(self.told("help"), ["NOTICE joe :Status of help: I am here"])
+
+    def test_broken(self) -> None:
+        """A broken back end is our matter: it is logged, and not told."""
+        for error in (None, RuntimeError("secret"), ZeroDivisionError()):
+            self.service = BrokenDouble(error)
+            self.connect()
+            self.welcome()
+            self.assertEqual(self.told("moshez"), ["NOTICE joe :Status of moshez: Internal error in server"])
+            self.assertEqual(len(self.flushLoggedErrors()), 1)
+        self.assertEqual(self.told("help"), ["NOTICE joe :Status of help: Internal error in server"])
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_rude(self) -> None:
+        """Nor does one that breaks its contract take the bot with it."""
+
+        @implementer(IFingerService)
+        class Rude:
+            def getUser(self, user: str) -> Any:
+                return succeed(None) if user == "a" else 1 // 0
+
+            def getUsers(self) -> Any:
+                """Not asked."""
+
+        self.service = Rude()
+        self.connect()
+        self.welcome()
+        for name in ("a", "b") * 3:
+            self.assertEqual(self.told(name), [f"NOTICE joe :Status of {name}: Internal error in server"])
+        self.assertEqual(len(self.flushLoggedErrors()), 6)
+
+    def test_forwarding(self) -> None:
+        """Other servers' users are the back end's matter."""
+        self.service = BrokenDouble(ForwardingRefused("example.org"))
+        self.connect()
+        self.welcome()
+        self.assertEqual(
+            self.told("moshez@example.org"),
+            ["NOTICE joe :Status of moshez@example.org: Finger forwarding service denied"],
+        )
+
+    def test_log(self) -> None:
+        """Queries are logged, escaped."""
+        with capturedLogs() as events:
+            self.told("a\x1bb")
+        (event,) = [event for event in events if "query" in event]
+        self.assertEqual(
+            (event["peer"], event["query"], event["outcome"]), ("joe!u@example.net", "a\x1bb", "NoSuchUser")
+        )
+        self.assertIn("{query!r}", event["log_format"])
+
+    def test_notAnswered(self) -> None:
+        """Notices, servers, ourselves, and what is for others."""
+        self.server(
+            ":joe!u@h NOTICE fingerbot :moshez",
+            ":joe!u@h NOTICE fingerbot :\x01VERSION x\x01",
+            ":joe!u@h NOTICE #twisted :fingerbot: moshez",
+            ":irc.example.org PRIVMSG fingerbot :moshez",
+            "PRIVMSG fingerbot :moshez",
+            ":fingerbot!u@h PRIVMSG fingerbot :moshez",
+            ":FingerBot!u@h PRIVMSG #twisted :fingerbot: moshez",
+            ":joe!u@h PRIVMSG $$*.org :moshez",
+            ":joe!u@h PRIVMSG $$*.org :\x01VERSION\x01",
+            ":joe!u@h PRIVMSG @#twisted :fingerbot: moshez",
+            ":joe!u@h PRIVMSG somebody :moshez",
+            ":joe!u@h PRIVMSG fingerbot :",
+            ":joe!u@h PRIVMSG fingerbot",
+            ":joe!u@h PRIVMSG",
+            ":joe!u@h WALLOPS :moshez",
+            "\0",
+            "",
+        )
+        self.clock.advance(30)
+        self.assertEqual(self.sent(), [])
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_manyLines(self) -> None:
+        """A long plan is cut short, and takes its time."""
+        self.service = MemoryFingerService({"a": "\n\n".join(f"line {n}" for n in range(1, 10))})
+        self.connect()
+        self.welcome()
+        self.say("a")
+        self.assertEqual(
+            self.sent(), ["NOTICE joe :Status of a: line 1"] + [f"NOTICE joe :line {n}" for n in (2, 3, 4)]
+        )
+        self.clock.pump([LINE_INTERVAL] * 9)
+        self.assertEqual(self.sent(), ["NOTICE joe :line 5", "NOTICE joe :... 4 more lines"])
+
+    def test_longLine(self) -> None:
+        """A notice reaches its reader whole, whatever the server puts before it, and is UTF-8 at both ends."""
+        self.service = MemoryFingerService({"a": "☃" * 300})
+        self.connect()
+        self.welcome()
+        lines = self.told("a", target="#twisted", nick="n" * 30)
+        lines = self.told("fingerbot: a", target="#twisted")
+        self.assertEqual("".join(line.partition(" :")[2] for line in lines), f"Status of a: {'☃' * 300}")
+        for line in lines:
+            relayed = f":fingerbot!{'u' * 20}@{'h' * 63} {line}\r\n".encode()
+            self.assertLessEqual(len(relayed), 512)
+
+    def test_hugeTarget(self) -> None:
+        """A server's absurd names leave us with little, but not with nothing."""
+        self.server(f":joe!u@h PRIVMSG #{'x' * 450} :fingerbot: moshez")
+        (line,) = self.sent()
+        self.assertTrue(line.endswith(" :Status of moshez: Happy and well"))
+
+    def test_flood(self) -> None:
+        """One who asks too much does not keep others from their answers, and is not answered for ever."""
+        for _ in range(200):
+            self.say("moshez", nick="mallory", host="evil.example")
+        self.say("moshez", nick="joe", host="example.net")
+        self.clock.pump([LINE_INTERVAL] * 20)
+        lines = self.sent()
+        self.assertEqual(len(lines), BURST + ANSWERS_PER_SENDER + 1)
+        self.assertIn("joe", lines[BURST + 1])
+
+    def test_slowFlood(self) -> None:
+        """Nor do questions pile up at a slow back end."""
+        self.service = SilentDouble()
+        self.connect()
+        self.welcome()
+        for n in range(200):
+            self.say("moshez", host=f"{n}.example")
+        self.assertEqual(len(self.service.asked), ANSWERS)
+
+    def test_slow(self) -> None:
+        """The answer goes to who asked, whenever it comes."""
+        self.service = SilentDouble()
+        self.connect()
+        self.welcome()
+        self.say("a", nick="one")
+        self.say("b", nick="two")
+        self.service.asked[1].callback("2")
+        self.service.asked[0].callback("1")
+        self.assertEqual(self.sent(), ["NOTICE two :Status of b: 2", "NOTICE one :Status of a: 1"])
+
+    def test_tooLate(self) -> None:
+        """An answer for a connection that is gone harms nobody."""
+        self.service = SilentDouble()
+        self.connect()
+        self.welcome()
+        self.say("a")
+        self.say("b")
+        self.bot.connectionLost(Failure(ConnectionLost()))
+        self.service.asked[0].callback("1")
+        self.service.asked[1].errback(ForwardingRefused())
+        self.assertEqual(self.sent(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class CTCPTests(BotTestCase):
+    """What clients ask each other."""
+
+    def test_version(self) -> None:
+        """The program's name and version."""
+        self.assertEqual(self.told("\x01VERSION\x01"), [f"NOTICE joe :\x01VERSION finger {finger.__version__}\x01"])
+
+    def test_finger(self) -> None:
+        """The bot's own line."""
+        self.assertEqual(
+            self.told("\x01FINGER\x01"), [f"NOTICE joe :\x01FINGER {HELP.format(nickname='fingerbot')}\x01"]
+        )
+
+    def test_others(self) -> None:
+        """Nothing else, and nothing in channels."""
+        for text in ("\x01", "\x01\x01", "\x01ACTION moshez\x01", "\x01PING 1\x01", '\x01DCC SEND "\x01'):
+            self.assertEqual(self.told(text), [])
+        self.assertEqual(self.told("\x01VERSION\x01", target="#twisted"), [])
+
+    def test_flood(self) -> None:
+        """Some are answered, then few."""
+        for n in range(50):
+            self.say("\x01VERSION\x01", host=f"{n}.example")
+        self.clock.advance(30)
+        self.assertEqual(len(self.sent()), irc.CTCP_BURST)
+        self.assertEqual(len(self.told("\x01VERSION\x01")), 1)
+
+    def test_floodOfOne(self) -> None:
+        """They count as questions, too."""
+        for _ in range(ANSWERS_PER_SENDER):
+            self.assertTrue(self.bot.outbox.reserve("example.net"))
+        self.assertEqual(self.told("\x01VERSION\x01"), [])
+
+
+class ConnectionTests(BotTestCase):
+    """Coming, staying, going."""
+
+    def setUp(self) -> None:
+        """A bot that is not yet welcome."""
+        self.service = MemoryFingerService(USERS)
+        self.connect()
+
+    def test_login(self) -> None:
+        """It says who it is, waits to be welcome, and joins."""
+        self.assertEqual(self.sent(), ["NICK :fingerbot", "USER finger 0 * :a finger service"])
+        self.server("NOTICE * :*** Looking up your hostname")
+        self.assertEqual(self.sent(), [])
+        self.server(":irc.example.org 001 fingerbot :Welcome")
+        self.assertEqual(self.sent(), ["JOIN :#twisted"])
+        self.assertEqual(len(self.welcomes), 1)
+        self.server(":fingerbot!u@h JOIN #twisted", ":joe!u@h JOIN #twisted")
+        self.assertEqual(self.sent(), [])
+
+    def test_ping(self) -> None:
+        """It answers the server, before and after."""
+        self.sent()
+        self.server("PING :a b", "PING")
+        self.assertEqual(self.sent(), ["PONG :a b", "PONG :"])
+
+    def test_latin1(self) -> None:
+        """Bytes that are not UTF-8 are somebody's problem, but not ours."""
+        self.welcome()
+        self.bot.dataReceived(b":joe!u@h PRIVMSG fingerbot :\xe9\n")
+        self.assertEqual(self.sent(), ["NOTICE joe :Status of \ufffd: No such user"])
+
+    def test_unwelcome(self) -> None:
+        """A server that does not say welcome in time is left, however much it says else."""
+        for _ in range(7):
+            self.server("NOTICE * :please wait")
+            self.clock.advance(10)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_keepAlive(self) -> None:
+        """A silent server is asked whether it is there."""
+        self.welcome()
+        for _ in range(3):
+            self.clock.advance(_ircclient.PING_AFTER)
+            self.assertEqual(self.sent(), ["PING :finger"])
+            self.server(":irc.example.org PONG irc.example.org :finger")
+        self.clock.advance(_ircclient.PING_AFTER - 1)
+        self.server("PING :x")
+        self.clock.advance(_ircclient.PING_AFTER - 1)
+        self.assertEqual(self.sent(), ["PONG :x"])
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_dead(self) -> None:
+        """One that does not answer is not."""
+        self.welcome()
+        self.clock.advance(_ircclient.PING_AFTER)
+        self.clock.advance(_ircclient.PONG_WITHIN - 1)
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(1)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_error(self) -> None:
+        """What the server says at the end is in the log."""
+        with capturedLogs() as events:
+            self.server("ERROR :K-lined\x1b")
+        self.assertEqual([e["reason"] for e in events if e["log_level"] is LogLevel.warn], ["K-lined?"])
+
+    def test_lost(self) -> None:
+        """A connection that is lost leaves nothing behind, and the log says why."""
+        self.welcome()
+        self.server(":op!u@h KICK #twisted fingerbot :spam")
+        with capturedLogs() as events:
+            self.bot.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIn("Connection to the other side was lost", events[0]["reason"])
+
+    def test_endlessLine(self) -> None:
+        """Nobody fills our memory."""
+        self.bot.dataReceived(b"x" * 20_000)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_truncatedNickname(self) -> None:
+        """The server knows best what we are called."""
+        self.welcome("fingerb")
+        self.assertEqual(self.told("moshez", target="fingerb"), ["NOTICE joe :Status of moshez: Happy and well"])
+        self.server(":irc.example.org 005 fingerb NICKLEN=7 :are supported")
+        self.clock.advance(_ircclient.REGAIN_AFTER)
+        self.assertEqual([line for line in self.sent() if "NICK" in line], [])
+
+    def test_namelessWelcome(self) -> None:
+        """If it does not say, it is what we said."""
+        self.server(":irc.example.org 001")
+        self.assertTrue(self.bot.isMe("fingerbot"))
+
+
+class NicknameTests(BotTestCase):
+    """What it is called."""
+
+    def setUp(self) -> None:
+        """A bot whose nickname somebody else has."""
+        self.service = MemoryFingerService(USERS)
+        self.connect()
+        self.sent()
+        self.server(":s 433 * fingerbot :Nickname is already in use")
+
+    def welcomeAsOther(self) -> None:
+        """It is let in under another."""
+        self.assertEqual(self.sent(), ["NICK :fingerbot_"])
+        self.server(":s 001 fingerbot_ :Welcome")
+        self.clock.advance(20)
+        self.assertEqual(self.sent(), ["JOIN :#twisted"])
+
+    def test_other(self) -> None:
+        """Another is taken, and it is the one that counts."""
+        self.welcomeAsOther()
+        self.assertEqual(len(self.told("moshez", target="fingerbot_")), 1)
+        self.assertEqual(self.told("moshez", target="fingerbot"), [])
+
+    def test_tooLong(self) -> None:
+        """What is too long for the server gets shorter."""
+        self.server(":s 432 * fingerbot_ :Nickname too long", ":s 432 * fingerbot__ :Nickname too long")
+        self.server(":s 436 * fingerbo1 :Nickname collision", ":s 437 * fingerbo2 :Unavailable")
+        self.assertEqual(
+            self.sent(), [f"NICK :{n}" for n in ("fingerbot_", "fingerbot__", "fingerbo1", "fingerbo2", "fingerbo3")]
+        )
+
+    def test_none(self) -> None:
+        """A server that takes none is left."""
+        for _ in range(40):
+            self.server(":s 432 * x :Erroneous nickname")
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_regainByTime(self) -> None:
+        """The wanted one is asked for again, less and less often, until it is ours."""
+        self.welcomeAsOther()
+        tries = []
+        for _ in range(60):
+            self.clock.advance(60)
+            self.server("NOTICE * :still here")
+            if self.sent():
+                tries.append(self.clock.seconds())
+                self.server(":s 433 fingerbot_ fingerbot :Nickname is already in use")
+        gaps = [after - before for before, after in pairwise(tries)]
+        self.assertEqual(gaps, [120, 240, 480, 900, 900, 900])
+        self.server(":fingerbot_!u@h NICK :fingerbot")
+        self.clock.pump([60, 60] * 30)
+        self.assertEqual([line for line in self.sent() if "NICK" in line], [])
+
+    def test_regainWhenFree(self) -> None:
+        """Or at once, when it is seen to be free."""
+        self.welcomeAsOther()
+        self.server(":fingerbott!u@h QUIT :bye", ":joe!u@h NICK :joel")
+        self.assertEqual(self.sent(), [])
+        self.server(":FingerBot!u@h QUIT :bye")
+        self.assertEqual(self.sent(), ["NICK :fingerbot"])
+        self.server(":fingerbot!u@h NICK :joe")
+        self.assertEqual(self.sent(), ["NICK :fingerbot"])
+        self.server(":fingerbot_!u@h NICK :fingerbot")
+        self.assertEqual(len(self.told("moshez")), 1)
+        self.server(":fingerbot!u@h QUIT :bye")
+        self.clock.advance(_ircclient.REGAIN_AFTER)
+        self.assertEqual(self.sent(), [])
+
+    def test_renamed(self) -> None:
+        """A name that was taken from us is one to get back."""
+        self.welcomeAsOther()
+        self.server(":fingerbot_!u@h NICK :fingerbot", ":fingerbot!u@h NICK :Guest1")
+        self.clock.advance(_ircclient.REGAIN_AFTER)
+        self.assertEqual(self.sent(), ["NICK :fingerbot"])
+
+    def test_nickLength(self) -> None:
+        """Nothing longer than the server takes is asked for."""
+        self.server(":s 001 fingerbot_ :Welcome", ":s 005 fingerbot_ NICKLEN=6 :are supported by this server")
+        self.clock.advance(20)
+        self.sent()
+        self.clock.advance(_ircclient.REGAIN_AFTER)
+        self.assertEqual(self.sent(), ["NICK :finger"])
+
+
+class ChannelTests(BotTestCase):
+    """Where it is."""
+
+    channels = ("#twisted", "#Python[x]")
+
+    def test_join(self) -> None:
+        """All of them."""
+        self.connect()
+        self.sent()
+        self.server(":s 001 fingerbot :Welcome")
+        self.clock.advance(20)
+        self.assertEqual(self.sent(), ["JOIN :#twisted", "JOIN :#Python[x]"])
+
+    def test_kicked(self) -> None:
+        """Who throws us out has some peace."""
+        self.server(":op!u@h KICK #python{x} joe :spam", ":op!u@h KICK #python{x} FINGERBOT :spam")
+        self.server(":op!u@h KICK #elsewhere fingerbot")
+        self.clock.advance(_ircclient.REJOIN_AFTER - 1)
+        self.assertEqual(self.sent(), [])
+        self.clock.advance(1)
+        self.assertEqual(self.sent(), ["JOIN :#Python[x]"])
+
+    def test_parted(self) -> None:
+        """Out is out, however we got there."""
+        self.server(":joe!u@h PART #twisted", ":fingerbot!u@h PART #twisted")
+        self.clock.advance(_ircclient.REJOIN_AFTER)
+        self.assertEqual(self.sent(), ["JOIN :#twisted"])
+
+    def test_refused(self) -> None:
+        """Bans end, and invitations come."""
+        for code in ("474", "437"):
+            self.server(f":s {code} fingerbot #twisted :Cannot join channel")
+            self.clock.advance(119)
+            self.server("PING :x")
+            self.clock.advance(119)
+            self.server("PING :x")
+            self.sent()
+            self.clock.advance(_ircclient.JOIN_AGAIN_AFTER - 238)
+            self.assertEqual(self.sent(), ["JOIN :#twisted"])
+
+
+class FactoryTests(SynchronousTestCase):
+    """The adapter."""
+
+    def test_adapter(self) -> None:
+        """It is found by its interface, with defaults that do no harm."""
+        factory = IIRCClientFactory(MemoryFingerService())
+        self.assertIsInstance(factory, IRCBotFactory)
+        verifyObject(IIRCClientFactory, factory)
+        self.assertEqual((factory.nickname, factory.channels, factory.clock), ("fingerbot", (), None))
+        factory.welcomed()
+
+    def test_noReactor(self) -> None:
+        """Who imports us may still choose a reactor."""
+        program = (
+            "import finger.adapters.irc, finger.ircservice, sys; print('twisted.internet.reactor' in sys.modules)"
+        )
+        self.assertEqual(check_output([sys.executable, "-c", program], cwd=ROOT), b"False\n")
+
+    def test_noClock(self) -> None:
+        """Without a clock there is no bot, only answers."""
+        factory = IRCBotFactory(MemoryFingerService(USERS))
+        self.assertRaises(RuntimeError, factory.buildProtocol, None)
+        answer = factory.answer("moshez", "joe!u@h", "fingerbot")
+        self.assertEqual(self.successResultOf(answer), "Status of moshez: Happy and well")
+
+
+class CheckTests(SynchronousTestCase):
+    """What the administrator may ask for."""
+
+    def test_nicknames(self) -> None:
+        """RFC 2812's."""
+        for nickname in ("fingerbot", "F", "_a-1", "[\\]^{|}`"):
+            self.assertEqual(checkNickname(nickname), nickname)
+        for nickname in ("", "1a", "-a", "a b", "a\n", "a\r\nQUIT", "a\0", "ä", "a!b", "a@b", "#a", "a,b", "a" * 31):
+            error = self.assertRaises(ConfigError, checkNickname, nickname)
+            self.assertRegex(str(error), r"^--ircnick=[^\n\r\0]*: is no IRC nickname; one is ")
+
+    def test_channels(self) -> None:
+        """RFC 2812's; the most common beginning may be left out."""
+        for channel in ("#twisted", "&local", "##c++", "#schön", "+x", "!ABCDEx"):
+            self.assertEqual(checkChannel(channel), channel)
+        self.assertEqual(checkChannel("twisted"), "#twisted")
+        wrong = (
+            "",
+            "#",
+            "#a b",
+            "#a,b",
+            "#a:b",
+            "#a\r\nQUIT",
+            "#a\0",
+            "#a\x07",
+            "#\u202ea",
+            "#\u00a0",
+            "#" + "é" * 25,
+        )
+        for channel in wrong:
+            error = self.assertRaises(ConfigError, checkChannel, channel)
+            self.assertRegex(str(error), r"^--ircchannel=[^\n\r\0]*: is no IRC channel; one is ")
+
+
+class EndpointTests(SynchronousTestCase):
+    """Where servers are."""
+
+    def where(self, server: str) -> tuple[bool, bytes, int]:
+        """Is it TLS, and at which host and port?"""
+        endpoint: Any = ircEndpoint(MemoryReactorClock(), server)
+        verifyObject(IStreamClientEndpoint, endpoint)
+        isTLS = not isinstance(endpoint, HostnameEndpoint)
+        if isTLS:
+            endpoint = endpoint._wrappedEndpoint
+        return isTLS, endpoint._hostBytes, endpoint._port
+
+    def test_host(self) -> None:
+        """A host alone, or with a port, means TLS."""
+        self.assertEqual(self.where("irc.libera.chat"), (True, b"irc.libera.chat", 6697))
+        self.assertEqual(self.where("irc.libera.chat:7000"), (True, b"irc.libera.chat", 7000))
+        self.assertEqual(self.where("192.0.2.1"), (True, b"192.0.2.1", 6697))
+
+    def test_v6(self) -> None:
+        """Addresses may be of either family."""
+        for server in ("2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:6697"):
+            self.assertEqual(self.where(server), (True, b"2001:db8::1", 6697))
+
+    def test_plain(self) -> None:
+        """The old ports are in the clear."""
+        self.assertEqual(self.where("localhost:6667"), (False, b"localhost", 6667))
+        self.assertEqual(self.where("[::1]:6669"), (False, b"::1", 6669))
+
+    def test_strings(self) -> None:
+        """Endpoint strings say all."""
+        reactor = MemoryReactorClock()
+        self.assertIsInstance(ircEndpoint(reactor, "tcp:127.0.0.1:7777"), TCP4ClientEndpoint)
+        self.assertIsInstance(ircEndpoint(reactor, "unix:/run/irc"), UNIXClientEndpoint)
+        self.assertTrue(self.where("tls:irc.libera.chat:6697"))
+
+    def test_wrong(self) -> None:
+        """What is none of these is an error of one line."""
+        for server in (
+            "",
+            "a b",
+            "a:b",
+            "a:0",
+            "a:65536",
+            "[a]",
+            "[a]:1",
+            "[::1",
+            "x:y:z",
+            "tcp:a:b",
+            "a\r\nb",
+            "tls:",
+        ):
+            error = self.assertRaises(ConfigError, ircEndpoint, MemoryReactorClock(), server)
+            self.assertRegex(str(error), r"^--ircserver=[^\n\r\0]*: is no host, [^\n\r]+$")
+
+
+@implementer(IStreamClientEndpoint)
+class EndpointDouble:
+    """An endpoint that does as it is told."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Deferred[Any]] = []
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """Wait."""
+        self.factory = factory
+        self.attempts.append(Deferred())
+        return self.attempts[-1]
+
+    def succeed(self) -> tuple[Any, StringTransport]:
+        """Connect."""
+        protocol, transport = self.factory.buildProtocol(None), StringTransport()
+        protocol.makeConnection(transport)
+        self.attempts[-1].callback(protocol)
+        return protocol, transport
+
+
+class ServiceTests(SynchronousTestCase):
+    """Coming back, for ever."""
+
+    def setUp(self) -> None:
+        """A service that connects where the test can see it."""
+        self.reactor = MemoryReactorClock()
+        self.endpoint = EndpointDouble()
+        self.patch(ircservice, "ircEndpoint", lambda reactor, server: self.endpoint)
+        self.patch(ircservice.random, "uniform", lambda least, most: most)
+        self.factory = IIRCClientFactory(MemoryFingerService())
+        self.factory.channels = ("twisted",)
+        self.service = ircService(self.reactor, self.factory, "irc.example.org")
+
+    def failToConnect(self) -> None:
+        """An attempt ends without a connection."""
+        self.endpoint.attempts[-1].errback(ConnectionRefusedError())
+
+    def test_attributes(self) -> None:
+        """The service checks what it is given, and gives the factory what it needs."""
+        self.assertEqual(self.factory.channels, ("#twisted",))
+        self.assertIs(self.factory.clock, self.reactor)
+        for wrong in ({"nickname": "a b"}, {"channels": ("#a,0",)}):
+            factory = IIRCClientFactory(MemoryFingerService())
+            factory.__dict__.update(wrong)
+            self.assertRaises(ConfigError, ircService, self.reactor, factory)
+
+    def test_refused(self) -> None:
+        """A server that is down is asked less and less often, but for ever; the log says why."""
+        self.service.startService()
+        with capturedLogs() as events:
+            for seconds in (5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300, 300, 300):
+                attempts = len(self.endpoint.attempts)
+                self.failToConnect()
+                self.reactor.advance(seconds - 1)
+                self.assertEqual(len(self.endpoint.attempts), attempts)
+                self.reactor.advance(1)
+                self.assertEqual(len(self.endpoint.attempts), attempts + 1)
+        event = next(event for event in events if "server" in event)
+        self.assertEqual(event["server"], "irc.example.org")
+        self.assertIn("refused", event["reason"])
+        self.assertIn("<IRC server irc.example.org>", str([event.get("endpoint") for event in events]))
+
+    def test_unwelcome(self) -> None:
+        """A connection is not yet a success."""
+        self.service.startService()
+        for seconds in (5, 10, 20):
+            self.endpoint.succeed()[0].connectionLost(Failure(ConnectionLost()))
+            self.reactor.advance(seconds - 1)
+            attempts = len(self.endpoint.attempts)
+            self.reactor.advance(1)
+            self.assertEqual(len(self.endpoint.attempts), attempts + 1)
+
+    def test_welcome(self) -> None:
+        """A welcome is.  The channels are joined again each time."""
+        self.service.startService()
+        for _ in range(3):
+            self.failToConnect()
+            self.reactor.advance(300)
+        for _ in range(3):
+            bot, transport = self.endpoint.succeed()
+            bot.dataReceived(b":s 001 fingerbot :Welcome\r\n")
+            self.assertIn(b"JOIN :#twisted\r\n", transport.value())
+            bot.connectionLost(Failure(ConnectionLost()))
+            self.reactor.advance(5)
+
+    def test_stop(self) -> None:
+        """A service that is stopped while it connects says nothing about it."""
+        self.service.startService()
+        with capturedLogs() as events:
+            self.successResultOf(self.service.stopService())
+        self.assertEqual([event for event in events if "server" in event], [])
+
+    def test_ownPolicy(self) -> None:
+        """The waiting can be made shorter."""
+        service = ircService(self.reactor, self.factory, "irc.example.org", retryPolicy=lambda attempt: 0.5)
+        service.startService()
+        self.failToConnect()
+        self.reactor.advance(0.5)
+        self.assertEqual(len(self.endpoint.attempts), 2)
+
+
+class PatienceTests(SynchronousTestCase):
+    """How long it waits."""
+
+    def test_jitter(self) -> None:
+        """By chance, but never longer than the longest, nor hardly at all."""
+        patience = Patience()
+        delays = [patience(1) for _ in range(2000)]
+        self.assertTrue(2.5 <= delays[0] <= 5)
+        self.assertTrue(all(150 <= delay <= 300 for delay in delays[10:]))
+        self.assertGreater(len({round(delay) for delay in delays[10:]}), 50)
+        patience.reset()
+        self.assertLessEqual(patience(1), 5)

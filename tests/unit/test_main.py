@@ -1,0 +1,334 @@
+"""C{python -m finger}."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from shlex import quote
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from finger import __version__
+from finger.__main__ import Asking, Target, main, makeParser, parseTarget
+from finger.adapters.tcp import FingerFactory
+from finger.client import Answer, FingerClient
+from finger.profile import Profile
+from finger.testing import ProfilesDouble
+from tests.support.othernet import UNREACHABLE, ClientDouble, Network, ScriptedServer
+
+ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class ParseTargetTests(SynchronousTestCase):
+    """L{parseTarget}."""
+
+    def test_good(self) -> None:
+        """Whom to ask, and for what."""
+        for text, (query, host) in {
+            "": (b"\r\n", ""),
+            "@": (b"\r\n", ""),
+            "moshez": (b"moshez\r\n", ""),
+            "moshez@": (b"moshez\r\n", ""),
+            "@host": (b"\r\n", "host"),
+            "moshez@host": (b"moshez\r\n", "host"),
+            "moshez@h1@h2": (b"moshez@h1\r\n", "h2"),
+            "moshez@::1": (b"moshez\r\n", "::1"),
+            "moshez@[::1]": (b"moshez\r\n", "::1"),
+            "moshez@fe80::1%eth0": (b"moshez\r\n", "fe80::1%eth0"),
+            "Moshe Zadka@HOST.": (b"Moshe Zadka\r\n", "host"),
+        }.items():
+            self.assertEqual(parseTarget(text, verbose=False), Target(query, host))
+
+    def test_long(self) -> None:
+        """/W goes before."""
+        self.assertEqual(parseTarget("@host", verbose=True).query, b"/W \r\n")
+        self.assertEqual(parseTarget("moshez@host", verbose=True).query, b"/W moshez\r\n")
+
+    def test_bad(self) -> None:
+        """What cannot be asked, in a line without what makes it bad."""
+        for text in ("a\r\nb", "a\x1b[1m@host", "x" * 2000, "a\udcff", "moshez@no host", "moshez@\x1b", "m@[::1]x"):
+            self.assertTrue(str(self.assertRaises(ValueError, parseTarget, text, False)).isprintable())
+
+
+class AskingTests(SynchronousTestCase):
+    """L{Asking}, and what it prints."""
+
+    def run_(self, answers: dict[bytes, Any], *arguments: str, out: Any = None) -> tuple[int, str, str]:
+        self.client = ClientDouble(answers)
+        options = makeParser().parse_intermixed_args(arguments)
+        targets = [parseTarget(text, options.long) for text in options.targets or [""]]
+        out, err = out or StringIO(), StringIO()
+        status = self.successResultOf(Deferred.fromCoroutine(Asking(self.client, options, out, err).run(targets)))
+        return status, out.getvalue() if isinstance(out, StringIO) else "", err.getvalue()
+
+    def test_here(self) -> None:
+        """Without a host, this machine."""
+        self.assertEqual(self.run_({b"\r\n": b"moshez\r\n"}), (0, "moshez\n", ""))
+        self.assertEqual(self.client.asked, [("localhost", 79, b"\r\n")])
+
+    def test_several(self) -> None:
+        """Each is answered, under its host's name if it was given one."""
+        answers = {b"/W a\r\n": b"A!\r\n", b"/W \r\n": b"B!\r\nC!\r\n"}
+        printed = self.run_(answers, "a@h1", "-l", "@::1", "-p", "1079", "a")
+        self.assertEqual(printed, (0, "[h1]\nA!\n\n[::1]\nB!\nC!\n\nA!\n", ""))
+        self.assertEqual(
+            self.client.asked,
+            [("h1", 1079, b"/W a\r\n"), ("::1", 1079, b"/W \r\n"), ("localhost", 1079, b"/W a\r\n")],
+        )
+
+    def test_noSuchUser(self) -> None:
+        """That somebody is not there is an answer."""
+        self.assertEqual(self.run_({}, "nobody"), (0, "No such user\n", ""))
+
+    def test_unreachable(self) -> None:
+        """One line says who did not answer and why; the others are asked all the same."""
+        answers = {b"a\r\n": UNREACHABLE, b"b\r\n": b"B!\r\n"}
+        status, out, err = self.run_(answers, "a@h1", "b@h2", "a")
+        self.assertEqual((status, out), (1, "[h2]\nB!\n"))
+        self.assertEqual(
+            err,
+            "finger: could not connect to h1 port 79: Connection refused\n"
+            "finger: could not connect to localhost port 79: Connection refused\n",
+        )
+
+    def test_cut(self) -> None:
+        """What there is of an answer is shown, and is a failure."""
+        status, out, err = self.run_({b"a\r\n": Answer(b"half", "connection lost")}, "a@h")
+        self.assertEqual((status, out), (1, "[h]\nhalf\n"))
+        self.assertEqual(err, "finger: the answer of h was cut: connection lost\n")
+
+    def test_controlBytes(self) -> None:
+        """None reaches the terminal."""
+        status, out, _ = self.run_({b"a\r\n": bytes(range(256)) + b"\xe2\x80\xae\r\n"}, "a")
+        self.assertEqual(status, 0)
+        self.assertEqual({character for character in out if not character.isprintable()}, {"\t", "\n"})
+
+    def test_family(self) -> None:
+        """-4 and -6 leave out the other family's addresses."""
+        for option, address in (("-4", "127.0.0.1"), ("-6", "::1"), ("--ipv4", "127.0.0.1"), ("--ipv6", "::1")):
+            network = Network()
+            options = makeParser().parse_args([option])
+            asking = Asking(FingerClient(network), options, StringIO(), None)
+            status = Deferred.fromCoroutine(asking.run([Target(b"\r\n", "")]))
+            network.pump([0.3] * 3)
+            self.assertEqual(network.attempts, [address])
+            network.accept().answer(b"here\r\n")
+            self.assertEqual(self.successResultOf(status), 0)
+
+    def test_noFamily(self) -> None:
+        """A host that has no address of the family asked for."""
+        for option, address, family in (("-4", "::1", "IPv4"), ("-6", "127.0.0.1", "IPv6")):
+            err = StringIO()
+            asking = Asking(FingerClient(Network()), makeParser().parse_args([option]), StringIO(), err)
+            self.assertEqual(self.successResultOf(Deferred.fromCoroutine(asking.run([Target(b"\r\n", address)]))), 1)
+            self.assertEqual(err.getvalue(), f"finger: could not connect to {address} port 79: no {family} address\n")
+
+    def test_brokenPipe(self) -> None:
+        """A reader that has seen enough: no more is asked, nothing is said, not even when Python ends."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        out = open(writing, "w")
+        self.assertEqual(self.run_({}, "a", "b", out=out), (1, "", ""))
+        self.assertEqual(len(self.client.asked), 1)
+        out.close()
+
+    def test_fullDisk(self) -> None:
+        """An answer that cannot be written is a failure, told in one line."""
+        out = open("/dev/full", "w")
+        status, _, err = self.run_({}, "a", out=out)
+        self.assertEqual((status, err), (1, "finger: could not write the answer: No space left on device\n"))
+        out.close()
+
+    def test_noOutput(self) -> None:
+        """The shell can close both outputs."""
+        with patch.multiple(sys, stdout=None, stderr=None):
+            asking = Asking(ClientDouble({b"b\r\n": UNREACHABLE}), makeParser().parse_args([]), None, None)
+            targets = [Target(b"a\r\n", ""), Target(b"b\r\n", "")]
+            self.assertEqual(self.successResultOf(Deferred.fromCoroutine(asking.run(targets))), 1)
+
+
+class MainTests(SynchronousTestCase):
+    """L{main}, up to its exit."""
+
+    def setUp(self) -> None:
+        before = signal.getsignal(signal.SIGINT)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+
+    def exit(self, *arguments: str, encoding: str = "utf-8", **options: Any) -> tuple[Any, str, str]:
+        out, err = (TextIOWrapper(BytesIO(), encoding) for _ in range(2))
+        with patch.multiple(sys, stdout=out, stderr=err):
+            status = self.assertRaises(SystemExit, main, arguments, **options).code
+        for stream in (out, err):
+            stream.flush()
+        return status, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
+
+    def test_help(self) -> None:
+        """The help shows every option, and examples."""
+        status, out, err = self.exit("--help")
+        self.assertEqual((status, err), (0, ""))
+        for text in ("-l", "-4", "-6", "-p PORT", "[user][@host ...]", "moshez@inner@outer", "exit status"):
+            self.assertIn(text, out)
+        self.assertTrue(max(map(len, out.splitlines())) <= 80)
+
+    def test_version(self) -> None:
+        """It says its version."""
+        self.assertEqual(self.exit("--version"), (0, f"finger {__version__}\n", ""))
+
+    def test_usage(self) -> None:
+        """Options that make no sense: status 2, and a last line that says which."""
+        for arguments, why in {
+            ("-p", "http"): "argument -p/--port: 'http' is no port: that is a number from 1 to 65535",
+            ("-p", "0"): "argument -p/--port: '0' is no port: that is a number from 1 to 65535",
+            ("-4", "-6"): "argument -6/--ipv6: not allowed with argument -4/--ipv4",
+            ("a\x1b[1m",): "'a\\x1b[1m': a name holds no control characters",
+            ("a@no host",): "'no host' is neither a host name nor an address",
+        }.items():
+            status, out, err = self.exit(*arguments)
+            self.assertEqual((status, out), (2, ""))
+            self.assertTrue(err.endswith(f"\npython -m finger: error: {why}\n"), err)
+
+    def test_answer(self) -> None:
+        """A reactor is run, and the answer is the output, in whatever its encoding has letters for."""
+        for encoding, out in (
+            ("utf-8", "[127.0.0.1]\nz\N{LATIN SMALL LETTER E WITH ACUTE}\n"),
+            ("ascii", "[127.0.0.1]\nz?\n"),
+        ):
+            network = RunningNetwork(b"z\xc3\xa9\r\n")
+            self.assertEqual(self.exit("@127.0.0.1", encoding=encoding, reactor=network), (0, out, ""))
+            self.assertTrue(network.hasStopped)
+            self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_DFL)
+
+    def test_failure(self) -> None:
+        """The status tells a failure."""
+        status, out, err = self.exit("@127.0.0.1", reactor=RunningNetwork(b""))
+        self.assertEqual((status, out), (1, ""))
+        self.assertEqual(err, "finger: could not connect to 127.0.0.1 port 79: no answer: connection closed\n")
+
+    def test_completion(self) -> None:
+        """What completes its options is printed."""
+        status, out, err = self.exit("--completion=fish")
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("complete -c twisted-finger -s 4 -l ipv4", out)
+
+    def test_noStreams(self) -> None:
+        """It runs with its outputs closed."""
+        with patch.multiple(sys, stdout=None, stderr=None):
+            error = self.assertRaises(SystemExit, main, ["@127.0.0.1"], RunningNetwork(b"here\r\n"))
+        self.assertEqual(error.code, 0)
+
+    def test_module(self) -> None:
+        """It is what C{python -m finger} runs."""
+        out = StringIO()
+        with patch.multiple(sys, argv=["finger", "--version"], stdout=out):
+            error = self.assertRaises(SystemExit, runpy.run_module, "finger", run_name="__main__")
+        self.assertEqual((error.code, out.getvalue()), (0, f"finger {__version__}\n"))
+
+
+class RunningNetwork(Network):
+    """
+    A network in which every connection succeeds and brings the same answer, once the reactor runs.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def run(self) -> None:
+        """See L{IReactorCore.run}."""
+        connection = self.accept()
+        if self._answer:
+            connection.say(self._answer)
+        connection.close()
+        super().run()
+
+
+class RealTests(TestCase):
+    """A process of its own, and a real server on loopback."""
+
+    def setUp(self) -> None:
+        self.environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": "utf-8"}
+        self.users = FingerFactory(ProfilesDouble(Profile("moshez", name="Moshe Zadka", plan="Happy \u2603\x1b[1m")))
+
+    def listen(self, factory: Any, interface: str = "127.0.0.1") -> str:
+        listening = reactor.listenTCP(0, factory, interface=interface)
+        self.addCleanup(listening.stopListening)
+        return str(listening.getHost().port)
+
+    def finger(self, *arguments: str, **environment: str) -> Deferred[tuple[str, str, int]]:
+        run = getProcessOutputAndValue(
+            sys.executable, ["-m", "finger", *arguments], {**self.environment, **environment}, "/"
+        )
+        return run.addCallback(lambda result: (result[0].decode(), result[1].decode(), result[2]))
+
+    async def test_families(self) -> None:
+        """Over IPv4 and IPv6, every query there is."""
+        for host, option in (("127.0.0.1", "-4"), ("::1", "-6")):
+            port = self.listen(self.users, host)
+            long = "Login: moshez         \t\t\tName: Moshe Zadka\nPlan:\nHappy \u2603?[1m\n"
+            for arguments, out in (
+                ((f"moshez@{host}",), f"[{host}]\n{long}"),
+                (("-l", f"moshez@[{host}]"), f"[{host}]\n{long}"),
+                ((f"@{host}",), f"[{host}]\nmoshez           Moshe Zadka\n"),
+                ((option, "nobody"), "No such user\n"),
+                ((f"moshez@h1@{host}",), f"[{host}]\nFinger forwarding service denied\n"),
+            ):
+                self.assertEqual(await self.finger("-p", port, *arguments), (out, "", 0))
+
+    async def test_ascii(self) -> None:
+        """An output that has no letters but ASCII."""
+        port = self.listen(self.users)
+        out, err, status = await self.finger("-p", port, "moshez@127.0.0.1", PYTHONIOENCODING="ascii")
+        self.assertIn("Happy ??[1m\n", out)
+        self.assertEqual((err, status), ("", 0))
+
+    async def test_refused(self) -> None:
+        """Nobody listens: one line, and the status says so."""
+        listening = reactor.listenTCP(0, self.users, interface="127.0.0.1")
+        port = str(listening.getHost().port)
+        await listening.stopListening()
+        self.assertEqual(
+            await self.finger("-p", port, "@127.0.0.1"),
+            ("", f"finger: could not connect to 127.0.0.1 port {port}: Connection refused\n", 1),
+        )
+
+    async def test_usage(self) -> None:
+        """Nonsense."""
+        out, err, status = await self.finger("-p", "http")
+        self.assertEqual((out, status), ("", 2))
+        self.assertIn("is no port", err)
+
+    async def test_head(self) -> None:
+        """A reader that ends early sees no traceback."""
+        users = FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy\n" * 30_000)))
+        command = f"{quote(sys.executable)} -m finger -p {self.listen(users)} moshez@127.0.0.1 | head -n 2"
+        out, err, status = await getProcessOutputAndValue("/bin/sh", ["-c", command], self.environment, "/")
+        self.assertEqual((out, err, status), (b"[127.0.0.1]\nHappy\n", b"", 0))
+
+    async def test_interrupted(self) -> None:
+        """Ctrl-C ends it at once, in silence, and as shells know it."""
+        said: list[bytes] = []
+        ended: Deferred[int | None] = Deferred()
+
+        class Process(ProcessProtocol):
+            def childDataReceived(self, childFD: int, data: bytes) -> None:
+                said.append(data)
+
+            def processEnded(self, reason: Any) -> None:
+                ended.callback(reason.value.signal)
+
+        server = ScriptedServer(lambda connection, query: process.signalProcess("INT"))
+        arguments = [sys.executable, "-m", "finger", "-p", self.listen(server), "@127.0.0.1"]
+        process = reactor.spawnProcess(Process(), sys.executable, arguments, self.environment, "/")
+        self.assertEqual(await ended, signal.SIGINT)
+        self.assertEqual(said, [])
+        await server.allEnded()

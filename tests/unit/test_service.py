@@ -1,0 +1,366 @@
+"""The one place where back ends meet adapters."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+
+from finger.backends.chain import ChainFingerService
+from finger.config import Config
+from finger.errors import ConfigError
+from finger.interfaces import IReloadable
+from finger.limits import LimitedFactory
+from finger.listen import PortService, openPorts, portService
+from finger.server import FingerServer
+from finger.service import TOO_MANY, makeService
+from finger.tls import developmentCertificate
+from tests.support.tools import ROOT
+
+USERS = str(Path(ROOT, "etc", "users"))
+PASSWORDS = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
+
+
+def configure(**fields: Any) -> Config:
+    """A configuration that listens nowhere but where it is told to."""
+    nowhere = {"fingerPorts": ("none",), "webPorts": ("none",), "pbPorts": ("none",), "usersFile": USERS}
+    return Config(**{**nowhere, **fields})
+
+
+class MakeServiceTests(TestCase):
+    """Configurations, and what is made of them."""
+
+    def start(self, **fields: Any) -> FingerServer:
+        """A server, running until the end of the test."""
+        server = makeService(configure(**fields), reactor)
+        server.privilegedStartService()
+        server.startService()
+        self.addCleanup(server.stopService)
+        return server
+
+    def test_ports(self) -> None:
+        """Every adapter at its ports, the numbers of some on loopback alone."""
+        server = self.start(
+            fingerPorts=("tcp:0:interface=127.0.0.1", "none", "tcp:0:interface=127.0.0.1"),
+            webPorts=("tcp:0:interface=127.0.0.1",),
+            ssl=True,
+            httpsPorts=("tcp:0:interface=127.0.0.1",),
+            pbPorts=("0",),
+            backends=("file", "memory"),
+            setterPorts=("0",),
+        )
+        hosts = {label: [address.host for address in addresses] for label, addresses in server.openPorts().items()}
+        self.assertEqual(
+            hosts,
+            {
+                "--fingerport=tcp:0:interface=127.0.0.1": ["127.0.0.1"],
+                "--webport=tcp:0:interface=127.0.0.1": ["127.0.0.1"],
+                "--httpsport=tcp:0:interface=127.0.0.1": ["127.0.0.1"],
+                "--pbport=0": ["127.0.0.1", "::1"],
+                "--setport=0": ["127.0.0.1", "::1"],
+            },
+        )
+
+    def test_stop(self) -> Deferred[None]:
+        """Stopped, nothing listens, and it can be started again."""
+        server = makeService(configure(pbPorts=("0",)), reactor)
+        server.open()
+        server.startService()
+        stopped: Deferred[None] = server.stopService()
+        return stopped.addCallback(lambda _: self.assertEqual(server.openPorts(), {"--pbport=0": []}))
+
+    def test_backends(self) -> None:
+        """One back end is itself, several are a chain, and both are started with the server."""
+        with patch("finger.service.PolicyFingerService", side_effect=ZeroDivisionError) as policy:
+            self.assertRaises(ZeroDivisionError, makeService, configure(backends=("memory",)), reactor)
+            self.assertNotIsInstance(policy.call_args.args[0], ChainFingerService)
+            both = configure(backends=("memory", f"file:{USERS}"))
+            self.assertRaises(ZeroDivisionError, makeService, both, reactor)
+            self.assertIsInstance(policy.call_args.args[0], ChainFingerService)
+
+    def test_counted(self) -> None:
+        """Users are counted by the back ends, or not at all."""
+        memory = ("memory", f"file:{USERS}")
+        counted = makeService(configure(backends=memory), reactor).counted
+        assert counted is not None
+        self.assertEqual(counted.countUsers(), 6)
+        self.assertIsNone(makeService(configure(backends=(*memory, "proxy")), reactor).counted)
+
+    def test_irc(self) -> None:
+        """A bot only with a nickname."""
+        with patch("finger.service.ircService") as irc:
+            makeService(configure(), reactor)
+            irc.assert_not_called()
+            makeService(configure(ircNick="bot", ircServer="h:1", ircChannels=("#a",)), reactor)
+        _, factory, server = irc.call_args.args
+        self.assertEqual((factory.nickname, factory.channels, server), ("bot", ("#a",), "h:1"))
+
+    def test_wrong(self) -> None:
+        """What cannot be is an error of one line that says what would be right."""
+        for fields, words in (
+            ({"backends": ("nonsense",)}, "--backend=nonsense: no back end"),
+            ({"usersFile": "/nowhere"}, "--file=/nowhere: cannot be read"),
+            ({"usersFile": "/nowhere", "backends": ("file:",)}, "--file=/nowhere: cannot be read"),
+            ({"setterPorts": ("0",)}, "--setport=0: none of the back ends (file) can be set"),
+            ({"checkers": (PASSWORDS,)}, "--auth: none of the back ends (file) can be set"),
+            ({"ssl": True, "privateKey": "/k"}, "--privatekey: needs the --certificate"),
+            ({"ssl": True, "certificate": "/nowhere"}, "--certificate=/nowhere: cannot be read"),
+            ({"templates": "/nowhere"}, "--templates=/nowhere: "),
+            ({"fingerPorts": ("x",)}, "--fingerport=x: is no port number"),
+            ({"trustedProxies": ("nobody",), "fingerPorts": ("79",)}, "--trust-proxy=nobody: "),
+            ({"forward": ("bad host",)}, "--forward=bad host"),
+            ({"ircNick": "no nick"}, "--ircnick=no nick"),
+            ({"backends": ("proxy",), "fingerPorts": ("79",)}, "--backend=proxy: would ask this server itself"),
+            ({"backends": ("proxy:LOCALHOST:1079",), "fingerPorts": ("1079",)}, "would ask this server itself"),
+        ):
+            error = self.assertRaises(ConfigError, makeService, configure(**fields), reactor)
+            self.assertIn(words, str(error))
+            self.assertNotIn("\n", str(error))
+
+    def test_memory(self) -> None:
+        """Where a hardened process may have no memory for TLS, the setting is named; out of it is another thing."""
+        denied = MemoryError("Cannot allocate write+execute memory")
+        for fields, maker in (
+            ({"ssl": True, "httpsPorts": ("none",)}, "finger.tls.CertificateOptions"),
+            ({"ircNick": "bot"}, "finger.ircservice.SSL.Context"),
+        ):
+            with patch(maker, side_effect=denied):
+                error = self.assertRaises(ConfigError, makeService, configure(**fields), reactor)
+            self.assertIn("say MemoryDenyWriteExecute=no in its systemd unit", str(error))
+            with patch(maker, side_effect=MemoryError):
+                self.assertRaises(MemoryError, makeService, configure(**fields), reactor)
+
+    def test_proxy(self) -> None:
+        """A proxy of another server, or another port, is fine."""
+        makeService(configure(backends=("proxy",)), reactor)
+        makeService(configure(backends=("proxy:finger.example.org",), fingerPorts=("79",)), reactor)
+
+
+EVERYTHING: dict[str, Any] = {
+    **dict.fromkeys(("fingerPorts", "webPorts", "httpsPorts", "pbPorts"), ("tcp:0",)),
+    "setterPorts": ("unix:/nowhere",),
+    "backends": ("memory",),
+    "ssl": True,
+}
+"""Every adapter."""
+
+
+class Transport(StringTransport):
+    """A transport on which HTTPS can be spoken."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """As it likes."""
+
+
+class LimitTests(SynchronousTestCase):
+    """What limits are given to whom."""
+
+    def factories(self, **fields: Any) -> dict[str, LimitedFactory]:
+        """The factories of a server of every adapter, by their options."""
+        self.reactor = MemoryReactorClock()
+        server = makeService(configure(**EVERYTHING | fields), self.reactor)
+        return dict(zip(("finger", "web", "https", "pb", "set"), server.factories, strict=True))
+
+    def ask(self, factory: LimitedFactory, host: str = "192.0.2.1") -> bytes | None:
+        """What somebody hears who connects and says nothing; L{None} if it is hung up on."""
+        protocol, transport = self.connect(factory, host)
+        return transport.value() if protocol is not None else None
+
+    def connect(self, factory: LimitedFactory, host: str = "192.0.2.1") -> tuple[Any, StringTransport]:
+        """Connect until the end of the test."""
+        address = IPv4Address("TCP", host, 5)
+        protocol, transport = factory.buildProtocol(address), Transport(peerAddress=address)
+        if protocol is not None:
+            protocol.makeConnection(transport)
+            self.addCleanup(protocol.connectionLost, Failure(ConnectionDone()))
+        return protocol, transport
+
+    def test_inAll(self) -> None:
+        """Every adapter has its limit of connections; at finger's, people hear why."""
+        for name, factory in self.factories(maxConnections=2).items():
+            for _ in range(2):
+                self.assertNotIn(self.ask(factory, "127.0.0.1"), (None, TOO_MANY))
+            self.assertEqual(self.ask(factory, "127.0.0.1"), TOO_MANY if name == "finger" else None)
+
+    def test_perAddress(self) -> None:
+        """And one for each address."""
+        for factory in self.factories(maxConnectionsPerAddress=1).values():
+            self.assertIsNotNone(self.ask(factory))
+            self.assertIn(self.ask(factory), (None, TOO_MANY))
+            self.assertNotIn(self.ask(factory, "192.0.2.2"), (None, TOO_MANY))
+
+    def test_rate(self) -> None:
+        """And a rate, unless there is to be none."""
+        for rate, most in ((1.0, 3), (0.0, 15)):
+            for factory in self.factories(connectionsPerSecond=rate, connectionBurst=3).values():
+                heard = [self.ask(factory) not in (None, TOO_MANY) for _ in range(15)]
+                self.assertEqual(heard, [True] * most + [False] * (15 - most))
+
+    def test_scarce(self) -> None:
+        """Where descriptors are scarce, fewer connections are taken, and that is told."""
+        with patch("finger.service.fitDescriptors", return_value=1) as fit, capturedLogs() as logs:
+            factories = self.factories(maxConnections=7)
+        fit.assert_called_with(7, 5)
+        told = [(event["option"], event["most"], event["wanted"]) for event in logs if "wanted" in event]
+        self.assertEqual(told[0], ("fingerport", 1, 7))
+        self.assertEqual(len(told), 5)
+        self.ask(factories["finger"], "127.0.0.1")
+        self.assertIsNone(self.ask(factories["finger"], "127.0.0.1"))
+
+    def test_adapters(self) -> None:
+        """Adapters that are not there take no descriptors from the others."""
+        for fields, count in (({}, 5), ({"ssl": False, "setterPorts": ()}, 3), ({"pbPorts": ("none",)}, 4)):
+            with patch("finger.service.fitDescriptors", return_value=500) as fit:
+                makeService(configure(**EVERYTHING | fields), MemoryReactorClock())
+            fit.assert_called_with(500, count)
+
+    def test_times(self) -> None:
+        """The times are everybody's."""
+        for name, factory in self.factories(querySeconds=3.0, answerSeconds=4.0).items():
+            protocol, transport = self.connect(factory)
+            protocol.dataReceived(b"\x16" if name == "https" else b"\x01")  # The beginning of something.
+            self.reactor.advance(2.9)
+            self.assertFalse(transport.disconnected)
+            self.reactor.advance(1.2)
+            self.assertTrue(transport.disconnected, name)
+
+
+class LoginTests(SynchronousTestCase):
+    """Where people can log in."""
+
+    def test_web(self) -> None:
+        """On the web only with passwords; Perspective Broker says itself that there are none."""
+        for checkers in ((), (PASSWORDS,)):
+            with patch("finger.service.BoundedSite") as site, patch("finger.service.BoundedPBServerFactory") as pb:
+                makeService(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())
+            web, perspective = site.call_args.args[0].authority, pb.call_args.args[0].authority
+            self.assertEqual(web is not None, bool(checkers))
+            self.assertEqual(perspective.hasPasswords, bool(checkers))
+
+    def test_readOnly(self) -> None:
+        """Nowhere, if there is nothing to set."""
+        with patch("finger.service.BoundedPBServerFactory") as pb:
+            makeService(configure(), MemoryReactorClock())
+        self.assertIsNone(pb.call_args.args[0].authority)
+
+
+@implementer(IListeningPort)
+class PortDouble:
+    """
+    A port at an address.
+
+    @ivar isOpen: has nobody closed it?
+    """
+
+    isOpen = True
+
+    def __init__(self, address: IAddress) -> None:
+        self._address = address
+
+    def startListening(self) -> None:
+        """It does."""
+
+    def stopListening(self) -> None:
+        """Close."""
+        self.isOpen = False
+
+    def getHost(self) -> IAddress:
+        """The address."""
+        return self._address
+
+
+class OnlyLoopbackTests(SynchronousTestCase):
+    """A port where nobody need say who it is."""
+
+    def open(self, address: IAddress) -> tuple[PortService, PortDouble]:
+        """A port at an address, as the setter's are made."""
+        port = PortDouble(address)
+        with patch.object(TCP4ServerEndpoint, "listen", return_value=succeed(port)):
+            factory = Factory.forProtocol(Protocol)
+            service = portService("setport", "tcp:0", MemoryReactorClock(), factory, onlyLoopback=True)
+            assert isinstance(service, PortService)
+            try:
+                service.open()
+            except ConfigError as error:
+                self.assertIs(error, service.problem)
+        return service, port
+
+    def test_wide(self) -> None:
+        """Where other machines can reach it, it is closed again at once, and one line says why."""
+        for address in (
+            IPv4Address("TCP", "0.0.0.0", 1080),
+            IPv4Address("TCP", "192.0.2.1", 1080),
+            IPv6Address("TCP", "::", 1080),
+            IPv6Address("TCP", "2001:db8::1", 1080),
+        ):
+            service, port = self.open(address)
+            self.assertFalse(port.isOpen)
+            self.assertEqual(openPorts(service), [])
+            self.assertIn("--setport=tcp:0: other machines could reach it", str(service.problem))
+            self.assertNotIn("\n", str(service.problem))
+
+    def test_loopback(self) -> None:
+        """Where they cannot, all is well."""
+        for address in (
+            IPv4Address("TCP", "127.0.0.1", 1080),
+            IPv6Address("TCP", "::1", 1080),
+            UNIXAddress("/run/finger/set"),
+        ):
+            service, port = self.open(address)
+            self.assertTrue(port.isOpen)
+            self.assertEqual(openPorts(service), [port])
+            self.assertIsNone(service.problem)
+
+
+class ReloadTests(TestCase):
+    """SIGHUP."""
+
+    def test_reloadables(self) -> Deferred[Any]:
+        """Users, templates and the certificate are read again; what is bad now stays as it was."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        users, pem = directory / "users", directory / "both.pem"
+        users.write_text("a: 1\n")
+        pem.write_bytes(developmentCertificate())
+        server = makeService(
+            configure(usersFile=str(users), ssl=True, httpsPorts=("none",), certificate=str(pem)), reactor
+        )
+        self.assertEqual(len(server.reloadables), 3)
+        return server.reload()
+
+    def test_hangup(self) -> Deferred[Any]:
+        """The signal reloads; before the server is started and after it has stopped, it does not."""
+        before = signal.getsignal(signal.SIGHUP)
+        server = makeService(configure(), reactor)
+        reloaded: Deferred[None] = Deferred()
+
+        @implementer(IReloadable)
+        class Reloadable:
+            def reload(self) -> Deferred[None]:
+                reloaded.callback(None)
+                return succeed(None)
+
+        server.reloadables = {"x": Reloadable()}
+        server.startService()
+        os.kill(os.getpid(), signal.SIGHUP)
+
+        def stopped(_: object) -> None:
+            self.assertIs(signal.getsignal(signal.SIGHUP), before)
+
+        return reloaded.addCallback(lambda _: server.stopService()).addCallback(stopped)

@@ -1,0 +1,221 @@
+"""C{python -m finger --set}: the client of the setter, on real sockets of this machine."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.__main__ import main
+from finger.errors import BadQuery
+from finger.setclient import MAX_ANSWER, setStatus
+from tests.support.tools import DEADLINE, receive
+
+ANSWER = b"Status of moshez is set\r\n"
+
+
+class SetterDouble:
+    """
+    A setter that takes one message and says always the same.
+
+    @ivar taken: the message.
+    """
+
+    def __init__(self, listening: socket.socket, answer: bytes) -> None:
+        self.taken = b""
+        self._listening = listening
+        self._answer = answer
+        listening.settimeout(DEADLINE)
+        self._thread = Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listening.accept()
+        with connection:
+            self.taken = receive(connection)
+            connection.sendall(self._answer)
+
+    def end(self) -> None:
+        """Wait until it has served."""
+        self._thread.join(DEADLINE)
+        self._listening.close()
+
+
+class SetClientTestCase(SynchronousTestCase):
+    """A setter to talk to."""
+
+    def tcp(self, answer: bytes = ANSWER) -> tuple[int, SetterDouble]:
+        """One at a port."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        return listening.getsockname()[1], self.start(listening, answer)
+
+    def unix(self, answer: bytes = ANSWER) -> tuple[str, SetterDouble]:
+        """One at a UNIX socket."""
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(f"{directory}/set")
+        listening.listen()
+        return f"{directory}/set", self.start(listening, answer)
+
+    def start(self, listening: socket.socket, answer: bytes) -> SetterDouble:
+        """One that has ended before the test has."""
+        double = SetterDouble(listening, answer)
+        self.addCleanup(double.end)
+        return double
+
+    def nowhere(self) -> int:
+        """A port nobody listens at."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port: int = listening.getsockname()[1]
+        return port
+
+
+class SetStatusTests(SetClientTestCase):
+    """L{setStatus}."""
+
+    def test_set(self) -> None:
+        """By port and by UNIX socket: the user on line 1, the status after it, and then the end."""
+        starts: tuple[Callable[[], tuple[Any, SetterDouble]], ...] = (self.tcp, self.unix)
+        for start in starts:
+            where, double = start()
+            self.assertEqual(setStatus(where, "zoë", "a ☕\n\nb\n"), "Status of moshez is set")
+            double.end()
+            self.assertEqual(double.taken, "zoë\na ☕\n\nb\n".encode())
+
+    def test_oneself(self) -> None:
+        """Without a user, it is one's own status."""
+        where, double = self.unix()
+        setStatus(where, "", "here")
+        double.end()
+        self.assertEqual(double.taken, f"{getpass.getuser()}\nhere".encode())
+
+    def test_nobody(self) -> None:
+        """Who has no name must say whose status it is."""
+        for error in (KeyError("uid not found"), OSError("no username")):
+            with patch("getpass.getuser", side_effect=error):
+                self.assertIn("no name", str(self.assertRaises(BadQuery, setStatus, "/nowhere", "", "here")))
+
+    def test_badName(self) -> None:
+        """A name of two lines would be a name and a status."""
+        for user in ("a\nb", "a\r", "\x1b[2J", "a\0"):
+            self.assertRaises(BadQuery, setStatus, "/nowhere", user, "here")
+
+    def test_clean(self) -> None:
+        """What the other side says cannot harm the terminal."""
+        where, _ = self.tcp(b"a\x1b[2Jb\xff\r\n")
+        said = setStatus(where, "moshez", "x")
+        self.assertTrue(said.isprintable(), said)
+
+    def test_endless(self) -> None:
+        """There is an end to what is listened to."""
+        with patch("finger.setclient.MAX_ANSWER", 10_000):
+            where, _ = self.tcp(b"x" * 100_000)
+            self.assertLess(len(setStatus(where, "moshez", "x")), 20_000)
+        self.assertLess(len(ANSWER), MAX_ANSWER)
+
+    def test_unreachable(self) -> None:
+        """Nobody there is an error of the system."""
+        self.assertRaises(OSError, setStatus, self.nowhere(), "moshez", "x")
+        self.assertRaises(FileNotFoundError, setStatus, "/nowhere/set", "moshez", "x")
+
+
+class MainTests(SetClientTestCase):
+    """The command."""
+
+    def setUp(self) -> None:
+        """Ctrl-C is as it was, afterwards."""
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+
+    def run_(self, *arguments: str, status: Any = "here\n", encoding: str = "utf-8") -> tuple[Any, str, str]:
+        """Run it; the exit status, and what it prints."""
+        out, err = TextIOWrapper(BytesIO(), encoding), StringIO()
+        stdin = StringIO(status) if isinstance(status, str) else status
+        with patch.multiple(sys, stdin=stdin, stdout=out, stderr=err):
+            code = self.assertRaises(SystemExit, main, arguments).code
+        out.flush()
+        return code, out.buffer.getvalue().decode(encoding), err.getvalue()  # type: ignore[attr-defined]
+
+    def test_socket(self) -> None:
+        """Through a UNIX socket, one's own or another's."""
+        for more, user in (((), getpass.getuser()), (("moshez",), "moshez")):
+            where, double = self.unix()
+            self.assertEqual(self.run_(f"--set={where}", *more), (0, "Status of moshez is set\n", ""))
+            double.end()
+            self.assertEqual(double.taken, f"{user}\nhere\n".encode())
+
+    def test_port(self) -> None:
+        """Through a port of this machine."""
+        port, double = self.tcp()
+        self.assertEqual(self.run_("moshez", "-p", str(port), "--set"), (0, "Status of moshez is set\n", ""))
+        double.end()
+        self.assertEqual(double.taken, b"moshez\nhere\n")
+
+    def test_refused(self) -> None:
+        """What the setter refuses is a failure, told in its words."""
+        where, _ = self.unix(b"Permission denied\r\n")
+        self.assertEqual(self.run_(f"--set={where}", "ada"), (1, "", "finger: Permission denied\n"))
+
+    def test_unreachable(self) -> None:
+        """So is a setter that is not there."""
+        code, out, err = self.run_("--set=/nowhere/set")
+        self.assertEqual((code, out), (1, ""))
+        self.assertTrue(err.startswith("finger: could not set a status at /nowhere/set: "), err)
+        self.assertIn(f"at {(port := self.nowhere())}: ", self.run_("--set", "-p", str(port), "ada")[2])
+
+    def test_bad(self) -> None:
+        """And a name or a status that cannot be one."""
+        for arguments, stdin in (
+            (("a\x1b[2J",), "x"),
+            (("a",), TextIOWrapper(BytesIO(b"\xff"), "utf-8")),
+        ):
+            code, out, err = self.run_("--set=/nowhere/set", *arguments, status=stdin)
+            self.assertEqual((code, out, err.count("\n")), (1, "", 1))
+            self.assertTrue(err.rstrip("\n").isprintable())
+
+    def test_usage(self) -> None:
+        """It sets one user, of this machine."""
+        for users in (("a", "b"), ("a@host",), ("@host",)):
+            code, out, err = self.run_("--set=/nowhere/set", *users)
+            self.assertEqual((code, out), (2, ""))
+            self.assertIn("--set sets one user of this machine", err)
+
+    def test_noInput(self) -> None:
+        """With its input closed there is nothing to set, which the setter says."""
+        where, double = self.unix(b"Nothing was set\r\n")
+        self.assertEqual(self.run_(f"--set={where}", "ada", status=None)[0], 1)
+        double.end()
+        self.assertEqual(double.taken, b"ada\n")
+
+    def test_ascii(self) -> None:
+        """A terminal that has no letter for a name shows another."""
+        where, _ = self.unix("Status of zoë is set\r\n".encode())
+        self.assertEqual(self.run_(f"--set={where}", encoding="ascii")[:2], (0, "Status of zo? is set\n"))
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C while it reads ends it at once and in silence, as it does elsewhere."""
+        self.run_("--set=/nowhere/set")
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_DFL)
+
+    def test_help(self) -> None:
+        """It says how."""
+        self.assertIn("--set [SOCKET]", self.run_("--help")[1])
+
+
+class PathTests(SynchronousTestCase):
+    """Paths."""
+
+    def test_longPath(self) -> None:
+        """A path too long for a socket is an error like any other."""
+        self.assertRaises(OSError, setStatus, str(Path("/", "x" * 200)), "a", "x")

@@ -1,0 +1,229 @@
+"""The status port: bytes as they come, and a server as it is."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.service import makeService
+from finger.status import NOT_INSTALLED, StatusResource
+from finger.testing import ThreadlessReactor
+from finger.tls import developmentCertificate
+from finger.webserver import BoundedSite
+from tests.unit.test_service import configure
+
+GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class StatusTestCase(SynchronousTestCase):
+    """A connection to a status port."""
+
+    def setUp(self) -> None:
+        """One without problems, that has a number."""
+        self.problems: list[str] = []
+        self.accepted: list[str] = []
+        self.connect(StatusResource(lambda: self.problems, self.numbers))
+
+    def connect(self, resource: StatusResource) -> None:
+        """Connect to this one."""
+        self.channel = BoundedSite(resource, Clock()).buildProtocol(None)
+        self.transport = StringTransport()
+        self.channel.makeConnection(self.transport)
+
+    def numbers(self, accept: str) -> tuple[str, bytes]:
+        """The number."""
+        self.accepted.append(accept)
+        return "text/x", b"seven 7\n"
+
+    def ask(self, request: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+        """Send a request, whole or its path alone: status, headers and body of the answer."""
+        self.transport.clear()
+        self.channel.dataReceived(request if b"\r\n" in request else GET % request)
+        head, _, body = self.transport.value().partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        headers = dict(line.lower().split(b": ", 1) for line in lines)
+        return int(status.split()[1]), headers, body
+
+
+class HealthTests(StatusTestCase):
+    """C{/healthz}."""
+
+    def test_ok(self) -> None:
+        """All is well."""
+        status, headers, body = self.ask(b"/healthz")
+        self.assertEqual((status, body), (200, b"ok\n"))
+        self.assertEqual(headers[b"cache-control"], b"no-store")
+        self.assertEqual(headers[b"content-type"], b"text/plain; charset=utf-8")
+
+    def test_problems(self) -> None:
+        """What is not is told, a line each, and for as long as it is not."""
+        self.problems.extend(["--fingerport=79: is not open", "ü"])
+        status, _, body = self.ask(b"/healthz")
+        self.assertEqual((status, body.decode()), (503, "--fingerport=79: is not open\nü\n"))
+        self.problems.clear()
+        self.assertEqual(self.ask(b"/healthz")[0], 200)
+
+    def test_asksNobody(self) -> None:
+        """A server says so with back ends that never answer, and does not ask them."""
+        asked: list[str] = []
+
+        class Service:
+            def __getattr__(self, name: str) -> Any:
+                asked.append(name)
+                raise AttributeError(name)
+
+        reactor: Any = MemoryReactorClock()
+        server = makeService(configure(), reactor)
+        server.service = server.counted = Service()
+        with patch("signal.signal"):
+            server.startService()
+            self.connect(StatusResource(server.problems))
+            self.assertEqual(self.ask(b"/healthz")[0], 200)
+            self.successResultOf(server.stopService())
+        self.assertEqual(self.ask(b"/healthz")[::2], (503, b"the server does not run\n"))
+        self.assertEqual(asked, [])
+
+
+class MetricsTests(StatusTestCase):
+    """C{/metrics}."""
+
+    def test_numbers(self) -> None:
+        """The numbers, as what they are said to be."""
+        status, headers, body = self.ask(b"/metrics")
+        self.assertEqual((status, body), (200, b"seven 7\n"))
+        self.assertEqual(headers[b"content-type"], b"text/x")
+        self.assertEqual(headers[b"cache-control"], b"no-store")
+
+    def test_accept(self) -> None:
+        """What the reader understands is passed on, be it what it may."""
+        self.ask(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.ask(b"GET /metrics HTTP/1.1\r\nHost: h\r\nAccept: a\r\nAccept: b;\xff\r\n\r\n")
+        self.assertEqual(self.accepted, ["", "a,b;\xff"])
+
+    def test_none(self) -> None:
+        """Where there are none, a line says how to get them."""
+        self.connect(StatusResource(list))
+        status, _, body = self.ask(b"/metrics")
+        self.assertEqual((status, body), (501, NOT_INSTALLED.encode() + b"\n"))
+        self.assertIn(b"pip install 'finger[metrics]'", body)
+        self.assertEqual(self.ask(b"/healthz")[0], 200)
+
+
+class RequestTests(StatusTestCase):
+    """All other requests."""
+
+    def test_head(self) -> None:
+        """HEAD has everything but the content."""
+        for path in (b"/healthz", b"/metrics"):
+            status, headers, body = self.ask(path)
+            head, headHeaders, nothing = self.ask(b"HEAD %b HTTP/1.1\r\nHost: h\r\n\r\n" % path)
+            self.assertEqual((head, nothing), (status, b""))
+            self.assertEqual(headHeaders[b"content-length"], b"%d" % len(body))
+            self.assertEqual(headHeaders.keys(), headers.keys())
+
+    def test_methods(self) -> None:
+        """Nothing is changed here."""
+        for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS", b"get"):
+            for path in (b"/healthz", b"/metrics", b"/", b"/x"):
+                status, headers, _ = self.ask(
+                    b"%b %b HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n" % (method, path)
+                )
+                self.assertEqual((status, headers[b"allow"]), (405, b"get, head"))
+        self.assertEqual(self.accepted, [])
+
+    def test_paths(self) -> None:
+        """There is nothing else."""
+        for path in (b"/", b"/x", b"/healthz/", b"/metrics/x", b"/x/y/z", b"//healthz", b"/%FF%00"):
+            status, headers, body = self.ask(path)
+            self.assertEqual((status, headers[b"content-type"]), (404, b"text/plain; charset=utf-8"), path)
+            self.assertLess(len(body), 80)
+
+
+class CompositionTests(SynchronousTestCase):
+    """What C{--statusport} makes of a server."""
+
+    def make(self, **fields: Any) -> tuple[Any, list[str]]:
+        """A server, and what its making has logged."""
+        with capturedLogs() as logs:
+            server = makeService(configure(**fields), MemoryReactorClock())
+        return server, [formatEvent(event) for event in logs]
+
+    def test_default(self) -> None:
+        """Nobody who does not ask for it pays for it."""
+        for ports in ((), ("none",)):
+            with patch.dict(sys.modules, {"finger.metrics": None}):
+                server, logs = self.make(statusPorts=ports)
+            self.assertEqual((server.openPorts(), server.reloadListeners, logs), ({}, [], []))
+
+    def test_loopback(self) -> None:
+        """A number is a port on loopback."""
+        server, _ = self.make(statusPorts=("1081",))
+        v4, v6 = (port.endpoint for port in server.getServiceNamed("--statusport=1081"))
+        self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
+
+    def test_expected(self) -> None:
+        """Whatever can happen to what is configured is there before it does, and nothing else is."""
+        pem = Path(self.mktemp())
+        pem.write_bytes(developmentCertificate())
+        ways = {"fingerPorts": "79", "webPorts": "8000", "httpsPorts": "443", "pbPorts": "8889"}
+        fields = {name: (port,) for name, port in ways.items()}
+        _, text = self.numbersOf(**fields, ssl=True, certificate=str(pem), ircNick="bot")
+        for adapter in ("finger", "web", "xmlrpc", "pb", "irc"):
+            self.assertIn(f'finger_queries_total{{adapter="{adapter}",outcome="ok"}} 0.0', text)
+        for option in ("fingerport", "webport", "httpsport", "pbport", "statusport"):
+            self.assertIn(f'finger_connections{{option="{option}"}} 0.0', text)
+        for part in ("file", "templates", "certificate"):
+            self.assertIn(f'finger_last_reload_successful{{part="{part}"}} 1.0', text)
+        self.assertIn("\nfinger_users 6.0", text)
+        self.assertIn("\nfinger_certificate_expiry_timestamp_seconds 1", text)
+        _, text = self.numbersOf(fingerPorts=("79",), backends=("proxy:192.0.2.1",))
+        self.assertEqual(re.findall(r'adapter="(\w+)",outcome', text), ["finger"])
+        self.assertEqual(re.findall(r'finger_connections{option="(\w+)"', text), ["fingerport", "statusport"])
+        self.assertNotIn("finger_users", text)
+        self.assertNotIn("certificate", text)
+
+    def test_backendNames(self) -> None:
+        """Back ends are called what the option calls them, without what follows: that may be a path, or worse."""
+        other = Path(self.mktemp())
+        other.write_text("a: 1\n")
+        _, text = self.numbersOf(backends=("file", f"file:{other}"))
+        parts = re.findall(r'finger_last_reload_successful{part="(.*)"}', text)
+        self.assertEqual(parts, ["file", "file-2", "templates"])
+
+    def test_reloads(self) -> None:
+        """What the server reads again is counted."""
+        server, _ = self.numbersOf()
+        self.successResultOf(server.reload())
+        self.assertIn('finger_reloads_total{outcome="success",part="templates"} 1.0', self.render(server))
+
+    def numbersOf(self, **fields: Any) -> tuple[Any, str]:
+        """A server with a status port, and its numbers."""
+        reactor = ThreadlessReactor()
+        server = makeService(configure(statusPorts=("1081",), **fields), reactor)
+        return server, self.render(server)
+
+    def render(self, server: Any) -> str:
+        """The numbers of a server."""
+        limited = server.factories[-1]
+        self.assertEqual(limited.label, "statusport")
+        channel, transport = limited.wrappedFactory.buildProtocol(None), StringTransport()
+        channel.makeConnection(transport)
+        channel.dataReceived(GET % b"/metrics")
+        channel.connectionLost(None)
+        return transport.value().decode()
+
+    def test_notInstalled(self) -> None:
+        """Without prometheus-client there is the port, and one line in the log."""
+        with patch.dict(sys.modules, {"finger.metrics": None}):
+            server, logs = self.make(statusPorts=("1081",))
+        self.assertEqual(list(server.openPorts()), ["--statusport=1081"])
+        self.assertEqual(len(logs), 1)
+        self.assertIn(f"--statusport: {NOT_INSTALLED}", logs[0])

@@ -1,0 +1,453 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from twisted.application.service import Application, IServiceMaker
+from twisted.cred.checkers import FilePasswordDB
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, Logger
+from twisted.plugin import getPlugins
+from twisted.python.usage import Options as UsageOptions
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from finger import __version__
+from finger.config import Config
+from finger.options import OPTIONS
+from finger.restart import ConfigFile
+from finger.service import FingerServer
+from finger.tap import Options, makeService
+from finger.usage import formatHelp
+from tests.support.tools import DEADLINE, ROOT, venv
+
+USERS = str(Path(ROOT, "etc", "users"))
+NOWHERE = ["--fingerport=none", "--webport=none", "--pbport=none"]
+
+
+def twistd(**said: object) -> UsageOptions:
+    """twistd's own options: those it has in the foreground, but for what is said."""
+    options = UsageOptions()
+    options.update({"uid": None, "gid": None, "logfile": None, "syslog": False, "nodaemon": True, **said})
+    return options
+
+
+class OptionsTests(TestCase):
+    """Options, and the configuration they mean."""
+
+    def parse(self, *options: str) -> Config:
+        """What options mean."""
+        parsed = Options()
+        parsed.parseOptions(options)
+        return parsed.config
+
+    def test_defaults(self) -> None:
+        """Without options, the defaults."""
+        self.assertEqual(self.parse(), Config())
+
+    def test_all(self) -> None:
+        """Each option, with its short form, and repeated where it can be."""
+        self.assertEqual(
+            self.parse(
+                *("-f", "/u", "--backend=file", "--backend=local", "-t", "/t", "--fingerport=1", "--fingerport=2"),
+                *("--webport=3", "-s", "--httpsport=4", "--certificate=/c", "--privatekey=/k", "-p", "5"),
+                *("--setport=6", "-n", "bot", "--ircserver=h:1", "--ircchannel=#a", "--ircchannel=#b", "--no-list"),
+                *("--forward=h1", "--forward=any", "--hops=2", "--disclose=name, mail", "--ascii", "--match-names"),
+                *("--max-connections=7", "--max-per-address=8", "--rate=0.5", "--burst=9"),
+                *("--query-timeout=1.5", "--answer-timeout=2", "--drain-timeout=0", "--admin=ada", "--admin=boss"),
+                *("--trust-proxy=192.0.2.1", "--log-format=json"),
+            ),
+            Config(
+                backends=("file", "local"),
+                usersFile="/u",
+                templates="/t",
+                fingerPorts=("1", "2"),
+                webPorts=("3",),
+                ssl=True,
+                httpsPorts=("4",),
+                certificate="/c",
+                privateKey="/k",
+                pbPorts=("5",),
+                setterPorts=("6",),
+                ircNick="bot",
+                ircServer="h:1",
+                ircChannels=("#a", "#b"),
+                listing=False,
+                forward=("h1", "any"),
+                maxHops=2,
+                disclose=frozenset({"name", "mail"}),
+                utf8=False,
+                matchNames=True,
+                maxConnections=7,
+                maxConnectionsPerAddress=8,
+                connectionsPerSecond=0.5,
+                connectionBurst=9,
+                querySeconds=1.5,
+                answerSeconds=2.0,
+                drainSeconds=0.0,
+                administrators=("ada", "boss"),
+                trustedProxies=("192.0.2.1",),
+                logFormat="json",
+            ),
+        )
+        self.assertEqual(self.parse("--rate=0").connectionsPerSecond, 0)
+        self.assertEqual(self.parse("--disclose=").disclose, frozenset())
+
+    def test_wrong(self) -> None:
+        """Wrong ones are one line that names the option."""
+        for option in (
+            "--nonsense",
+            "--file=",
+            "--disclose=age",
+            "--hops=0",
+            "--hops=x",
+            "--hops=\u0661",
+            "--max-connections=-1",
+            "--max-per-address=",
+            "--rate=-1",
+            "--rate=often",
+            "--rate=nan",
+            "--rate=inf",
+            "--burst=0",
+            "--burst=1.5",
+            "--query-timeout=0",
+            "--query-timeout=soon",
+            "--query-timeout=inf",
+            "--answer-timeout=-1",
+            "--answer-timeout=nan",
+            "--drain-timeout=-0.5",
+            "--drain-timeout=",
+            "--log-format=xml",
+            "--completion=tcsh",
+            "--config=/nowhere/finger.toml",
+            "stray",
+            "--hops=\n",
+        ):
+            error = self.assertRaises(SystemExit, self.parse, option)
+            self.assertIn(option.partition("=")[0], str(error.code))
+            self.assertNotIn("\n", str(error.code))
+
+    def test_auth(self) -> None:
+        """What knows passwords, of any kind that Twisted has, and several of them."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"ada:lovelace\n")
+        (checker,) = self.parse(f"--auth=file:{path}").checkers
+        assert isinstance(checker, FilePasswordDB)
+        self.assertEqual(checker.getUser(b"ada"), (b"ada", b"lovelace"))
+        self.assertEqual(len(self.parse(f"--auth=file:{path}", f"--auth=file:{path}").checkers), 2)
+
+    def test_badAuth(self) -> None:
+        """What knows none is one line that says so: a kind there is not, nothing to read, or none at all."""
+        for value in (
+            "",
+            "nonsense",
+            "file",
+            "file:",
+            "file:/nowhere/passwords",
+            "file:/",
+            "memory:ada",
+            "anonymous",
+        ):
+            with redirect_stderr(StringIO()) as err:
+                error = self.assertRaises(SystemExit, self.parse, f"--auth={value}")
+            self.assertEqual(err.getvalue(), "")
+            self.assertIn(f"--auth={value}: is no way to log in that can be used", str(error.code))
+            self.assertNotIn("\n", str(error.code))
+
+    def test_version(self) -> None:
+        """The version is ours."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, "--version")
+        self.assertEqual((error.code, out.getvalue()), (0, f"finger {__version__}\n"))
+
+    def test_helpBackends(self) -> None:
+        """The back ends there are."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, "--help-backends")
+        self.assertEqual(error.code, 0)
+        self.assertIn("memory[:PATH] ", out.getvalue())
+
+    def test_help(self) -> None:
+        """The help fits a terminal, has every option, and tells what to type for whoever reads it."""
+        for name, command in (("/bin/twistd", "twistd -n finger --"), ("/bin/twisted-fingerd", "twisted-fingerd --")):
+            with patch.dict(os.environ, {"COLUMNS": "80"}), patch.object(sys, "argv", [name]):
+                text = str(Options())
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), 80, line)
+            for option in OPTIONS:
+                self.assertIn(f" --{option.name}", text)
+            self.assertEqual(text.count(f"\n  {command}"), 3)
+            self.assertTrue(text.startswith("Usage: twist"))
+
+    def test_narrow(self) -> None:
+        """On a narrow terminal it has its words below the names, and on one narrower still it is as on that."""
+        for width in (1, 10, 27, 28, 40, 51):
+            lines = formatHelp("twisted-fingerd", width).splitlines()
+            self.assertIn(" " * 10 + "For a query to arrive.", [line[:32] for line in lines])
+            for line in lines:
+                if len(line) > max(width, 34):
+                    self.assertRegex(line, "^  (-.,|   ) --[^ ]+$")
+
+    def test_brokenPipe(self) -> None:
+        """Who closes the pipe before anything is printed wants no more, and it is a good end."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "w") as out, patch.object(sys, "stdout", out):
+            error = self.assertRaises(SystemExit, self.parse, "--help")
+        self.assertEqual(error.code, 0)
+
+    def test_cannotPrint(self) -> None:
+        """What cannot be printed is told in one line."""
+        with open("/dev/full", "w") as out, patch.object(sys, "stdout", out):
+            error = self.assertRaises(SystemExit, self.parse, "--print-config")
+        self.assertEqual(error.code, "standard output cannot be written: No space left on device")
+
+    def test_pipe(self) -> None:
+        """Who reads only its beginning sees that, and no traceback."""
+        for program in ("twistd", "twisted-fingerd"):
+            arguments = ["finger"] if program == "twistd" else []
+            done = subprocess.run(
+                ["bash", "-c", 'set -o pipefail; "$@" --help | head -n 1', "bash", venv(program), *arguments],
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+                check=False,
+            )
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertTrue(done.stdout.startswith("Usage: "))
+
+    def test_encoding(self) -> None:
+        """What a terminal has no letters for is printed as Python would write it."""
+        with (
+            TextIOWrapper(BytesIO(), encoding="ascii") as out,
+            patch.object(sys, "stdout", out),
+            patch.dict(os.environ, {"FINGER_ADMIN": "zo\u00eb \udcff"}),
+        ):
+            error = self.assertRaises(SystemExit, self.parse, "--print-config")
+            self.assertEqual(error.code, 0)
+            self.assertIn(b'admin = ["zo\\xeb", "\\udcff"]', out.buffer.getvalue())
+
+    def test_unknown(self) -> None:
+        """Who misspells an option is told what there is; with nothing like it there is nothing to tell."""
+        for option, hint in (
+            ("--webprot=3", "--webprot not recognized; did you mean --webport?"),
+            ("--no-matchnames", "--no-matchnames not recognized; did you mean --no-match-names?"),
+            ("--quux", "--quux not recognized"),
+        ):
+            error = self.assertRaises(SystemExit, self.parse, option)
+            self.assertTrue(str(error.code).endswith(hint), error.code)
+
+    def test_program(self) -> None:
+        """What is wrong is told in the name of the command that was typed."""
+        for name, told in (("/bin/twistd", "twistd finger: "), ("/bin/twisted-fingerd", "twisted-fingerd: ")):
+            with patch.object(sys, "argv", [name]):
+                error = self.assertRaises(SystemExit, self.parse, "--hops=0")
+            self.assertTrue(str(error.code).startswith(told))
+
+    def test_switches(self) -> None:
+        """What can be switched on can be switched off again; the last word counts."""
+        self.assertFalse(self.parse("--ssl", "--no-ssl").ssl)
+        self.assertTrue(self.parse("--no-list", "--list").listing)
+        self.assertTrue(self.parse("--ascii", "--no-ascii").utf8)
+        self.assertFalse(self.parse("--hops=2", "--hops=3", "--list", "--no-list").listing)
+
+    def test_completion(self) -> None:
+        """What completes the options is printed."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, "--completion=bash")
+        self.assertEqual(error.code, 0)
+        self.assertIn("complete -F _twisted_fingerd twisted-fingerd", out.getvalue())
+
+
+class ConfigurationTests(TestCase):
+    """A file, the environment, and what they say."""
+
+    def parse(self, text: str, *options: str, **environment: str) -> Options:
+        """What a file, an environment and options mean together."""
+        self.path = self.mktemp()
+        Path(self.path).write_text(text, "utf-8")
+        parsed = Options()
+        with patch.dict(os.environ, environment):
+            parsed.parseOptions([f"--config={self.path}", *options])
+        return parsed
+
+    def ended(self, *arguments: str, **environment: str) -> tuple[object, str]:
+        """How the program ends, and what it prints."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, *arguments, **environment)
+        return error.code, out.getvalue()
+
+    def test_precedence(self) -> None:
+        """An option outdoes the environment, that the file, that the defaults."""
+        text = "hops = 2\nburst = 2\nrate = 2\n"
+        config = self.parse(text, "--hops=4", FINGER_HOPS="3", FINGER_BURST="3").config
+        self.assertEqual((config.maxHops, config.connectionBurst, config.connectionsPerSecond), (4, 3, 2.0))
+        self.assertEqual(config.maxConnections, Config().maxConnections)
+
+    def test_environment(self) -> None:
+        """The file can be named in the environment."""
+        self.parse("hops = 2\n")
+        parsed = Options()
+        with patch.dict(os.environ, {"FINGER_CONFIG": self.path}):
+            parsed.parseOptions([])
+        self.assertEqual(parsed.config.maxHops, 2)
+        with patch.dict(os.environ, {"FINGER_CONFIG": "/nowhere"}):
+            error = self.assertRaises(SystemExit, Options().parseOptions, [])
+        self.assertIn(" FINGER_CONFIG=/nowhere: cannot be read", str(error.code))
+
+    def test_print(self) -> None:
+        """What is in force can be printed, and read again."""
+        code, printed = self.ended("no-list = true\n", "--fingerport=1", "--print-config", FINGER_FORWARD="a 'b c'")
+        self.assertEqual(code, 0)
+        self.assertIn(f"no-list = true  # {self.path}\n", printed)
+        self.assertIn('fingerport = ["1"]  # --fingerport\n', printed)
+        self.assertIn('forward = ["a", "b c"]  # FINGER_FORWARD\n', printed)
+        self.assertEqual(self.ended(printed, "--print-config")[1].count(f"# {self.path}\n"), printed.count("\n"))
+
+    def check(self, text: str, *options: str, **environment: str) -> tuple[object, str]:
+        """Check a configuration; the log is left alone."""
+        with patch("finger.tap.showWarnings") as show:
+            ended = self.ended(text, "--check-config", *options, **environment)
+        if show.called:
+            show.assert_called_once_with(sys.stderr)
+        return ended
+
+    def test_check(self) -> None:
+        """A good one is good, even if its ports could not be had."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            code, printed = self.check(f"file = {USERS!r}\nfingerport = {port}\n")
+        self.assertEqual((code, printed), (0, "twistd finger: the configuration is good\n"))
+
+    def test_wrong(self) -> None:
+        """What is wrong names the file and the option, or the variable."""
+        file = f"file = {USERS!r}\n"
+        for text, environment, told in (
+            ("hops = 0", {}, "PATH: hops = 0: should be a number, 1 or more"),
+            ("hops = ", {}, "PATH: is not TOML, with lines such as hops = 2: "),
+            ("hopps = 1", {}, "PATH: hopps: there is no such option; did you mean hops?"),
+            (file + 'fingerport = "tcp:x"', {}, "PATH: fingerport=tcp:x: is no port number, "),
+            ('file = "/nowhere"', {}, "PATH: file=/nowhere: cannot be read: "),
+            (file, {"FINGER_WEBPORT": "x"}, "FINGER_WEBPORT=x: is no port number, "),
+            (file, {"FINGER_BURST": "x"}, "FINGER_BURST=x: should be a number, 1 or more"),
+        ):
+            code, printed = self.check(text, **environment)
+            self.assertEqual(printed, "")
+            self.assertTrue(str(code).startswith(f"twistd finger: {told.replace('PATH', self.path)}"), code)
+            self.assertNotIn("\n", str(code))
+
+
+class MakeServiceTests(TestCase):
+    """From the options to the service."""
+
+    def makeService(self, options: Options) -> FingerServer:
+        """Make a service, and give the reactor its clock back, which the tests' own timers follow."""
+        with patch.object(reactor, "seconds", reactor.seconds):
+            return makeService(options)
+
+    def make(self, *options: str) -> FingerServer:
+        """The service of some options, its ports open until the end of the test."""
+        parsed = Options()
+        parsed.parseOptions([f"--file={USERS}", *options])
+        service = self.makeService(parsed)
+        self.addCleanup(self.stop, service)
+        return service
+
+    def stop(self, service: FingerServer) -> Deferred[Any] | None:
+        """Close the ports again."""
+        service.startService()
+        return service.stopService()
+
+    def test_plugin(self) -> None:
+        """twistd finds it."""
+        (maker,) = [maker for maker in getPlugins(IServiceMaker) if maker.tapname == "finger"]
+        verifyObject(IServiceMaker, maker)
+        self.assertIs(maker.options, Options)
+        self.assertIs(maker.makeService, makeService)
+
+    def test_clock(self) -> None:
+        """The reactor's time is what passes, not what a clock on the wall is set to."""
+        parsed = Options()
+        parsed.parseOptions([f"--file={USERS}", *NOWHERE])
+        before = reactor.seconds
+        with patch.object(reactor, "seconds", before):
+            self.addCleanup(self.stop, makeService(parsed))
+            self.assertIs(reactor.seconds, time.monotonic)
+            with patch("time.time", return_value=0.0):
+                timer = reactor.callLater(1000, lambda: None)
+                self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
+            timer.cancel()
+        self.assertEqual(reactor.seconds, before)
+
+    def test_openedAtOnce(self) -> None:
+        """The ports are open before twistd goes on."""
+        service = self.make(*NOWHERE[1:], "--fingerport=tcp:0:interface=127.0.0.1")
+        ((address,),) = service.openPorts().values()
+        self.assertEqual(address.host, "127.0.0.1")
+
+    def test_wrong(self) -> None:
+        """What only shows when the service is made is one line, too."""
+        error = self.assertRaises(SystemExit, self.make, "--fingerport=x")
+        self.assertIn("twistd finger: --fingerport=x: ", str(error.code))
+        error = self.assertRaises(SystemExit, self.make, "--fingerport=x\n\x1b[2J")
+        self.assertIn("twistd finger: --fingerport=x\\n\\x1b[2J: ", str(error.code))
+
+    def test_root(self) -> None:
+        """Root is not what it stays, unless twistd is told otherwise."""
+        parsed = Options()
+        parsed.parseOptions([f"--file={USERS}", *NOWHERE])
+        for uid, after in ((None, (65534, 65533)), (0, (0, 7)), (1234, (1234, 7))):
+            parsed.parent = twistd(uid=uid, gid=None if uid is None else 7)
+            with patch("finger.tap.unprivileged", return_value=(65534, 65533)):
+                self.addCleanup(self.stop, self.makeService(parsed))
+            self.assertEqual((parsed.parent["uid"], parsed.parent["gid"]), after)
+
+    def test_notRoot(self) -> None:
+        """Who is not root stays who he is."""
+        parsed = Options()
+        parsed.parseOptions([f"--file={USERS}", *NOWHERE])
+        parsed.parent = twistd()
+        with patch("os.geteuid", return_value=1000):
+            self.addCleanup(self.stop, self.makeService(parsed))
+        self.assertIsNone(parsed.parent["uid"])
+
+    def test_file(self) -> None:
+        """Who has a configuration file is told when it has changed."""
+        path = self.mktemp()
+        Path(path).write_text("hops = 2\n")
+        service = self.make(*NOWHERE, f"--config={path}")
+        (file,) = [part for part in service.reloadables.values() if isinstance(part, ConfigFile)]
+        Path(path).write_text("hops = 3\n")
+        file.log = Logger(observer=(events := []).append)
+        self.successResultOf(file.reload())
+        self.assertEqual(len(events), 1)
+
+    def test_log(self) -> None:
+        """The log is written as it is asked for, unless twistd writes it elsewhere than to standard output."""
+        for options, isOurs in (
+            ({}, True),
+            ({"logfile": "-"}, True),
+            ({"logfile": "x"}, False),
+            ({"syslog": True}, False),
+            ({"nodaemon": False}, False),
+        ):
+            parsed = Options()
+            parsed.parseOptions([f"--file={USERS}", *NOWHERE, "--log-format=json"])
+            parsed.parent = twistd(uid=0, gid=0, **options)
+            service = self.makeService(parsed)
+            self.addCleanup(self.stop, service)
+            application = Application("finger")
+            service.setServiceParent(application)
+            self.assertEqual(application.getComponent(ILogObserver, None) is not None, isOurs)
+            service.disownServiceParent()
