@@ -1,6 +1,6 @@
 # A finger server for those who prefer `twistd -y` to `twistd finger`: sudo twistd -ny etc/finger.tac
 #
-# What `twistd finger` takes as options is a Config here; see finger/config.py for every field.
+# What `twistd finger` takes as options is a Config here; see finger/config/model.py for every field.
 
 import sys
 
@@ -9,7 +9,7 @@ from twisted.internet import reactor
 
 from finger import Config, openService
 from finger.errors import ConfigError
-from finger.privileges import unprivileged
+from finger.ops.privileges import unprivileged
 
 config = Config(
     backends=("file:/etc/users",),

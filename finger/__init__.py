@@ -10,7 +10,7 @@ from finger.backends.file import FileFingerService as FingerService
 from finger.backends.local import LocalFingerService
 from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
-from finger.config import Config
+from finger.config.model import Config
 from finger.interfaces import (
     IFingerFactory,
     IFingerProfileService,

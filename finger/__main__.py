@@ -18,14 +18,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from finger import __version__
-from finger.client import FINGER_PORT, Allowed, Answer, FingerClient
-from finger.completion import clientCompletion
+from finger.client.client import FINGER_PORT, Allowed, Answer, FingerClient
+from finger.client.setstatus import setStatus
+from finger.config.completion import clientCompletion
+from finger.config.help import discardOutput, printText, showAnything
+from finger.config.options import SHELLS
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
-from finger.hosts import parseAddress, parseHost, parsePort
-from finger.options import SHELLS
-from finger.setclient import setStatus
-from finger.usage import discardOutput, printText, showAnything
-from finger.wire import cleanLine, decode, formatQuery, splitHost
+from finger.protocol.hosts import parseAddress, parseHost, parsePort
+from finger.protocol.wire import cleanLine, decode, formatQuery, splitHost
 
 DESCRIPTION: Final = "Ask finger servers (RFC 1288) for users; without a host, ask this machine."
 EXAMPLES: Final = """\

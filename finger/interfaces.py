@@ -22,8 +22,8 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from finger.log.querylog import QueryLog
     from finger.profile import Profile
-    from finger.querylog import QueryLog
 
 
 class IFingerService(Interface):
@@ -141,7 +141,7 @@ class ISelfReloading(IReloadable):
 
 
 class IServerObserver(Interface):
-    """Something that wants to know how the server as a whole fares (C{finger.server.FingerServer.observers})."""
+    """Something that wants to know how the server as a whole fares (C{finger.ops.server.FingerServer.observers})."""
 
     def started() -> None:
         """All parts have started, and all ports are open."""

@@ -16,23 +16,23 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import IResource
 
-import finger.adapters.irc
-import finger.adapters.profile
-import finger.adapters.setter
-import finger.adapters.tcp  # noqa: F401  (importing an adapter registers it)
+import finger.adapters.finger
+import finger.adapters.irc.bot
+import finger.adapters.profile  # noqa: F401  (importing an adapter registers it)
+from finger.access.authority import Authority
+from finger.access.policy import PolicyFingerService
+from finger.adapters.irc.service import ircService
 from finger.adapters.pb import PerspectiveFinger
 from finger.adapters.setter import FingerSetterFactory
-from finger.adapters.web import FingerResource
+from finger.adapters.web.resource import FingerResource
+from finger.adapters.web.templating import Templates
 from finger.adapters.xmlrpc import FingerXMLRPC
-from finger.authority import Authority
 from finger.backends.chain import ChainFingerService
 from finger.backends.proxy import ProxyFingerService
-from finger.client import FingerClient
-from finger.config import Config
-from finger.discovery import findBackends
+from finger.client.client import FingerClient
+from finger.client.forward import Forwarder
+from finger.config.model import Config
 from finger.errors import ConfigError
-from finger.forward import Forwarder
-from finger.inherited import InheritedSockets
 from finger.interfaces import (
     ICountsUsers,
     IFingerFactory,
@@ -43,25 +43,24 @@ from finger.interfaces import (
     IPerspectiveFinger,
     IXMLRPCResource,
 )
-from finger.ircservice import ircService
-from finger.limits import LimitedFactory, fitDescriptors
-from finger.listen import portService
-from finger.notify import Notifier
-from finger.pbserver import BoundedPBServerFactory
-from finger.policy import PolicyFingerService
-from finger.proxied import PREFIX, parseTrusted
-from finger.querylog import QueryLog
-from finger.server import FingerServer
-from finger.status import NOT_INSTALLED, StatusResource
-from finger.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
-from finger.templating import Templates
+from finger.log.querylog import QueryLog
+from finger.net.http import BoundedSite
+from finger.net.inherited import InheritedSockets
+from finger.net.limits import LimitedFactory, fitDescriptors
+from finger.net.pb import BoundedPBServerFactory
+from finger.net.ports import portService
+from finger.net.proxyprotocol import PREFIX, parseTrusted
+from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
+from finger.net.tls import ReloadingCertificate, developmentCertificate, readCertificate
+from finger.ops.health import NOT_INSTALLED, StatusResource
+from finger.ops.notify import Notifier
+from finger.ops.server import FingerServer
+from finger.plugins.discovery import findBackends
+from finger.protocol.wire import encode
 from finger.timing import Buckets
-from finger.tls import ReloadingCertificate, developmentCertificate, readCertificate
-from finger.webserver import BoundedSite
-from finger.wire import encode
 
 if TYPE_CHECKING:
-    from finger.metrics import Metrics
+    from finger.ops.metrics import Metrics
 
 TOO_MANY = encode("Too many connections, try again later")
 
@@ -131,7 +130,7 @@ class _Composition:
     def _makeMetrics(self) -> Metrics | None:
         """Numbers, if what they are written with is there."""
         try:
-            from finger.metrics import Metrics
+            from finger.ops.metrics import Metrics
         except ImportError as error:
             self.log.warn("--statusport: {words} ({error})", words=NOT_INSTALLED, error=str(error))
             return None

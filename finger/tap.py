@@ -15,19 +15,19 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from finger._version import __version__
-from finger.completion import daemonCompletion
-from finger.config import Config
-from finger.discovery import findBackends
+from finger.config.completion import daemonCompletion
+from finger.config.help import formatHelp, oneLine, printText
+from finger.config.model import Config
+from finger.config.options import COMMAND, OPTIONS, SETTINGS, Option, didYouMean, programName
+from finger.config.reload import ConfigFile
+from finger.config.settings import Settings, fromEnvironment, fromFile, fromFlags
 from finger.errors import ConfigError
-from finger.logs import makeObserver, showWarnings
-from finger.options import COMMAND, OPTIONS, SETTINGS, Option, didYouMean, programName
-from finger.privileges import unprivileged
-from finger.restart import ConfigFile
-from finger.server import FingerServer
+from finger.log.formats import makeObserver, showWarnings
+from finger.ops.privileges import unprivileged
+from finger.ops.server import FingerServer
+from finger.plugins.discovery import findBackends
 from finger.service import makeService as makeServer
 from finger.service import openService
-from finger.settings import Settings, fromEnvironment, fromFile, fromFlags
-from finger.usage import formatHelp, oneLine, printText
 
 FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": None}
 """What twistd's own options mean where there is no twistd."""
@@ -35,7 +35,7 @@ FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": No
 
 class Options(UsageOptions, AuthOptionMixin):
     """
-    The options of C{twistd finger}, which come from L{finger.options}.
+    The options of C{twistd finger}, which come from L{finger.config.options}.
 
     @ivar settings: what is in force.
     @ivar config: the same, as one value.

@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.application import service
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # the package of this checkout
-from finger.privileges import unprivileged
+from finger.ops.privileges import unprivileged
 from finger.tap import Options, makeService
 
 OFFSET = int(os.environ.get("FINGER_PORT_OFFSET", "0"))

@@ -17,15 +17,15 @@ from twisted.web.resource import IResource
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from finger import FingerService, IFingerFactory, IIRCClientFactory, IPerspectiveFinger
 from finger.interfaces import IXMLRPCResource
-from finger.ircservice import ircService
-from finger.limits import LimitedFactory
-from finger.listen import portService
-from finger.pbserver import BoundedPBServerFactory
-from finger.policy import PolicyFingerService
-from finger.privileges import unprivileged
-from finger.querylog import QueryLog
-from finger.templating import Templates
-from finger.webserver import BoundedSite
+from finger.adapters.irc.service import ircService
+from finger.net.limits import LimitedFactory
+from finger.net.ports import portService
+from finger.net.pb import BoundedPBServerFactory
+from finger.access.policy import PolicyFingerService
+from finger.ops.privileges import unprivileged
+from finger.log.querylog import QueryLog
+from finger.adapters.web.templating import Templates
+from finger.net.http import BoundedSite
 
 # Configuration: what differs from machine to machine.
 OFFSET = int(os.environ.get("FINGER_PORT_OFFSET", "0"))

@@ -14,11 +14,11 @@ from twisted.spread import pb
 from zope.interface import implementer
 
 import finger.errors as errors
-from finger.authority import Actor, Authority
-from finger.hosts import LOCAL, hostOf
+from finger.access.authority import Actor, Authority
 from finger.interfaces import IFingerService, IPerspectiveFinger
-from finger.querylog import QueryLog, tellOutcome
-from finger.wire import clean
+from finger.log.querylog import QueryLog, tellOutcome
+from finger.protocol.hosts import LOCAL, hostOf
+from finger.protocol.wire import clean
 
 
 class Refused(pb.Error):

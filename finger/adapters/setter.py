@@ -20,13 +20,13 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.authority import Authority
+from finger.access.authority import Authority
 from finger.errors import BadQuery
-from finger.hosts import LOCAL, hostOf
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
-from finger.querylog import QueryLog, tellOutcome
+from finger.log.querylog import QueryLog, tellOutcome
+from finger.protocol.hosts import LOCAL, hostOf
+from finger.protocol.wire import cleanLine, encode
 from finger.timing import Deadline
-from finger.wire import cleanLine, encode
 
 MAX_MESSAGE = 256 * 1024
 """The longest message taken, in bytes."""

@@ -18,10 +18,10 @@ from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection, withRequest
 from zope.interface import implementer
 
 from finger.errors import NoSuchUser
-from finger.hosts import hostOf
 from finger.interfaces import IFingerService, IXMLRPCResource
-from finger.querylog import QueryLog, tellOutcome
-from finger.wire import clean
+from finger.log.querylog import QueryLog, tellOutcome
+from finger.protocol.hosts import hostOf
+from finger.protocol.wire import clean
 
 T = TypeVar("T")
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from finger.backends._lastlog import findLastLogin
+from finger.backends.safefile import MAX_BYTES, Home
 from finger.errors import NoSuchUser
 from finger.profile import LastLogin, Mail, Profile
-from finger.safefile import MAX_BYTES, Home
 
 LOGIN_DEFS: Final = Path("/etc/login.defs")
 MAIL_DIRECTORY: Final = Path("/var/mail")

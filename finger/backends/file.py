@@ -18,10 +18,10 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.backends.usersfile import UsersFile, parseUsers
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, ISelfReloading
 from finger.profile import Profile
-from finger.usersfile import UsersFile, parseUsers
 
 DEFAULT_PATH = "/etc/users"
 INTERVAL = 30.0
@@ -66,7 +66,7 @@ def _signature(status: os.stat_result) -> Signature:
 @implementer(IFingerService, IFingerProfileService, ICountsUsers, ISelfReloading)
 class FileFingerService(Service):
     """
-    The users of a file (L{finger.usersfile}).
+    The users of a file (L{finger.backends.usersfile}).
 
     While it runs as a service the file is read again when it has changed; a file that cannot be read then is
     logged, and the users stay as they were.

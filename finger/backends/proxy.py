@@ -11,7 +11,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.client import FINGER_PORT, Answer, FingerClient, formatName
+from finger.client.client import FINGER_PORT, Answer, FingerClient, formatName
 from finger.errors import (
     INTERNAL_ERROR,
     BackendUnavailable,
@@ -23,10 +23,10 @@ from finger.errors import (
     NoSuchUser,
     RemoteUnreachable,
 )
-from finger.hosts import parseHost, parseHostPort
 from finger.interfaces import IFingerBackend, IFingerForwarder, IFingerProfileService, IFingerService
 from finger.profile import Profile
-from finger.wire import formatQuery, parseList, splitHost
+from finger.protocol.hosts import parseHost, parseHostPort
+from finger.protocol.wire import formatQuery, parseList, splitHost
 
 _SAID: dict[str, type[FingerError]] = {
     INTERNAL_ERROR: BackendUnavailable,

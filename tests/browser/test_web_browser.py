@@ -18,7 +18,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 import finger.adapters.profile  # noqa: F401  (registers the adapter)
-from finger.pages import Page
+from finger.adapters.web.pages import Page
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.tools import FAMILIES, need

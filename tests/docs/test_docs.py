@@ -38,9 +38,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
 from finger.backends.memory import MemoryFingerService
-from finger.limits import LimitedFactory
-from finger.metrics import Metrics
-from finger.options import OPTIONS
+from finger.config.options import OPTIONS
+from finger.net.limits import LimitedFactory
+from finger.ops.metrics import Metrics
 from finger.tap import Options
 from tests.support.ircserver import IRCServer
 from tests.support.pages import FILES, PAGES, Block, Page, Section, differs, isPrinted, rows, typed

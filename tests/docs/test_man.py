@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
 from finger.__main__ import makeParser, parseTarget
-from finger.daemon import TWISTD
-from finger.options import OPTIONS, SETTINGS, Number, Option, Switch, Whole, groups
-from finger.settings import fromFile
-from finger.usersfile import parseUsers
+from finger.backends.usersfile import parseUsers
+from finger.config.options import OPTIONS, SETTINGS, Number, Option, Switch, Whole, groups
+from finger.config.settings import fromFile
+from finger.ops.daemon import TWISTD
 from tests.support.tools import ROOT, need
 
 MANUAL = Path(ROOT, "docs", "man")
@@ -186,7 +186,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_diagnostics(self) -> None:
         """The messages are those of the code."""
-        code = "".join(Path(ROOT, "finger", name).read_text("utf-8") for name in ("__main__.py", "client.py"))
+        code = "".join(Path(ROOT, "finger", name).read_text("utf-8") for name in ("__main__.py", "client/client.py"))
         for message in ("could not connect to", "the answer of", "was cut", "time limit of", "no IPv"):
             self.assertIn(message, code)
             self.assertIn(message, "\n".join(self.page.section("DIAGNOSTICS")))
@@ -254,7 +254,7 @@ class DaemonTests(SynchronousTestCase):
 
     def test_diagnostics(self) -> None:
         """The messages are those of the code."""
-        code = Path(ROOT, "finger", "listen.py").read_text("utf-8")
+        code = Path(ROOT, "finger", "net", "ports.py").read_text("utf-8")
         messages = [line.split("port 79 ")[1] for line in self.page.section("DIAGNOSTICS") if "port 79 " in line]
         self.assertEqual(len(messages), 2)
         for message in messages:

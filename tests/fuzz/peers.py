@@ -23,11 +23,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides, implementer
 
-from finger.adapters._ircwire import MAX_LINE
+from finger.adapters.irc.messages import MAX_LINE
 from finger.errors import BackendUnavailable
 from finger.interfaces import IFingerService
-from finger.limits import LimitedFactory
-from finger.logs import formatJSONLine
+from finger.log.formats import formatJSONLine
+from finger.net.limits import LimitedFactory
 from tests.fuzz.inputs import chunkings, pieces
 
 PEER = IPv4Address("TCP", "192.0.2.7", 54321)

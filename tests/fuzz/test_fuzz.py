@@ -24,11 +24,13 @@ from twisted.spread import pb
 from twisted.spread.banana import Banana
 from twisted.web.resource import IResource
 
+import finger.adapters.finger
 import finger.adapters.profile
 import finger.adapters.setter
-import finger.adapters.tcp
-from finger import wire
-from finger.adapters._ircwire import (
+from finger.access.authority import Authority
+from finger.access.policy import PolicyFingerService
+from finger.adapters.irc.bot import IRCBotFactory
+from finger.adapters.irc.messages import (
     Features,
     Message,
     ctcpCommand,
@@ -40,29 +42,27 @@ from finger.adapters._ircwire import (
     plain,
     wrap,
 )
-from finger.adapters.irc import IRCBotFactory
 from finger.adapters.pb import PerspectiveFinger
 from finger.adapters.setter import MAX_MESSAGE, FingerSetterFactory
 from finger.adapters.setter import parseMessage as parseSetting
-from finger.adapters.web import FingerResource
+from finger.adapters.web.resource import FingerResource
 from finger.adapters.xmlrpc import FingerXMLRPC
-from finger.authority import Authority
 from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
-from finger.client import Answer, FingerClient, formatName
+from finger.backends.usersfile import parseUsers
+from finger.client.client import Answer, FingerClient, formatName
 from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
-from finger.hosts import isGlobal, parseAddress, parseHost, parseHostPort
 from finger.interfaces import IFingerFactory, IFingerService
-from finger.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
-from finger.pbserver import BoundedPBServerFactory
-from finger.policy import PolicyFingerService
+from finger.log.querylog import QueryLog
+from finger.net.http import BoundedSite
+from finger.net.pb import BoundedPBServerFactory
+from finger.net.tls import ReloadingCertificate, developmentCertificate
+from finger.ops.health import StatusResource
+from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
-from finger.querylog import QueryLog
-from finger.status import StatusResource
-from finger.tls import ReloadingCertificate, developmentCertificate
-from finger.usersfile import parseUsers
-from finger.webserver import BoundedSite
-from finger.wire import (
+from finger.protocol import wire
+from finger.protocol.hosts import isGlobal, parseAddress, parseHost, parseHostPort
+from finger.protocol.wire import (
     MAX_NAMES,
     Query,
     clean,
@@ -84,7 +84,7 @@ from tests.support.othernet import ClientDouble, Network
 
 
 class WireTests(FuzzTestCase):
-    """L{finger.wire}."""
+    """L{finger.protocol.wire}."""
 
     @tries()
     @given(inputs.queries)
@@ -183,7 +183,7 @@ class WireTests(FuzzTestCase):
 
 
 class HostsTests(FuzzTestCase):
-    """L{finger.hosts}."""
+    """L{finger.protocol.hosts}."""
 
     hosts = st.one_of(
         texts,
@@ -222,7 +222,7 @@ class HostsTests(FuzzTestCase):
 
 
 class UsersFileTests(FuzzTestCase):
-    """L{finger.usersfile}."""
+    """L{finger.backends.usersfile}."""
 
     @tries()
     @given(inputs.usersFiles)
@@ -253,7 +253,7 @@ class UsersFileTests(FuzzTestCase):
 
 
 class IRCWireTests(FuzzTestCase):
-    """L{finger.adapters._ircwire}."""
+    """L{finger.adapters.irc.messages}."""
 
     @tries()
     @given(inputs.ircSession)

@@ -105,7 +105,9 @@ class PackageTests(SynchronousTestCase):
             run("dpkg-source", "--build", copy, cwd=Path(temporary))
             (archive,) = Path(temporary).glob("*.tar.xz")
             names = {name.partition("/")[2] for name in run("tar", "--list", "--file", archive).splitlines()}
-        self.assertTrue({"debian/rules", "finger/tap.py", "docs/running.md", "tests/packaging/test_debian.py"} <= names)
+        self.assertTrue(
+            {"debian/rules", "finger/tap.py", "docs/running.md", "tests/packaging/test_debian.py"} <= names
+        )
         self.assertEqual([name for name in names if name.endswith("/x")], [])
 
     def test_files(self) -> None:

@@ -20,8 +20,8 @@ from packaging.version import Version
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
-from tests.support import container
 from tests.packaging.test_packaging import isNoSource
+from tests.support import container
 from tests.support.tools import ROOT, need, needRoot
 
 SPEC = ROOT / "rpm" / "twisted-finger.spec"

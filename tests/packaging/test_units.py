@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.config import Config
+from finger.config.model import Config
 from finger.tap import Options
 from tests.support.tools import ROOT, need, venv
 

@@ -12,10 +12,11 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 
-from finger.adapters import _ircclient, _irctiming
+from finger.adapters.irc import client as _ircclient
+from finger.adapters.irc import outbox as _irctiming
+from finger.adapters.irc.service import ircService
 from finger.backends.memory import MemoryFingerService
 from finger.interfaces import IIRCClientFactory
-from finger.ircservice import ircService
 from tests.support.ircserver import IRCTestCase
 from tests.support.tools import FAMILIES
 

@@ -15,10 +15,10 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from finger.tls import developmentCertificate
-from tests.support.everywhere import UNKNOWN, everyAnswer
+from finger.net.tls import developmentCertificate
 from tests.process.test_abuse_process import SlowServer
 from tests.process.test_blackbox import BlackBoxTestCase, run, url, waitUntil
+from tests.support.everywhere import UNKNOWN, everyAnswer
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask, need
 
 PORTS = ("--fingerport=0", "--webport=0", "--ssl", "--httpsport=0", "--pbport=0", "--statusport=0")

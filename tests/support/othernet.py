@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.client import Answer
+from finger.client.client import Answer
 from finger.errors import RemoteUnreachable
 
 
@@ -132,7 +132,7 @@ class ClientDouble:
         self.allowed: Any = None
 
     def ask(self, host: str, port: int, query: bytes, allowed: Any = None) -> Deferred[Answer]:
-        """See L{finger.client.FingerClient.ask}."""
+        """See L{finger.client.client.FingerClient.ask}."""
         self.asked.append((host, port, query))
         self.allowed = allowed
         answer = self._answers.get(query, self._otherwise)

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementer
 from zope.interface.verify import verifyObject
 
-from finger.authority import ATTEMPT_INTERVAL, ATTEMPTS, Actor, Authority, IAvatarName
+from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Actor, Authority, IAvatarName
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, NotAllowed, NotAuthenticated
 from finger.testing import BrokenDouble

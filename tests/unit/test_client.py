@@ -13,8 +13,9 @@ from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IRea
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-import finger.adapters.tcp
-from finger.client import (
+import finger.adapters.finger
+from finger.access.policy import ANSWER_TIMEOUT
+from finger.client.client import (
     CONNECT_TIMEOUT,
     LOOKUP_TIMEOUT,
     MAX_ADDRESSES,
@@ -25,10 +26,9 @@ from finger.client import (
     FingerClient,
     formatName,
 )
+from finger.client.resolver import ResolvedReactor, hostOf
 from finger.errors import ForwardingRefused, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory
-from finger.lookup import ResolvedReactor, hostOf
-from finger.policy import ANSWER_TIMEOUT
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.othernet import Network, ResolverDouble, ScriptedServer
@@ -381,7 +381,7 @@ class FingerClientTests(SynchronousTestCase):
 
 
 class LookupTests(SynchronousTestCase):
-    """L{finger.lookup}, where the client does not lead."""
+    """L{finger.client.resolver}, where the client does not lead."""
 
     def test_interfaces(self) -> None:
         """It is what L{HostnameEndpoint} needs of a reactor, and no more."""
@@ -416,7 +416,7 @@ class RealTests(TestCase):
 
     async def test_ourServer(self) -> None:
         """Our own server, over IPv4 and IPv6."""
-        factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
+        factory = finger.adapters.finger.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         for host in ("127.0.0.1", "::1"):
             port = self.listen(factory, host)
             answer = await FingerClient(reactor).ask(host, port, b"moshez\r\n")
@@ -425,7 +425,7 @@ class RealTests(TestCase):
 
     async def test_localhost(self) -> None:
         """This machine's name is answered by a server that listens on either address alone."""
-        factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
+        factory = finger.adapters.finger.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         for host in ("127.0.0.1", "::1"):
             port = self.listen(factory, host)
             answer = await FingerClient(reactor).ask("localhost", port, b"moshez\r\n")
@@ -435,7 +435,7 @@ class RealTests(TestCase):
         """The reactor's own resolver is asked for other names, in its thread; this one it knows."""
         known = {"finger.example.org": "127.0.0.1"}
         self.patch(reactor.nameResolver, "_getaddrinfo", lambda host, *more: socket.getaddrinfo(known[host], *more))
-        factory = finger.adapters.tcp.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
+        factory = finger.adapters.finger.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         port = self.listen(factory, "127.0.0.1")
         answer = await FingerClient(reactor).ask("finger.example.org", port, b"moshez\r\n")
         self.assertEqual(answer.text, "Happy and well")

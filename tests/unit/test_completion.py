@@ -14,8 +14,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
-from finger.completion import clientCompletion, daemonCompletion
-from finger.options import OPTIONS
+from finger.config.completion import clientCompletion, daemonCompletion
+from finger.config.options import OPTIONS
 from tests.support.tools import DEADLINE, need
 
 BASH = """

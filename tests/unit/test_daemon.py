@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger import daemon
+from finger.ops import daemon
 
 
 class MainTests(SynchronousTestCase):
@@ -26,7 +26,7 @@ class MainTests(SynchronousTestCase):
 
     def test_aborted(self) -> None:
         """Ended by SIGABRT, as by a watchdog, it says where it was."""
-        code = "import os, sys; from finger import daemon; daemon.run = os.abort; daemon.main()"
+        code = "import os, sys; from finger.ops import daemon; daemon.run = os.abort; daemon.main()"
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         self.assertEqual(ended.returncode, -signal.SIGABRT)
         self.assertRegex(ended.stderr, r'File ".*daemon.py", line \d+ in main')

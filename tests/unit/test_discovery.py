@@ -9,9 +9,9 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.discovery import Backends, findBackends
 from finger.errors import ConfigError
 from finger.interfaces import IFingerBackend, IFingerService
+from finger.plugins.discovery import Backends, findBackends
 from finger.testing import ThreadlessReactor
 
 GOOD = """

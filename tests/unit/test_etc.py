@@ -7,9 +7,9 @@ import tomllib
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.options import SETTINGS
-from finger.settings import fromFile
-from finger.usersfile import UsersFile, parseUsers
+from finger.backends.usersfile import UsersFile, parseUsers
+from finger.config.options import SETTINGS
+from finger.config.settings import fromFile
 from tests.support.tools import ROOT
 
 CONFIGURATION = ROOT / "etc" / "finger.toml"

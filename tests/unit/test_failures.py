@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import BackendUnavailable, NoSuchUser
-from finger.failures import BURST, INTERVAL, FailureLog
+from finger.log.failures import BURST, INTERVAL, FailureLog
 
 
 def fail() -> Failure:

@@ -10,14 +10,14 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from finger.adapters.tcp import FingerFactory
-from finger.client import MAX_QUERIES, Answer, FingerClient
+from finger.access.policy import PolicyFingerService
+from finger.adapters.finger import FingerFactory
+from finger.client.client import MAX_QUERIES, Answer, FingerClient
+from finger.client.forward import ANY, Forwarder, parseForward
 from finger.errors import ConfigError, ForwardingRefused, NoSuchUser, RemoteUnreachable
-from finger.forward import ANY, Forwarder, parseForward
-from finger.hosts import isGlobal
 from finger.interfaces import IFingerForwarder
-from finger.policy import PolicyFingerService
 from finger.profile import Profile
+from finger.protocol.hosts import isGlobal
 from finger.testing import ProfilesDouble
 from tests.support.othernet import UNREACHABLE, ClientDouble, Network
 from tests.unit.test_hosts import NO_HOSTS

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.hosts import LOCAL, hostOf, isGlobal, isLocal, parseAddress, parseHost, parseHostPort, parsePort
+from finger.protocol.hosts import LOCAL, hostOf, isGlobal, isLocal, parseAddress, parseHost, parseHostPort, parsePort
 
 NO_HOSTS = (
     *("", ".", "..", "a..b", ".a", "-a", "a-", "a b", "a\tb", "a\r\nb", "a\0b", "a\x1b[31m", "a/b", "a:b", "a@b"),

@@ -21,10 +21,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from finger.errors import ConfigError
-from finger.inherited import AdoptingEndpoint, InheritedSockets, Wanted, parseWanted
-from finger.listen import openPorts, portService
-from finger.proxied import parseTrusted
-from finger.systemd import (
+from finger.net.inherited import AdoptingEndpoint, InheritedSockets, Wanted, parseWanted
+from finger.net.ports import openPorts, portService
+from finger.net.proxyprotocol import parseTrusted
+from finger.net.systemd import (
     InheritedSocket,
 )
 
@@ -98,7 +98,7 @@ MAPPED = socket.AF_INET6, ("::ffff:127.0.0.1", 0)
 def inherit(*named: tuple[Any, str]) -> InheritedSockets:
     """Sockets, or what else has a descriptor, as if they came from systemd."""
     sockets = [InheritedSocket(one.fileno(), name) for one, name in named]
-    with patch("finger.inherited.inheritedSockets", return_value=sockets):
+    with patch("finger.net.inherited.inheritedSockets", return_value=sockets):
         return InheritedSockets({"LISTEN_PID": str(PID)}, PID)
 
 

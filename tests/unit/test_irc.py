@@ -20,10 +20,11 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 import finger
-from finger import ircservice
-from finger.adapters import _ircclient, irc
-from finger.adapters._irctiming import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox, Timers
-from finger.adapters._ircwire import (
+from finger.adapters.irc import bot as irc
+from finger.adapters.irc import client as _ircclient
+from finger.adapters.irc import service as ircservice
+from finger.adapters.irc.bot import HELP, IRCBotFactory
+from finger.adapters.irc.messages import (
     Features,
     Message,
     ctcpCommand,
@@ -35,11 +36,11 @@ from finger.adapters._ircwire import (
     plain,
     wrap,
 )
-from finger.adapters.irc import HELP, IRCBotFactory
+from finger.adapters.irc.outbox import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox, Timers
+from finger.adapters.irc.service import Patience, checkChannel, checkNickname, ircEndpoint, ircService
 from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, ForwardingRefused
 from finger.interfaces import IFingerService, IIRCClientFactory
-from finger.ircservice import Patience, checkChannel, checkNickname, ircEndpoint, ircService
 from finger.testing import BrokenDouble, SilentDouble
 from tests.support.tools import ROOT
 
@@ -785,9 +786,8 @@ class FactoryTests(SynchronousTestCase):
 
     def test_noReactor(self) -> None:
         """Who imports us may still choose a reactor."""
-        program = (
-            "import finger.adapters.irc, finger.ircservice, sys; print('twisted.internet.reactor' in sys.modules)"
-        )
+        modules = "finger.adapters.irc.bot, finger.adapters.irc.service"
+        program = f"import {modules}, sys; print('twisted.internet.reactor' in sys.modules)"
         self.assertEqual(check_output([sys.executable, "-c", program], cwd=ROOT), b"False\n")
 
     def test_noClock(self) -> None:

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
-from finger.limits import (
+from finger.net.limits import (
     LEAST_DESCRIPTORS,
     MAX_REFUSING,
     RESERVED_DESCRIPTORS,
@@ -26,8 +26,8 @@ from finger.limits import (
     fitDescriptors,
     origin,
 )
+from finger.net.tls import ReloadingCertificate, developmentCertificate
 from finger.timing import Buckets
-from finger.tls import ReloadingCertificate, developmentCertificate
 
 
 class OriginTests(SynchronousTestCase):

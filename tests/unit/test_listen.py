@@ -23,7 +23,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.errors import ConfigError
-from finger.listen import (
+from finger.net.ports import (
     DualPortService,
     PortService,
     TCP6Server,
@@ -32,8 +32,8 @@ from finger.listen import (
     openPorts,
     portService,
 )
-from finger.proxied import parseTrusted
-from finger.v6only import TCP6OnlyEndpoint, listenTCP6
+from finger.net.proxyprotocol import parseTrusted
+from finger.net.v6only import TCP6OnlyEndpoint, listenTCP6
 
 FACTORY = Factory.forProtocol(Protocol)
 

@@ -30,11 +30,11 @@ from finger.backends._accounts import Accounts, Found, SystemPasswd, parsePasswd
 from finger.backends._lastlog import findLastLogin
 from finger.backends.local import LocalBackend, LocalFingerService, Readings, startThread
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
-from finger.failures import FailureLog
 from finger.interfaces import IFingerBackend
+from finger.log.failures import FailureLog
 from finger.profile import LastLogin, Mail, Profile
+from finger.protocol.wire import encode, formatAnswer
 from finger.testing import FingerServiceContract
-from finger.wire import encode, formatAnswer
 
 ME = os.geteuid()
 NOBODY = 65534

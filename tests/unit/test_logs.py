@@ -15,7 +15,7 @@ from twisted.python import log as legacyLog
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.logs import formatJournalLine, formatJSONLine, jsonLog, makeObserver, showWarnings
+from finger.log.formats import formatJournalLine, formatJSONLine, jsonLog, makeObserver, showWarnings
 
 
 class JSONLogTests(SynchronousTestCase):
@@ -170,7 +170,7 @@ class ObserverTests(SynchronousTestCase):
     def test_warnings(self) -> None:
         """Who checks a configuration sees warnings, and no more than these."""
         out = StringIO()
-        with patch("finger.logs.globalLogBeginner") as beginner:
+        with patch("finger.log.formats.globalLogBeginner") as beginner:
             showWarnings(out)
         ((observers,), _) = beginner.beginLoggingTo.call_args
         log = Logger(observer=LogPublisher(*observers))

@@ -20,8 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from finger import __version__
 from finger.__main__ import Asking, Target, main, makeParser, parseTarget
-from finger.adapters.tcp import FingerFactory
-from finger.client import Answer, FingerClient
+from finger.adapters.finger import FingerFactory
+from finger.client.client import Answer, FingerClient
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.othernet import UNREACHABLE, ClientDouble, Network, ScriptedServer

@@ -18,11 +18,12 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 import finger
-from finger.adapters.tcp import FingerFactory
+from finger.adapters.finger import FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, FingerError, NoSuchUser, PeerError
-from finger.limits import LimitedFactory
-from finger.metrics import (
+from finger.log.querylog import QueryLog
+from finger.net.limits import LimitedFactory
+from finger.ops.metrics import (
     INTERNAL,
     MIXED,
     OPENMETRICS,
@@ -34,7 +35,6 @@ from finger.metrics import (
     Metrics,
     _ProcessCollector,
 )
-from finger.querylog import QueryLog
 
 Samples = dict[tuple[str, ...], float]
 

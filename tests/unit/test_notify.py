@@ -19,9 +19,9 @@ from zope.interface.verify import verifyObject
 
 from finger.backends.memory import MemoryFingerService
 from finger.interfaces import IReloadable, IServerObserver
-from finger.listen import PortService
-from finger.notify import INTERVAL, Notifier, formatStatus
-from finger.server import FingerServer
+from finger.net.ports import PortService
+from finger.ops.notify import INTERVAL, Notifier, formatStatus
+from finger.ops.server import FingerServer
 
 FACTORY = Factory.forProtocol(Protocol)
 

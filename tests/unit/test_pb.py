@@ -21,12 +21,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from finger.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
 from finger.interfaces import IFingerService, IPerspectiveFinger
-from finger.pbserver import BoundedPBServerFactory
-from finger.querylog import MAX_QUERY
+from finger.log.querylog import MAX_QUERY
+from finger.net.pb import BoundedPBServerFactory
 from finger.testing import BrokenDouble
 
 USERS = MemoryFingerService({"moshez": "Happy and well\x1b", "zoë": "☕"})

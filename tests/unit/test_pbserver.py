@@ -22,7 +22,7 @@ from finger.adapters.pb import PerspectiveFinger
 from finger.backends.memory import MemoryFingerService
 from finger.errors import NoSuchUser
 from finger.interfaces import IDrainable, IFingerService
-from finger.pbserver import MAX_CONNECTION, MAX_DEPTH, MAX_MESSAGE, PIECE, BoundedBroker, BoundedPBServerFactory
+from finger.net.pb import MAX_CONNECTION, MAX_DEPTH, MAX_MESSAGE, PIECE, BoundedBroker, BoundedPBServerFactory
 from finger.testing import SilentDouble
 
 DIALECT = encode(b"pb")

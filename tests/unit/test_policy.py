@@ -8,10 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from finger.access.policy import ANSWER_TIMEOUT, PolicyFingerService
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, NoSuchUser
 from finger.interfaces import IFingerForwarder, IFingerService
-from finger.policy import ANSWER_TIMEOUT, PolicyFingerService
 from finger.profile import Profile
 from finger.testing import FingerServiceContract, ProfilesDouble, SilentDouble
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import ConfigError
-from finger.privileges import unprivileged
+from finger.ops.privileges import unprivileged
 
 Entry = namedtuple("Entry", ["pw_uid", "pw_gid"])
 

@@ -13,8 +13,8 @@ from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import ConfigError
-from finger.proxied import completeHeader, parseTrusted, trustingProxyEndpoint
-from finger.querylog import QueryLog
+from finger.log.querylog import QueryLog
+from finger.net.proxyprotocol import completeHeader, parseTrusted, trustingProxyEndpoint
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 IPV4 = SIGNATURE + bytes([0x21, 0x11, 0, 12, 198, 51, 100, 1, 192, 0, 2, 1, 0, 5, 0, 79])

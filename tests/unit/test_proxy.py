@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from finger.adapters.tcp import FingerFactory
+from finger.adapters.finger import FingerFactory
 from finger.backends.proxy import ProxyBackend, ProxyFingerService
-from finger.client import Answer, FingerClient
+from finger.client.client import Answer, FingerClient
 from finger.errors import (
     BackendUnavailable,
     BadQuery,

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import NoSuchUser
-from finger.querylog import QueryLog, tellOutcome
+from finger.log.querylog import QueryLog, tellOutcome
 
 
 class QueryLogTests(SynchronousTestCase):

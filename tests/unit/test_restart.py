@@ -8,9 +8,9 @@ from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from finger.config.reload import ConfigFile
+from finger.config.settings import Settings, fromFile
 from finger.interfaces import IReloadable
-from finger.restart import ConfigFile
-from finger.settings import Settings, fromFile
 
 
 class ConfigFileTests(SynchronousTestCase):

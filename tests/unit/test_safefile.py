@@ -1,4 +1,4 @@
-"""Tests for L{finger.safefile}: everything a user can put where a plan is looked for."""
+"""Tests for L{finger.backends.safefile}: everything a user can put where a plan is looked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.safefile import MAX_BYTES, Home
+from finger.backends.safefile import MAX_BYTES, Home
 
 ME = os.geteuid()
 STRANGER = ME + 1
@@ -167,7 +167,7 @@ class NotServedTests(HomeTestCase):
 
     def test_device(self) -> None:
         """A device, which would never end, is not even opened."""
-        with mock.patch("finger.safefile._READ", None), Home("/dev", os.stat("/dev/zero").st_uid) as home:
+        with mock.patch("finger.backends.safefile._READ", None), Home("/dev", os.stat("/dev/zero").st_uid) as home:
             self.assertEqual(home.read("zero"), "")
         self.assertEqual(home.refusals, ["/dev/zero: is not a regular file"])
 

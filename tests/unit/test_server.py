@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable, ISelfReloading
-from finger.limits import LimitedFactory
-from finger.listen import DualPortService, PortService
-from finger.server import FingerServer
+from finger.net.limits import LimitedFactory
+from finger.net.ports import DualPortService, PortService
+from finger.ops.server import FingerServer
 
 FACTORY = Factory.forProtocol(Protocol)
 

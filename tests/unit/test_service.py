@@ -23,14 +23,14 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from finger.backends.chain import ChainFingerService
-from finger.config import Config
+from finger.config.model import Config
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
-from finger.limits import LimitedFactory
-from finger.listen import PortService, openPorts, portService
-from finger.server import FingerServer
+from finger.net.limits import LimitedFactory
+from finger.net.ports import PortService, openPorts, portService
+from finger.net.tls import developmentCertificate
+from finger.ops.server import FingerServer
 from finger.service import TOO_MANY, makeService
-from finger.tls import developmentCertificate
 from tests.support.tools import ROOT
 
 USERS = str(Path(ROOT, "etc", "users"))
@@ -137,8 +137,8 @@ class MakeServiceTests(TestCase):
         """Where a hardened process may have no memory for TLS, the setting is named; out of it is another thing."""
         denied = MemoryError("Cannot allocate write+execute memory")
         for fields, maker in (
-            ({"ssl": True, "httpsPorts": ("none",)}, "finger.tls.CertificateOptions"),
-            ({"ircNick": "bot"}, "finger.ircservice.SSL.Context"),
+            ({"ssl": True, "httpsPorts": ("none",)}, "finger.net.tls.CertificateOptions"),
+            ({"ircNick": "bot"}, "finger.adapters.irc.service.SSL.Context"),
         ):
             with patch(maker, side_effect=denied):
                 error = self.assertRaises(ConfigError, makeService, configure(**fields), reactor)

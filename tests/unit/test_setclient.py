@@ -18,8 +18,8 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import main
+from finger.client.setstatus import MAX_ANSWER, setStatus
 from finger.errors import BadQuery
-from finger.setclient import MAX_ANSWER, setStatus
 from tests.support.tools import DEADLINE, receive
 
 ANSWER = b"Status of moshez is set\r\n"
@@ -120,7 +120,7 @@ class SetStatusTests(SetClientTestCase):
 
     def test_endless(self) -> None:
         """There is an end to what is listened to."""
-        with patch("finger.setclient.MAX_ANSWER", 10_000):
+        with patch("finger.client.setstatus.MAX_ANSWER", 10_000):
             where, _ = self.tcp(b"x" * 100_000)
             self.assertLess(len(setStatus(where, "moshez", "x")), 20_000)
         self.assertLess(len(ANSWER), MAX_ANSWER)

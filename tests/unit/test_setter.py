@@ -14,8 +14,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from finger.access.authority import Authority
 from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE, peerUser
-from finger.authority import Authority
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, BadQuery
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService

@@ -9,10 +9,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.config import Config
+from finger.config.model import Config
+from finger.config.options import OPTIONS, SETTINGS, didYouMean
+from finger.config.settings import Settings, formatTOML, fromEnvironment, fromFile, fromFlags
 from finger.errors import ConfigError
-from finger.options import OPTIONS, SETTINGS, didYouMean
-from finger.settings import Settings, formatTOML, fromEnvironment, fromFile, fromFlags
 
 
 class TableTests(SynchronousTestCase):

@@ -13,11 +13,11 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from finger.net.http import BoundedSite
+from finger.net.tls import developmentCertificate
+from finger.ops.health import NOT_INSTALLED, StatusResource
 from finger.service import makeService
-from finger.status import NOT_INSTALLED, StatusResource
 from finger.testing import ThreadlessReactor
-from finger.tls import developmentCertificate
-from finger.webserver import BoundedSite
 from tests.unit.test_service import configure
 
 GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -159,7 +159,7 @@ class CompositionTests(SynchronousTestCase):
     def test_default(self) -> None:
         """Nobody who does not ask for it pays for it."""
         for ports in ((), ("none",)):
-            with patch.dict(sys.modules, {"finger.metrics": None}):
+            with patch.dict(sys.modules, {"finger.ops.metrics": None}):
                 server, logs = self.make(statusPorts=ports)
             self.assertEqual((server.openPorts(), server.reloadListeners, logs), ({}, [], []))
 
@@ -222,7 +222,7 @@ class CompositionTests(SynchronousTestCase):
 
     def test_notInstalled(self) -> None:
         """Without prometheus-client there is the port, and one line in the log."""
-        with patch.dict(sys.modules, {"finger.metrics": None}):
+        with patch.dict(sys.modules, {"finger.ops.metrics": None}):
             server, logs = self.make(statusPorts=("1081",))
         self.assertEqual(list(server.openPorts()), ["--statusport=1081"])
         self.assertEqual(len(logs), 1)

@@ -13,17 +13,17 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import ConfigError
-from finger.listen import InheritedPortService
-from finger.notify import Notifier
-from finger.server import FingerServer
-from finger.service import makeService
-from finger.systemd import (
+from finger.net.ports import InheritedPortService
+from finger.net.systemd import (
     inheritedSockets,
     notify,
     notifyAddress,
     startEnvironment,
     watchdogSeconds,
 )
+from finger.ops.notify import Notifier
+from finger.ops.server import FingerServer
+from finger.service import makeService
 from tests.unit.test_service import configure
 
 PID = 4711

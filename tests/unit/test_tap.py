@@ -24,12 +24,12 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from finger import __version__
-from finger.config import Config
-from finger.options import OPTIONS
-from finger.restart import ConfigFile
+from finger.config.help import formatHelp
+from finger.config.model import Config
+from finger.config.options import OPTIONS
+from finger.config.reload import ConfigFile
 from finger.service import FingerServer
 from finger.tap import Options, makeService
-from finger.usage import formatHelp
 from tests.support.tools import DEADLINE, ROOT, venv
 
 USERS = str(Path(ROOT, "etc", "users"))

@@ -14,15 +14,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from finger.adapters.tcp import MAX_DISCARDED, FingerFactory
+from finger.access.policy import PolicyFingerService
+from finger.adapters.finger import MAX_DISCARDED, FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerService
-from finger.policy import PolicyFingerService
 from finger.profile import Profile
+from finger.protocol.wire import MAX_LINE
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
 from finger.timing import LATE
-from finger.wire import MAX_LINE
 
 ADA = Profile("ada", "Ada Lovelace", "Weaving", home="/home/ada")
 MOSHEZ = Profile("moshez", plan="Happy and well")
@@ -202,7 +202,7 @@ class RefusalTests(FingerTestCase):
 
     def test_bug(self) -> None:
         """So is a failure of the adapter itself."""
-        with patch("finger.adapters.tcp.parseQuery", side_effect=ZeroDivisionError):
+        with patch("finger.adapters.finger.parseQuery", side_effect=ZeroDivisionError):
             self.assertEqual(self.ask(b"moshez\r\n"), b"Internal error in server\r\n")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 

@@ -9,12 +9,12 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from finger.adapters.web.pages import errorPage, listPage, userPage
+from finger.adapters.web.templating import NAMES, OWN, Templates
+from finger.adapters.web.views import SAMPLES
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
-from finger.pages import errorPage, listPage, userPage
 from finger.profile import Profile
-from finger.templating import NAMES, OWN, Templates
-from finger.views import SAMPLES
 
 NAMESPACE = 'xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1"'
 

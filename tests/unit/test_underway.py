@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from finger.client.singleflight import UnderWay
 from finger.errors import RemoteUnreachable
-from finger.underway import UnderWay
 
 
 class UnderWayTests(SynchronousTestCase):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from finger.backends.usersfile import parseUsers
 from finger.profile import Profile
-from finger.usersfile import parseUsers
 from tests.support.tools import ROOT
 
 

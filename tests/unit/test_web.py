@@ -29,15 +29,15 @@ from zope.interface.verify import verifyObject
 
 import finger.adapters.profile  # noqa: F401  (registers the adapter)
 from finger import errors
-from finger.adapters.web import FingerResource
-from finger.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.adapters.web.pages import PAGE_SIZE
+from finger.adapters.web.resource import FingerResource
 from finger.backends.memory import MemoryFingerService
 from finger.interfaces import IFingerService
-from finger.pages import PAGE_SIZE
+from finger.log.querylog import QueryLog
+from finger.net.http import BoundedSite
 from finger.profile import LastLogin, Mail, Profile
-from finger.querylog import QueryLog
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
-from finger.webserver import BoundedSite
 
 WHEN = datetime(2026, 3, 31, 18, 32, tzinfo=UTC)
 

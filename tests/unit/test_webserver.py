@@ -20,8 +20,8 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from finger.interfaces import IDrainable
+from finger.net.http import MAX_BODY, MAX_REQUESTS, TOO_LARGE, BoundedChannel, BoundedSite
 from finger.timing import LATE
-from finger.webserver import MAX_BODY, MAX_REQUESTS, TOO_LARGE, BoundedChannel, BoundedSite
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"

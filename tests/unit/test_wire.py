@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import BadQuery
 from finger.profile import LastLogin, Mail, Profile
-from finger.wire import (
+from finger.protocol.wire import (
     MAX_LINE,
     MAX_NAMES,
     Query,

@@ -1,0 +1,1 @@
+"""Who may be told what, and who may set what."""

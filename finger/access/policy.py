@@ -1,0 +1,99 @@
+"""
+What the administrator lets be told, as a back end around the back end.
+
+It stands between every adapter and every back end, so that a switch holds on the web as it does on port 79.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused
+from finger.interfaces import IFingerForwarder, IFingerProfileService, IFingerService
+from finger.profile import DEFAULT_ATOMS, Profile, disclose
+from finger.protocol.wire import splitHost
+
+ANSWER_TIMEOUT = 30.0
+"""How long a back end may take, in seconds."""
+
+
+@implementer(IFingerService, IFingerProfileService, IFingerForwarder)
+class PolicyFingerService:
+    """
+    A back end that discloses what it may (RFC 1288, section 3.2), in the time it has.
+
+    @param service: the back end that knows.
+    @param clock: for C{timeout}.
+    @param forwarder: who asks other servers for C{user@host}; without one it is refused.
+    @param listing: may users be listed?
+    @param atoms: what is disclosed of a user (L{finger.profile.FIELD_OF_ATOM}).
+    @param timeout: how long C{service} may take for an answer, in seconds.
+    """
+
+    def __init__(
+        self,
+        service: IFingerService,
+        clock: IReactorTime,
+        *,
+        forwarder: IFingerForwarder | None = None,
+        listing: bool = True,
+        atoms: Collection[str] = DEFAULT_ATOMS,
+        timeout: float = ANSWER_TIMEOUT,
+    ) -> None:
+        self._service = service
+        self._profiles = IFingerProfileService(service)
+        self._clock = clock
+        self._forwarder = forwarder
+        self._listing = listing
+        self._atoms = frozenset(atoms)
+        self._timeout = timeout
+        self._listed: list[Profile] | None = None
+        self._disclosed: list[Profile] = []
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """See L{IFingerService.getUser}.  Where the plan may not be told, this is the full name."""
+        return self.getProfile(user).addCallback(lambda profile: profile.status)
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """See L{IFingerService.getUsers}."""
+        return self._inTime(self._service.getUsers) if self._listing else fail(ListRefused())
+
+    def getProfile(self, user: str) -> Deferred[Profile]:
+        """See L{IFingerProfileService.getProfile}.  What another server says of C{user@host} is its plan."""
+        remote = splitHost(user)
+        if remote is not None:
+            return self.forward(*remote, verbose=False).addCallback(lambda answer: Profile(user, plan=answer))
+        return self._inTime(self._profiles.getProfile, user).addCallback(disclose, self._atoms)
+
+    def getProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerProfileService.getProfiles}."""
+        if not self._listing:
+            return fail(ListRefused())
+        return self._inTime(self._profiles.getProfiles).addCallback(self._discloseAll)
+
+    def _discloseAll(self, profiles: list[Profile]) -> list[Profile]:
+        """A list that comes again is not gone through again: it may be long."""
+        if profiles is not self._listed:
+            self._listed = profiles
+            self._disclosed = [disclose(profile, self._atoms) for profile in profiles]
+        return self._disclosed
+
+    def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
+        """See L{IFingerForwarder.forward}."""
+        if self._forwarder is None:
+            return fail(ForwardingRefused(host))
+        return self._forwarder.forward(query, host, verbose)
+
+    def _inTime(self, ask: Any, *arguments: str) -> Deferred[Any]:
+        return maybeDeferred(ask, *arguments).addTimeout(self._timeout, self._clock, self._tooLate)
+
+    def _tooLate(self, result: object, timeout: float) -> object:
+        if isinstance(result, Failure) and result.check(CancelledError, TimeoutError):
+            raise BackendUnavailable(f"the back end did not answer within {timeout:g} s")
+        return result

@@ -1,0 +1,164 @@
+"""A bot on IRC: whoever sends it a user's name is told that user's status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger
+from twisted.python.components import registerAdapter
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from finger._version import __version__
+from finger.adapters.irc.client import ResidentIRCClient
+from finger.adapters.irc.messages import MAX_LINE, Message, ctcpCommand, cut, firstLines, formatMessage, plain, wrap
+from finger.errors import NoSuchUser
+from finger.interfaces import IFingerService, IIRCClientFactory
+from finger.log.querylog import QueryLog
+from finger.protocol.wire import clean, cleanLine
+from finger.timing import Bucket
+
+HELP = "I answer a user's name with that user's status. In a channel, begin with my name: {nickname}: user"
+
+HELP_WORDS = {"help", "list"}
+"""Who says that does not know what to say, unless there is a user of that name.  Users are not listed on IRC."""
+
+CTCP_BURST, CTCP_INTERVAL = 3, 10.0
+"""How many CTCP requests are answered at once, and the seconds until one more is."""
+
+MAX_NAME = 100
+"""How much of a name is repeated in its answer, in bytes."""
+
+_MASK = len("!") + 20 + len("@") + 63
+"""What others may see behind our nickname: user and host (RFC 1035 section 2.3.4) at their longest."""
+
+
+class FingerBot(ResidentIRCClient):
+    """
+    Answers what it is asked.  Automatic answers are notices, and a notice is never answered (RFC 2812 section 3.3.2).
+    """
+
+    log = Logger()
+
+    factory: IRCBotFactory
+
+    def __init__(
+        self, clock: IReactorTime, wanted: str, channels: tuple[str, ...], welcomed: Callable[[], object]
+    ) -> None:
+        super().__init__(clock, wanted, channels, welcomed)
+        self._ctcps = Bucket(clock, CTCP_BURST, CTCP_INTERVAL)
+
+    def irc_PRIVMSG(self, message: Message) -> None:
+        """Somebody talks, to us or in a channel.  Servers and our own echo are not answered."""
+        target, text = message.param(0), message.param(1)
+        if not message.nick or self.isMe(message.nick):
+            return
+        if self.features.isChannel(target):
+            self._ask(message, target, self.features.addressed(plain(text), self.nickname))
+        elif self.isMe(target) and text.startswith("\x01"):
+            self._answerCTCP(message, ctcpCommand(text))
+        elif self.isMe(target):
+            self._ask(message, message.nick, plain(text))
+
+    def _ask(self, message: Message, target: str, query: str) -> None:
+        if not query:
+            return
+        if not self.outbox.reserve(message.host):
+            self.log.info("irc {peer} {query!r} ignored: too many", peer=cleanLine(message.prefix), query=query)
+            return
+        self.factory.answer(query, message.prefix, self.nickname).addCallback(self._answer, message.host, target)
+
+    def _answer(self, text: str, sender: str, target: str) -> None:
+        lines = firstLines(wrap(text, self._room(target)))
+        self.outbox.put(sender, [formatMessage("NOTICE", target, line) for line in lines])
+
+    def _room(self, target: str) -> int:
+        """How many bytes of text a notice has room for when it reaches its reader, our name before it."""
+        prefix = max(len(self.nickname), len(self.wanted)) + _MASK
+        return max(64, MAX_LINE - prefix - len(f": NOTICE {target} :\r\n".encode("utf-8", "replace")))
+
+    def _answerCTCP(self, message: Message, command: str) -> None:
+        words = self._ctcpWords(command)
+        if words and self._ctcps.wait() == 0 and self.outbox.reserve(message.host):
+            self._ctcps.take()
+            answer = formatMessage("NOTICE", message.nick, f"\x01{command} {words}\x01")
+            self.outbox.put(message.host, [answer])
+
+    def _ctcpWords(self, command: str) -> str:
+        match command:
+            case "FINGER":
+                return HELP.format(nickname=self.nickname)
+            case "VERSION":
+                return f"finger {__version__}"
+            case _:
+                return ""
+
+
+@implementer(IIRCClientFactory)
+class IRCBotFactory(ClientFactory[FingerBot]):
+    """
+    Makes L{FingerBot}s, and their answers.
+
+    @ivar nickname: the nickname to ask for.
+    @ivar channels: the channels to join.
+    @ivar clock: for the bots' limits and delays; it must be set before there is a bot.
+    @ivar queries: where queries are logged.
+    @ivar welcomed: called each time a server has welcomed a bot.
+    """
+
+    noisy = False
+    log = Logger()
+
+    nickname = "fingerbot"
+    channels: tuple[str, ...] = ()
+    clock: IReactorTime | None = None
+    welcomed: Callable[[], Any] = staticmethod(lambda: None)
+
+    def __init__(self, service: IFingerService) -> None:
+        self._service = service
+        self.queries = QueryLog()
+
+    def buildProtocol(self, addr: IAddress | None) -> FingerBot:
+        """
+        Make a bot.
+
+        @raise RuntimeError: if there is no clock.  A bot that could not wait would soon be thrown out.
+        """
+        if self.clock is None:
+            raise RuntimeError("an IRC bot needs a clock: set its factory's, such as to the reactor")
+        bot = FingerBot(self.clock, self.nickname, self.channels, self.welcomed)
+        bot.factory = self
+        return bot
+
+    def answer(self, query: str, peer: str, nickname: str) -> Deferred[str]:
+        """
+        Answer a query, and log it.
+
+        @param query: a user's name.
+        @param peer: who asks, for the log.
+        @param nickname: what the bot is called, for its help.
+        @return: the text to send; never fails.
+        """
+        return Deferred.fromCoroutine(self._answer(query, peer, nickname))
+
+    async def _answer(self, query: str, peer: str, nickname: str) -> str:
+        tell = self.queries.begin("irc", cleanLine(peer), query)
+        words, outcome = await self._look(query)
+        tell(outcome.__name__ if outcome else "ok")
+        if outcome is NoSuchUser and query.lower() in HELP_WORDS:
+            return HELP.format(nickname=nickname)
+        return f"Status of {cut(cleanLine(query), MAX_NAME)}: {words}"
+
+    async def _look(self, user: str) -> tuple[str, type[Exception] | None]:
+        """What to say of a user, and what went wrong."""
+        try:
+            return clean(await self._service.getUser(user)), None
+        except Exception as error:
+            return self.queries.failures.explain(Failure(), self.log), type(error)
+
+
+registerAdapter(IRCBotFactory, IFingerService, IIRCClientFactory)

@@ -1,0 +1,161 @@
+"""What the web pages say, as values: no HTML, which is the templates' part, and no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+from finger.profile import Profile
+from finger.protocol.wire import clean, cleanLine, formatLastLogin, formatMail
+
+PAGE_SIZE: Final = 1000
+"""The most users listed on one page: what is rendered in some 30 ms, and is still to be scrolled on a phone."""
+
+MAX_ASKED: Final = 80
+"""The most characters of an unknown name that its page repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """
+    What fills a template.
+
+    @ivar slots: the text of each C{<t:slot name="..."/>} that may be used.
+    @ivar parts: what becomes of each tag with that C{t:render="..."}: kept, left out, or repeated once for each of
+        the values, with those values.
+    """
+
+    slots: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, bool | Sequence[Values]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    One page.
+
+    @ivar template: the name of its template.
+    @ivar title: its title, which is also a slot.
+    @ivar values: what fills the template.
+    @ivar index: the relative URL of the user list.
+    @ivar isIndex: is this the user list?
+    """
+
+    template: str
+    title: str
+    values: Values
+    index: str = "./"
+    isIndex: bool = False
+
+
+def listPage(
+    profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = (), size: int = PAGE_SIZE
+) -> Page:
+    """
+    The user list.
+
+    @param profiles: all users, sorted.
+    @param number: which page of it, if it does not fit on one: from 1, and the nearest there is.
+    @param taken: the paths that are not users'.
+    @param size: the most users on one page.
+    """
+    last = max(1, -(-len(profiles) // size))
+    number = min(max(1, number), last)
+    shown = profiles[(number - 1) * size : number * size]
+    parts: dict[str, bool | Sequence[Values]] = {
+        "users": [_userValues(profile, taken) for profile in shown],
+        "nobody": not shown,
+        "somebody": bool(shown),
+        "paged": last > 1,
+        "earlier": number > 1,
+        "later": number < last,
+    }
+    slots = {
+        "title": "Users",
+        "number": f"{number:,}",
+        "last": f"{last:,}",
+        "count": f"{len(profiles):,}",
+        "earlier": f"./?page={number - 1}",
+        "later": f"./?page={number + 1}",
+    }
+    return Page("users.html", "Users", Values(slots, parts), isIndex=True)
+
+
+def userPage(profile: Profile) -> Page:
+    """All that is known of a user."""
+    login = cleanLine(profile.login)
+    name = cleanLine(profile.name or "")
+    return Page("user.html", f"{name} ({login})" if name else login, _userValues(profile, ()))
+
+
+def errorPage(words: str, code: int, asked: str = "", index: str = "./") -> Page:
+    """
+    The page for who cannot be answered.
+
+    @param words: why not.
+    @param code: the HTTP status code.
+    @param asked: whom the peer asked for, if that was somebody.
+    @param index: see L{Page}.
+    """
+    asked = cleanLine(asked)
+    if len(asked) > MAX_ASKED:
+        asked = f"{asked[:MAX_ASKED]}…"
+    slots = {"title": words, "code": str(code), "asked": asked, "index": index}
+    return Page("error.html", words, Values(slots, {"asked": bool(asked)}), index)
+
+
+def userURL(login: str, taken: Collection[str]) -> str:
+    """
+    The relative URL of a user's page.
+
+    @param taken: the paths that are not users'.
+    """
+    quoted = quote(login, safe="", errors="replace")
+    # Browsers take . and .. for directories even when they are quoted, and proxies split a quoted slash.
+    isPath = login not in {".", "..", *taken} and "/" not in login
+    return f"./{quoted}" if isPath else f"./?user={quoted}"
+
+
+def _userValues(profile: Profile, taken: Collection[str]) -> Values:
+    texts = {name: text for name, text in _texts(profile).items() if text is not None}
+    login = cleanLine(profile.login)
+    always = {"login": login, "title": texts.get("name", login), "url": userURL(profile.login, taken)}
+    parts = dict.fromkeys(_FIELDS, False) | dict.fromkeys(texts, True)
+    parts |= {"status": profile.isStatusOnly, "plan": "plan" in texts and not profile.isStatusOnly}
+    parts |= {"words": not _WORDS.isdisjoint(texts), "details": not _DETAILS.isdisjoint(texts), "nothing": not texts}
+    return Values(texts | always, parts)
+
+
+_WORDS: Final = frozenset({"plan", "status", "project"})
+_DETAILS: Final = frozenset({"office", "home", "shell", "lastlogin", "mail"})
+_FIELDS: Final = ("name", *_WORDS, *_DETAILS)
+
+
+def _texts(profile: Profile) -> dict[str, str | None]:
+    """Each field, clean, that there is something to say about."""
+    plan = None if profile.plan is None else _lines(profile.status)
+    login = profile.lastLogin and formatLastLogin(profile.lastLogin).removeprefix("Last login ")
+    mail = profile.mail and formatMail(profile.mail).replace("\n     ", "\n")
+    return {
+        "name": _line(profile.name),
+        "plan": plan,
+        "status": plan,
+        "project": _lines(profile.project or "") or None,
+        "office": _line(profile.office),
+        "home": _line(profile.home),
+        "shell": _line(profile.shell),
+        "lastlogin": login or None,
+        "mail": mail or None,
+    }
+
+
+def _line(text: str | None) -> str | None:
+    return cleanLine(text or "") or None
+
+
+def _lines(text: str) -> str:
+    """Text for a C{pre}, in which HTML overlooks a newline that comes first."""
+    text = clean(text).removesuffix("\n")
+    return f"\n{text}" if text.startswith("\n") else text

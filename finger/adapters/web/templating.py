@@ -1,0 +1,125 @@
+"""
+The web's templates: found, checked before they are used, and filled.
+
+Four files, each an XML document that L{twisted.web.template} renders.  C{layout.html} is what all pages share, from
+C{<html>} on, with the style.  C{users.html} (the user list), C{user.html} (one user) and C{error.html} (what is said
+to who cannot be answered) are what goes into its slot C{content}.  A comment in each, which is not sent, tells what
+it can use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from xml.sax import SAXParseException
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.web.template import Comment, Flattenable, Tag, XMLString, flattenString
+from zope.interface import implementer
+
+from finger.adapters.web.pages import Page
+from finger.adapters.web.views import LAYOUT, pageView, tryTemplates
+from finger.errors import ConfigError
+from finger.interfaces import IReloadable
+
+OWN: Final = Path(__file__).parents[2] / "templates"
+"""The package's own templates."""
+
+NAMES: Final = (LAYOUT, "users.html", "user.html", "error.html")
+"""The files a directory of templates may hold."""
+
+
+@implementer(IReloadable)
+class Templates:
+    """
+    The templates of one directory.
+
+    A directory need not hold all four: what it lacks is taken from the package's own, so that who wants another style
+    copies C{layout.html} alone.  It must hold one at least, and no other C{.html} file, which would be misspelt.
+
+    @param directory: where they are; the package's own by default.
+    @raise ConfigError: if one of them cannot be read, is not well-formed, or cannot be filled with what a page has.
+    """
+
+    log = Logger()
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = OWN if directory is None else Path(directory)
+        self._templates = self._read()
+
+    def reload(self) -> Deferred[bool]:
+        """See L{IReloadable.reload}."""
+        try:
+            self._templates = self._read()
+        except ConfigError as error:
+            self.log.error("the templates in use are kept: {error}", error=str(error))
+            return succeed(False)
+        self.log.info("templates read from {directory}", directory=str(self._directory))
+        return succeed(True)
+
+    def render(self, page: Page) -> Deferred[bytes]:
+        """Write a page as HTML5, in UTF-8."""
+        return flattenString(None, pageView(self._templates, page)).addCallback(
+            lambda html: b"<!DOCTYPE html>\n" + html
+        )
+
+    def _read(self) -> dict[str, Flattenable]:
+        try:
+            present = _namesIn(self._directory)
+            read = {name: _parse(name, self._directory if name in present else OWN) for name in NAMES}
+            tryTemplates(read)
+        except ConfigError as error:
+            raise ConfigError(f"--templates={self._directory}: {error}") from error
+        return read
+
+
+# Read, and say what is wrong in one line.
+
+
+def _namesIn(directory: Path) -> set[str]:
+    try:
+        names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}; it should be a directory with {_EXPECTED}") from error
+    strangers = sorted(name for name in names - set(NAMES) if name.endswith((".html", ".htm")))
+    if strangers:
+        raise ConfigError(f"{strangers[0]}: is not the name of a template; expected {_EXPECTED}")
+    if names.isdisjoint(NAMES):
+        raise ConfigError(f"holds no template; expected {_EXPECTED}")
+    return names
+
+
+_EXPECTED: Final = f"one or more of {', '.join(NAMES)}"
+
+
+def _parse(name: str, directory: Path) -> Flattenable:
+    try:
+        nodes = XMLString((directory / name).read_text("utf-8-sig")).load()
+        _checkRoot(name, nodes)
+        return _withoutComments(nodes)
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: is not in UTF-8: {error.reason} at byte {error.start}") from error
+    except SAXParseException as error:
+        raise ConfigError(f"{name}: line {error.getLineNumber()}: {error.getMessage()}") from error
+    except (AssertionError, AttributeError, KeyError) as error:  # So Twisted complains of what is below.
+        raise ConfigError(f"{name}: t:attr belongs right into a tag, and t:attr and t:slot have a name") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: has too many tags within tags") from error
+
+
+def _checkRoot(name: str, nodes: list[Any]) -> None:
+    root = next((str(node.tagName) for node in nodes if isinstance(node, Tag)), "t:slot")
+    if name == LAYOUT and root != "html":
+        raise ConfigError(f"{name}: begins with <{root}>, should begin with <html>")
+    if name != LAYOUT and root in {"html", "body"}:
+        raise ConfigError(f"{name}: begins with <{root}>, which is in {LAYOUT}; should be what is within <main>")
+
+
+def _withoutComments(nodes: list[Any]) -> list[Any]:
+    for node in nodes:
+        if isinstance(node, Tag):
+            node.children = _withoutComments(node.children)
+    return [node for node in nodes if not isinstance(node, Comment)]

@@ -1,0 +1,133 @@
+"""Templates filled with values, and the trial that they can be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from traceback import walk_tb
+from typing import Final
+
+from twisted.python.failure import Failure
+from twisted.web.error import FlattenerError, MissingRenderMethod, UnfilledSlot
+from twisted.web.iweb import IRequest
+from twisted.web.template import Element, Flattenable, Tag, flattenString, slot, tags
+
+from finger.adapters.web.pages import Page, Values, errorPage, listPage, userPage
+from finger.errors import ConfigError
+from finger.profile import LastLogin, Mail, Profile
+
+LAYOUT: Final = "layout.html"
+"""The template of what all pages share."""
+
+
+class View(Element):
+    """A template filled with values: C{slots} besides those in C{values} need not be text."""
+
+    def __init__(self, template: Flattenable, values: Values, **slots: Flattenable) -> None:
+        super().__init__()
+        self._template = template
+        self._values = values
+        self._slots = {**values.slots, **slots}
+
+    def render(self, request: IRequest | None) -> Flattenable:
+        """See L{Element.render}."""
+        return tags.transparent(self._template).fillSlots(**self._slots)
+
+    def lookupRenderMethod(self, name: str) -> Callable[[IRequest | None, Tag], Flattenable]:
+        """See L{Element.lookupRenderMethod}."""
+        if name not in self._values.parts:
+            raise MissingRenderMethod(self, name)
+        return lambda request, tag: self._part(name, tag)
+
+    def _part(self, name: str, tag: Tag) -> Flattenable:
+        part = self._values.parts[name]
+        if isinstance(part, bool):
+            return tag if part else ""
+        return [View(tag, values) for values in part]
+
+    @property
+    def partNames(self) -> str:
+        """What C{t:render} can say, for who said something else."""
+        return ", ".join(sorted(self._values.parts))
+
+
+def pageView(templates: Mapping[str, Flattenable], page: Page) -> View:
+    """A whole page."""
+    return layoutView(templates, page, View(templates[page.template], page.values))
+
+
+def layoutView(templates: Mapping[str, Flattenable], page: Page, content: Flattenable) -> View:
+    """The layout around a page's content."""
+    slots = {"title": page.title, "index": page.index}
+    values = Values(slots, {"here": page.isIndex, "elsewhere": not page.isIndex})
+    return View(templates[LAYOUT], values, content=content)
+
+
+# Try, with all there can be and with as little.
+
+_WHEN: Final = datetime(2001, 3, 31, 18, 32)
+
+_PROFILES: Final = (
+    Profile("moshez", "Moshe Zadka", "Happy", "Finger", "/home/m", "/bin/sh", LastLogin(_WHEN), Mail(_WHEN), "1"),
+    Profile("moshez", plan="Happy"),
+    Profile("moshez"),
+)
+
+SAMPLES: Final = (
+    listPage([]),
+    listPage(_PROFILES),
+    listPage(_PROFILES, 2, size=1),
+    *map(userPage, _PROFILES),
+    errorPage("No such user", 404, "moshez"),
+    errorPage("Internal error in server", 500),
+)
+"""Pages that use, and that lack, everything a template may ask for."""
+
+
+def tryTemplates(templates: Mapping[str, Flattenable]) -> None:
+    """
+    Fill templates with all sorts of pages.
+
+    @raise ConfigError: if that fails, in one line that begins with the template's name.
+    """
+    for page in SAMPLES:
+        _try(page.template, View(templates[page.template], page.values))
+        if _CONTENT not in _try(LAYOUT, layoutView(templates, page, _CONTENT)):
+            raise ConfigError(f'{LAYOUT}: does not use its content; should have <t:slot name="content"/>')
+
+
+_CONTENT: Final = "(the content)"
+
+
+def _try(name: str, view: View) -> str:
+    results: list[bytes | Failure] = []
+    flattenString(None, view).addBoth(results.append)
+    if isinstance(results[0], Failure):
+        raise ConfigError(f"{name}: {_explainFlattener(results[0].value)}") from results[0].value
+    html = results[0].decode()
+    for style in re.findall(r"(?s)<style[^>]*>(.*?)</style>", html):
+        if re.search(r"&(lt|gt|amp);|<!\[CDATA\[", style):
+            raise ConfigError(
+                f"{name}: <style> should do without <, >, & and CDATA, which XML and HTML read differently"
+            )
+    return html
+
+
+def _explainFlattener(error: BaseException | None) -> str:
+    assert isinstance(error, FlattenerError)
+    cause = error.args[0]
+    line = f"line {_lineOf(cause)}"
+    if isinstance(cause, MissingRenderMethod):
+        return f'{line}: no t:render="{cause.renderName}" here; there are {cause.element.partNames}'
+    if isinstance(cause, UnfilledSlot):
+        name = cause.args[0]
+        return f'{line}: the slot "{name}" is not filled here, or not always; try t:render="{name}" around it'
+    return f"{line}: {cause}"
+
+
+def _lineOf(error: Exception) -> int:
+    """The line of what was being flattened when that failed: FlattenerError's own list of what was lacks the last."""
+    roots = (frame.f_locals.get("root") for frame, _ in walk_tb(error.__traceback__))
+    lines = [root.lineNumber for root in roots if isinstance(root, Tag | slot)]
+    return lines[-1] or 0

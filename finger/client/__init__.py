@@ -1,0 +1,1 @@
+"""Asking other finger servers, and setting a status."""

@@ -1,0 +1,209 @@
+"""What an option's value can be, whether it comes from a command line, the environment or a file."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Final
+
+from finger.access.checkers import makeChecker
+from finger.profile import FIELD_OF_ATOM
+from finger.protocol.hosts import parseNetwork
+
+MAX_DIGITS: Final = 18
+"""Of a whole number, in decimal digits.  It fits into 64 bits then, and into a message."""
+
+
+class Kind:
+    """
+    What an option's value can be: any text.
+
+    @ivar choices: the texts that a shell may offer.
+    @ivar completes: what else it may offer: C{files}, C{directories} or nothing.
+    """
+
+    choices: tuple[str, ...] = ()
+
+    def __init__(self, completes: str = "", choices: tuple[str, ...] = ()) -> None:
+        self.completes = completes
+        self.choices = choices
+
+    def read(self, value: object) -> Any:
+        """
+        Read a value.
+
+        @param value: a text, or, in a configuration file, whatever TOML has.
+        @return: the value as a file would have it.
+        @raise ValueError: if it makes no sense; says what would.
+        """
+        if not isinstance(value, str):
+            raise ValueError("should be a text, in quotes")
+        _refuseNUL(value)
+        return value
+
+    def toField(self, value: Any) -> Any:
+        """What a value that was read is in L{Config}."""
+        return value
+
+    def fromField(self, value: Any) -> Any:
+        """The other way round, for defaults."""
+        return value
+
+
+class NeededFile(Kind):
+    """The path of a file that there has to be."""
+
+    def __init__(self) -> None:
+        super().__init__("files")
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        if not isinstance(value, str) or not value:
+            raise ValueError("should name a file")
+        _refuseNUL(value)
+        return value
+
+
+class Switch(Kind):
+    """
+    On or off.
+
+    @param inverted: does C{on} mean that the field is L{False}?
+    """
+
+    _WORDS: Final = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
+        ("false", "no", "off", "0"), False
+    )
+
+    def __init__(self, inverted: bool = False) -> None:
+        super().__init__(choices=("true", "false"))
+        self._inverted = inverted
+
+    def read(self, value: object) -> bool:
+        """See L{Kind.read}."""
+        if isinstance(value, str):
+            value = self._WORDS.get(value.lower(), value)
+        if not isinstance(value, bool):
+            raise ValueError("should be true or false")
+        return value
+
+    def toField(self, value: bool) -> bool:
+        """See L{Kind.toField}."""
+        return value != self._inverted
+
+    fromField = toField
+
+
+class Port(Kind):
+    """A port: a number, or a text."""
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}.  What the text may be, L{finger.net.ports} knows."""
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            raise ValueError("should be a number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none'")
+        text = str(value)
+        _refuseNUL(text)
+        return text
+
+
+class Network(Kind):
+    """An address, or a network of them."""
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        parseNetwork(str(value))
+        return str(value)
+
+
+class Whole(Kind):
+    """
+    A whole number.
+
+    @param least: it is at least that.
+    """
+
+    def __init__(self, least: int) -> None:
+        super().__init__()
+        self._least = least
+
+    def read(self, value: object) -> int:
+        """See L{Kind.read}."""
+        text = "" if isinstance(value, bool) else str(value)
+        isNumber = text.isascii() and text.isdigit()
+        if isNumber and len(text) > MAX_DIGITS:
+            raise ValueError(f"should be a number of at most {MAX_DIGITS} digits")
+        if not isNumber or int(text) < self._least:
+            raise ValueError(f"should be a number, {self._least} or more")
+        return int(text)
+
+
+class Number(Kind):
+    """
+    A number.
+
+    @param least: it is at least that; if L{None}, it is more than nothing.
+    """
+
+    def __init__(self, least: float | None = None) -> None:
+        super().__init__()
+        self._least = least
+
+    def read(self, value: object) -> float:
+        """See L{Kind.read}."""
+        try:
+            number = float("nan" if isinstance(value, bool) else str(value))
+        except ValueError:
+            number = float("nan")
+        if not (isfinite(number) and (number > 0 if self._least is None else number >= self._least)):
+            expected = "a number greater than 0" if self._least is None else f"a number, {self._least:g} or more"
+            raise ValueError(f"should be {expected}")
+        return number
+
+
+class Atoms(Kind):
+    """Some of what can be told of a user, with commas between, or a list."""
+
+    def __init__(self) -> None:
+        super().__init__(choices=tuple(FIELD_OF_ATOM))
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        texts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("should be a text such as 'name,plan'")
+        atoms = {text.strip() for text in texts} - {""}
+        unknown = sorted(atoms.difference(FIELD_OF_ATOM))
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} cannot be told; choose of {','.join(FIELD_OF_ATOM)}")
+        return ",".join(sorted(atoms))
+
+    def toField(self, value: str) -> frozenset[str]:
+        """See L{Kind.toField}."""
+        return frozenset(value.split(",")) - {""}
+
+    def fromField(self, value: frozenset[str]) -> str:
+        """See L{Kind.fromField}."""
+        return ",".join(sorted(value))
+
+
+class Choice(Kind):
+    """One of some words."""
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        if value not in self.choices:
+            raise ValueError(f"should be one of {', '.join(self.choices)}")
+        return str(value)
+
+
+class Checker(Kind):
+    """What knows passwords, of any kind that L{twisted.cred.strcred} has."""
+
+    def toField(self, value: str) -> Any:
+        """See L{Kind.toField}; raises L{ValueError}, too."""
+        return makeChecker(value)
+
+
+def _refuseNUL(text: str) -> None:
+    """What ends texts in C can be in no name of a file, nor in anything else that is asked for."""
+    if "\0" in text:
+        raise ValueError("should have no NUL character")

@@ -1,0 +1,1 @@
+"""Ports, sockets, and servers with limits."""

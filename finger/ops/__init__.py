@@ -1,0 +1,1 @@
+"""Running as a service: starting, stopping, reloading, and being watched."""

@@ -1,0 +1,175 @@
+"""The server as a whole: started, reloaded, and brought to a good end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any, cast
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+
+from finger.interfaces import ICountsUsers, IFingerService, IReloadable, ISelfReloading, IServerObserver
+from finger.net.limits import LimitedFactory
+from finger.net.ports import PortService, PortsService, closedPorts, openPorts, portServices
+
+Handler = Callable[[int, Any], Any] | int | None
+ReloadListener = Callable[[str, bool, float], object]
+
+
+class FingerServer(MultiService):
+    """
+    A whole server: back ends, and an adapter at each port.
+
+    @param reactor: what it runs on.
+    @param drainSeconds: how long connections may take to come to an end when the server is stopped.
+    @ivar service: what every adapter asks, for who wants to add an adapter.
+    @ivar counted: what can say how many users there are, or L{None} if that cannot be known.
+    @ivar reloadables: what is read again at SIGHUP, by the name it has for the administrator.
+    @ivar reloadListeners: told of each reload, at SIGHUP or by a part of its own accord: of what, whether it could be
+        read, and the seconds that took.
+    @ivar observers: what wants to know of all this.
+    @ivar factories: whose connections are to be brought to an end.
+    @ivar logObserver: what twistd is to write the log with; L{None} if it is to do that as it always does.
+    """
+
+    log = Logger()
+    service: IFingerService
+    counted: ICountsUsers | None = None
+    logObserver: ILogObserver | None = None
+
+    def __init__(self, reactor: Any, drainSeconds: float = 10.0) -> None:
+        super().__init__()
+        self.reloadables: dict[str, IReloadable] = {}
+        self.reloadListeners: list[ReloadListener] = []
+        self.observers: list[IServerObserver] = []
+        self.factories: list[LimitedFactory] = []
+        self._reactor = reactor
+        self._drainSeconds = drainSeconds
+        self._handlers: dict[signal.Signals, Handler] = {}
+
+    def setServiceParent(self, parent: Any) -> None:
+        """See L{IService.setServiceParent}.  Of an application, twistd asks how to log."""
+        super().setServiceParent(parent)
+        if self.logObserver is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.logObserver)
+
+    def adopt(self, part: object, name: str = "") -> None:
+        """
+        Start, stop and reload a part with the server, as far as it can be.
+
+        @param name: what it is called when it is told of its reloads; the name of its class by default.
+        """
+        service = IService(part, None)
+        if service is not None:
+            service.setServiceParent(self)
+        reloadable = IReloadable(part, None)
+        if reloadable is not None:
+            self._adoptReloadable(reloadable, name or type(part).__name__)
+
+    def _adoptReloadable(self, part: IReloadable, name: str) -> None:
+        """A second part of one name has a number behind it."""
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        name = next(name for name in names if name not in self.reloadables)
+        self.reloadables[name] = part
+        if ISelfReloading.providedBy(part):
+            part.reloader = partial(self._reload, name, part)
+
+    def open(self) -> None:
+        """
+        Open all ports, before the service is started.
+
+        @raise ConfigError: if one cannot be had.
+        """
+        for service in self._portServices():
+            service.open()
+
+    def openPorts(self) -> dict[str, list[Any]]:
+        """The addresses that are listened on now, by option."""
+        return {str(s.name): [port.getHost() for port in openPorts(s)] for s in self._portServices()}
+
+    def startService(self) -> None:
+        """Start all parts, and reload at SIGHUP."""
+        super().startService()
+        self._handle(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self.reload))
+        DeferredList([port.whenDone() for port in portServices(self._portServices())]).addCallback(self._started)
+
+    def _started(self, done: object) -> None:
+        if self.running and all(port.port is not None for port in portServices(self._portServices())):
+            self.log.info("finger is ready")
+            for observer in self.observers:
+                observer.started()
+
+    def problems(self) -> list[str]:
+        """What keeps the server from answering, a line each; empty if nothing does.  Asks no back end."""
+        if not self.running:
+            return ["the server does not run"]
+        return [_whyClosed(port) for port in closedPorts(self._portServices())]
+
+    def reload(self) -> Deferred[bool]:
+        """
+        Read again all that was read from files.  What is bad now stays as it was.
+
+        @return: whether everything could be read; never fails.
+        """
+        for observer in self.observers:
+            observer.reloading()
+        reloads = [self._reload(name, part) for name, part in self.reloadables.items()]
+        return gatherResults(reloads).addCallback(self._reloaded)
+
+    def _reloaded(self, areRead: list[bool]) -> bool:
+        for observer in self.observers:
+            observer.reloaded()
+        return all(areRead)
+
+    def _reload(self, name: str, part: IReloadable) -> Deferred[bool]:
+        return Deferred.fromCoroutine(self._tellReload(name, part))
+
+    async def _tellReload(self, name: str, part: IReloadable) -> bool:
+        began = self._reactor.seconds()
+        try:
+            isRead = await maybeDeferred(cast("Callable[[], Deferred[Any]]", part.reload)) is not False
+        except Exception:
+            self.log.failure("{name}: could not be reloaded", name=name)
+            isRead = False
+        seconds = self._reactor.seconds() - began
+        for listener in self.reloadListeners:
+            listener(name, isRead, seconds)
+        return isRead
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, then give what is under way its time.  Whoever signals again meanwhile does not want to wait.
+
+        @return: fires when all connections have ended.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._handle(number, signal.SIG_DFL)
+        for observer in self.observers:
+            observer.stopping()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await maybeDeferred(super().stopService)
+        await DeferredList([factory.drain(self._reactor, self._drainSeconds) for factory in self.factories])
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+        for observer in self.observers:
+            observer.stopped()
+
+    def _handle(self, number: signal.Signals, handler: Handler) -> None:
+        before = signal.signal(number, handler)
+        self._handlers.setdefault(number, before)
+
+    def _portServices(self) -> list[PortService | PortsService]:
+        return [service for service in self if isinstance(service, PortService | PortsService)]
+
+
+def _whyClosed(port: PortService) -> str:
+    family = f" on {port.name}" if port.name in ("IPv4", "IPv6") else ""
+    return str(port.problem or f"{port.label}: is not open{family}")
