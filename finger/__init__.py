@@ -5,11 +5,11 @@ Importing it registers every adapter, so that C{IFingerFactory(service)} and its
 L{IFingerService}.
 """
 
-from finger._version import __version__
 from finger.backends.file import FileFingerService as FingerService
 from finger.backends.local import LocalFingerService
 from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
+from finger.config._version import __version__
 from finger.config.model import Config
 from finger.interfaces import (
     IFingerFactory,

@@ -14,7 +14,7 @@ from twisted.cred.strcred import AuthOptionMixin
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from finger._version import __version__
+from finger.config._version import __version__
 from finger.config.completion import daemonCompletion
 from finger.config.help import formatHelp, oneLine, printText
 from finger.config.model import Config

@@ -22,7 +22,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 import twisted
-from finger._version import __version__
+from finger.config._version import __version__
 from finger.errors import FingerError, PeerError
 from finger.interfaces import ICountsUsers
 from finger.net.limits import LimitedFactory

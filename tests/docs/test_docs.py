@@ -407,22 +407,6 @@ class NameTests(SynchronousTestCase):
         used = set(re.findall(r"\b(?:finger|process)_\w+", rules))
         self.assertEqual({name for name in used if name.removesuffix("_bucket") not in there}, set())
 
-    def test_modules(self) -> None:
-        """The house has the rooms that the page about it lists."""
-        told = [re.match(r"`([\w./]+)`", row[0])[1] for row in rows(PAGES["design.md"].section("The house"))]
-        files = [path for name in ("finger", "twisted/plugins") for path in sorted((ROOT / name).rglob("*.py"))]
-        there = {str(path.relative_to(ROOT)) for path in files if path.stat().st_size}
-        self.assertEqual(set(told), there)
-        self.assertEqual(len(told), len(there))
-
-    def test_layers(self) -> None:
-        """The picture has the layers that import-linter keeps."""
-        contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
-        kept = [{name.removeprefix("finger.") for name in re.split(r" [|:] ", layer)} for layer in contract["layers"]]
-        picture = PAGES["design.md"].blocks[0].text
-        boxes = [" ".join(re.findall(r"^\|(.*)\|", box, re.MULTILINE)) for box in re.split(r"\n *v\n", picture)]
-        self.assertEqual([set(re.findall(r"\w+", box)) for box in boxes], kept)
-
 
 def _options() -> Iterator[tuple[str, tuple[list[str], str]]]:
     """The options of C{twistd finger}: short forms and defaults."""

@@ -13,9 +13,9 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger._version import __version__
 from finger.adapters.irc.client import ResidentIRCClient
 from finger.adapters.irc.messages import MAX_LINE, Message, ctcpCommand, cut, firstLines, formatMessage, plain, wrap
+from finger.config._version import __version__
 from finger.errors import NoSuchUser
 from finger.interfaces import IFingerService, IIRCClientFactory
 from finger.log.querylog import QueryLog
