@@ -11,9 +11,10 @@ adapting a back end to the adapter's own interface, and knows nothing but the in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any
 
+from twisted.application.service import IService
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.plugin import IPlugin
 from twisted.web.resource import IResource
@@ -21,8 +22,14 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+    from twisted.internet.protocol import DatagramProtocol
 
+    from finger.access.authority import Authority
+    from finger.config.model import CommonConfig
+    from finger.config.options import Option
     from finger.log.querylog import QueryLog
+    from finger.ops.metrics import Metrics
+    from finger.ops.server import FingerServer
     from finger.profile import Profile
 
 
@@ -186,6 +193,108 @@ class IFingerBackend(IPlugin):
         @param reactor: for its clock, its threads and its connections.
         @raise finger.errors.ConfigError: if the argument makes no sense or names what cannot be read.
         """
+
+
+class IFingerAdapter(IPlugin):
+    """
+    A plugin (L{twisted.plugin}) that makes a service reachable by one more protocol.
+
+    @see: C{docs/adapters.md}
+    """
+
+    name: str = Attribute("The adapter's name, for messages.")
+    options: Sequence[Option] = Attribute(
+        "The L{options <finger.config.options.Option>} it adds.  Its ports have the kind L{finger.config.types.Port}."
+    )
+    queries: Sequence[str] = Attribute("The names by which its queries are logged and counted.")
+
+    def build(context: IAdapterContext) -> None:
+        """
+        Add to a server what the adapter serves there; nothing, if its options do not ask for it.
+
+        @param context: what it may use, and what it adds to.
+        @raise finger.errors.ConfigError: if an option's value cannot be used; one line that begins with the option,
+            as in C{--jsonport=x: ...}.
+        """
+
+
+class IAdapterContext(Interface):
+    """What an adapter builds with: the service, the settings, and ways to add to the server."""
+
+    service: IFingerService = Attribute("The service to ask.  It keeps to the policy, and also has profiles.")
+    reactor: Any = Attribute("For its clock, its threads and its connections.")
+    config: CommonConfig = Attribute("The settings of every server.")
+    options: Mapping[str, Any] = Attribute("The values of the adapter's own options, by name.")
+    queries: QueryLog = Attribute("Where queries are logged and counted.")
+    authority: Authority | None = Attribute("Lets users set their status; L{None} if no back end can be set.")
+    server: FingerServer = Attribute("The server as a whole.")
+    webChildren: dict[bytes, IResource] = Attribute("The web resources that adapters have added, by path.")
+
+    def ports(option: str) -> list[str]:
+        """
+        Give the ports of an option, each once; none, if it is C{none}.
+
+        @param option: the option's name.
+        """
+
+    def listen(option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
+        """
+        Answer at the ports of an option.  They are limited, logged, counted and drained as all others are; a
+        protocol that provides L{IDrainable} decides when it is done.
+
+        @param option: the option's name, whose kind is L{finger.config.types.Port}.
+        @param factory: makes the protocols.
+        @param refusal: what is sent to a peer who is refused; with nothing, the connection is just closed.
+        """
+
+    def listenDatagram(option: str, makeProtocol: Callable[[], DatagramProtocol]) -> None:
+        """
+        Answer datagrams at the ports of an option.  From one address no more are taken each second than connections.
+
+        @param option: the option's name, whose kind is L{finger.config.types.DatagramPort}.
+        @param makeProtocol: makes the protocol of each port.
+        """
+
+    def connect(service: IService) -> None:
+        """
+        Add an outgoing connection, which is started and stopped with the server; as often as there are connections.
+
+        @param service: such as a L{twisted.application.internet.ClientService}.
+        """
+
+    def addWebChild(path: bytes, resource: IResource) -> None:
+        """
+        Serve a resource at C{/path} of the web.
+
+        @raise finger.errors.ConfigError: if another adapter does so already.
+        """
+
+    def add(part: object, name: str = "") -> None:
+        """
+        Start, stop and reload something with the server, as far as it can be (L{IReloadable}).
+
+        @param name: what it is called when its reloads are reported.
+        """
+
+    def requireAuthority(label: str) -> Authority:
+        """
+        Give C{authority}.
+
+        @param label: what needs it, such as C{--setport=1080}.
+        @raise finger.errors.ConfigError: if no back end can be set.
+        """
+
+    def addGauge(name: str, documentation: str, value: Callable[[], float]) -> None:
+        """
+        Add a number to the metrics, if there are any.
+
+        @param name: its name, in Prometheus' style.
+        @param documentation: what it is, in one line.
+        @param value: gives it.
+        """
+
+    def useMetrics(metrics: Metrics) -> None:
+        """Count in these metrics what happens at the server."""
 
 
 class IFingerFactory(IProtocolFactory):

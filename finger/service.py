@@ -12,6 +12,7 @@ from socket import gethostname
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import IResource
@@ -32,9 +33,12 @@ from finger.backends.proxy import ProxyFingerService
 from finger.client.client import FingerClient
 from finger.client.forward import Forwarder
 from finger.config.model import Config
+from finger.config.options import Option, didYouMean
+from finger.config.types import DatagramPort, Port
 from finger.errors import ConfigError
 from finger.interfaces import (
     ICountsUsers,
+    IFingerAdapter,
     IFingerFactory,
     IFingerService,
     IFingerSetterFactory,
@@ -44,18 +48,28 @@ from finger.interfaces import (
     IXMLRPCResource,
 )
 from finger.log.querylog import QueryLog
+from finger.net.datagrams import LimitedDatagramProtocol
 from finger.net.http import BoundedSite
 from finger.net.inherited import InheritedSockets
 from finger.net.limits import LimitedFactory, fitDescriptors
 from finger.net.pb import BoundedPBServerFactory
-from finger.net.ports import portService
+from finger.net.ports import PortService, PortsService, datagramPortService, portService
 from finger.net.proxyprotocol import PREFIX, parseTrusted
 from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
 from finger.net.tls import ReloadingCertificate, developmentCertificate, readCertificate
 from finger.ops.health import NOT_INSTALLED, StatusResource
 from finger.ops.notify import Notifier
 from finger.ops.server import FingerServer
-from finger.plugins.discovery import findBackends
+from finger.plugins.context import (
+    AdapterContext,
+    Additions,
+    DatagramPorts,
+    Gauge,
+    StreamPorts,
+    givenPorts,
+    nothingToSet,
+)
+from finger.plugins.discovery import findAdapters, findBackends
 from finger.protocol.wire import encode
 from finger.timing import Buckets
 
@@ -106,26 +120,64 @@ class _Composition:
     def __init__(self, config: Config, reactor: Any) -> None:
         self._config = config
         self._reactor = reactor
+        self._adapters = findAdapters()
+        self._refuseUnknown()
         self._server = FingerServer(reactor, config.drainSeconds)
         self._environment = startEnvironment(os.environ)
         self._inherited = InheritedSockets(self._environment, os.getpid())
         self._trusted = parseTrusted(config.trustedProxies)
         self._queries = QueryLog(reactor)
-        self._metrics = self._makeMetrics() if _given(config.statusPorts) else None
+        self._additions = Additions()
         self._services = self._makeBackends()
         self._policy = self._server.service = self._makePolicy()
         self._authority = self._makeAuthority()
 
     def compose(self) -> FingerServer:
-        """Add every adapter that is asked for."""
+        """Add every adapter, and what it adds."""
+        for broken in self._adapters.broken:
+            self.log.warn("{broken}", broken=str(broken))
+        for adapter in self._adapters.found:
+            self._build(adapter)
         self._addFinger()
         self._addWeb()
         self._addPB()
         self._addSetter()
         self._addIRC()
         self._addStatus()
+        self._addStreams()
+        self._addDatagrams()
+        self._addMetrics()
         self._addSystemd()
         return self._server
+
+    def _refuseUnknown(self) -> None:
+        """A field of L{Config} that no adapter has may be misspelt, or of an adapter that cannot be used."""
+        known = [option.key for option in self._adapters.table.settings.values()]
+        for name in self._config.adapters.keys() - set(known):
+            hint = didYouMean(name, known)
+            why = self._adapters.whyUnknown(name)
+            raise ConfigError(f"Config: there is no field {name}{hint}{why and f'; {why}'}")
+
+    def _build(self, adapter: IFingerAdapter) -> None:
+        context = AdapterContext(
+            adapter,
+            self._additions,
+            self._config,
+            self._server,
+            self._policy,
+            self._reactor,
+            self._queries,
+            self._authority,
+        )
+        try:
+            adapter.build(context)
+        except (ConfigError, MemoryError):
+            raise
+        except Exception as error:  # What another package's adapter does wrong is no reason for a traceback.
+            problem = f"adapter {adapter.name} cannot be used: {type(error).__name__}: {error}"
+            if any(self._config.of(option) != option.initial for option in adapter.options):
+                raise ConfigError(problem) from error
+            self.log.warn("{problem}", problem=problem)
 
     def _makeMetrics(self) -> Metrics | None:
         """Numbers, if what they are written with is there."""
@@ -134,10 +186,7 @@ class _Composition:
         except ImportError as error:
             self.log.warn("--statusport: {words} ({error})", words=NOT_INSTALLED, error=str(error))
             return None
-        metrics = Metrics()
-        self._queries.listeners.append(metrics.queried)
-        self._server.reloadListeners.append(metrics.reloaded)
-        return metrics
+        return Metrics()
 
     def _makeBackends(self) -> list[IFingerService]:
         backends = findBackends()
@@ -155,7 +204,7 @@ class _Composition:
     def _refuseSelf(self, proxy: ProxyFingerService, specification: str) -> None:
         """A server that asks itself would ask for ever."""
         here = {"localhost", "127.0.0.1", "::1", gethostname()}
-        if proxy.host.lower() in here and str(proxy.port) in self._config.fingerPorts:
+        if proxy.host.lower() in here and str(proxy.port) in self._value("fingerPorts"):
             raise ConfigError(
                 f"--backend={specification}: would ask this server itself, at port {proxy.port}; "
                 "name another host, as in --backend=proxy:finger.example.org, or another --fingerport"
@@ -176,15 +225,9 @@ class _Composition:
     def _makeAuthority(self) -> Authority | None:
         """Who may set what, at the first back end that can be set."""
         settable = [service for service in self._services if IFingerSetterService.providedBy(service)]
-        asking = [f"--setport={value}" for value in _given(self._config.setterPorts)]
-        if self._config.checkers:
-            asking.append("--auth")
-        if asking and not settable:
-            raise ConfigError(
-                f"{asking[0]}: none of the back ends ({', '.join(self._config.backends)}) can be set; "
-                "add one that can, as in --backend=memory"
-            )
         if not settable:
+            if self._config.checkers:
+                raise nothingToSet("--auth", self._config)
             return None
         return Authority(
             cast(IFingerSetterService, settable[0]),
@@ -193,38 +236,50 @@ class _Composition:
             self._config.administrators,
         )
 
-    def _addPorts(
-        self,
-        option: str,
-        values: tuple[str, ...],
-        factory: IProtocolFactory,
-        *,
-        loopback: bool = False,
-        onlyLoopback: bool = False,
-        refusal: bytes = b"",
-    ) -> None:
-        if not _given(values):
-            return
-        limited = self._limit(option, factory, refusal)
-        limited.needsProtocol = any(value.startswith(PREFIX) for value in values)
-        for value in _given(values):
-            service = portService(
-                option,
-                value,
-                self._reactor,
-                limited,
-                loopback=loopback,
-                onlyLoopback=onlyLoopback,
-                trusted=self._trusted,
-                queries=limited.queries,
-                inherited=self._inherited,
-            )
-            service.setName(f"--{option}={value}")
-            service.setServiceParent(self._server)
+    def _addPorts(self, option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
+        row = self._adapters.table.settings[option]
+        ports = givenPorts(self._config.of(row))
+        if ports:
+            self._additions.streams.append(StreamPorts(row, ports, factory, refusal))
+            self._additions.queries += ADAPTERS.get(option, ())
 
-    def _limit(self, option: str, factory: IProtocolFactory, refusal: bytes) -> LimitedFactory:
-        config = self._config
-        most = fitDescriptors(config.maxConnections, self._countAdapters())
+    def _addStreams(self) -> None:
+        for ports in self._additions.streams:
+            limited = self._limit(ports)
+            kind = cast(Port, ports.option.kind)
+            for value in ports.ports:
+                service = portService(
+                    ports.option.name,
+                    value,
+                    self._reactor,
+                    limited,
+                    loopback=kind.loopback,
+                    onlyLoopback=kind.onlyLoopback,
+                    trusted=self._trusted,
+                    queries=limited.queries,
+                    inherited=self._inherited,
+                )
+                self._addPort(service, ports.option, value)
+
+    def _addDatagrams(self) -> None:
+        for ports in self._additions.datagrams:
+            kind = cast(DatagramPort, ports.option.kind)
+            makeProtocol = partial(self._limitDatagrams, ports, self._makeBuckets(), self._makeRefusalLog())
+            for value in ports.ports:
+                name = ports.option.name
+                service = datagramPortService(name, value, self._reactor, makeProtocol, kind.loopback)
+                self._addPort(service, ports.option, value)
+
+    def _limitDatagrams(self, ports: DatagramPorts, buckets: Buckets | None, queries: QueryLog) -> DatagramProtocol:
+        return LimitedDatagramProtocol(ports.makeProtocol(), ports.option.name, buckets, queries)
+
+    def _addPort(self, service: PortService | PortsService, option: Option, value: str) -> None:
+        service.setName(f"--{option.name}={value}")
+        service.setServiceParent(self._server)
+
+    def _limit(self, ports: StreamPorts) -> LimitedFactory:
+        config, option = self._config, ports.option.name
+        most = fitDescriptors(config.maxConnections, len(self._additions.streams))
         if most < config.maxConnections:
             self.log.warn(
                 "{option}: takes {most} connections at once, not {wanted}: this process may have no more descriptors",
@@ -232,55 +287,74 @@ class _Composition:
                 most=most,
                 wanted=config.maxConnections,
             )
-        buckets = None
-        if config.connectionsPerSecond:
-            buckets = Buckets(self._reactor, config.connectionBurst, 1 / config.connectionsPerSecond)
-        limited = LimitedFactory(factory, option, most, config.maxConnectionsPerAddress, refusal, buckets)
-        limited.queries = QueryLog(self._reactor, burst=1, perSecond=1)  # One line says as much as a flood of them.
+        limited = LimitedFactory(
+            ports.factory, option, most, config.maxConnectionsPerAddress, ports.refusal, self._makeBuckets()
+        )
+        limited.queries = self._makeRefusalLog()
+        limited.needsProtocol = any(value.startswith(PREFIX) for value in ports.ports)
         self._server.factories.append(limited)
-        if self._metrics is not None:
-            self._metrics.expectConnections(limited)
-            for adapter in ADAPTERS.get(option, ()):
-                self._metrics.expectQueries(adapter)
         return limited
 
-    def _countAdapters(self) -> int:
-        """How many adapters share this process's descriptors."""
-        config = self._config
-        https = config.httpsPorts if config.ssl else ()
-        ports = (config.fingerPorts, config.webPorts, https, config.pbPorts, config.setterPorts, config.statusPorts)
-        return sum(1 for values in ports if _given(values))
+    def _makeBuckets(self) -> Buckets | None:
+        if not self._config.connectionsPerSecond:
+            return None
+        return Buckets(self._reactor, self._config.connectionBurst, 1 / self._config.connectionsPerSecond)
+
+    def _makeRefusalLog(self) -> QueryLog:
+        """Make the log of refused peers: one line says as much as a flood of them."""
+        return QueryLog(self._reactor, burst=1, perSecond=1)
+
+    def _addMetrics(self) -> None:
+        metrics = self._additions.metrics
+        if metrics is None:
+            return
+        self._queries.listeners.append(metrics.queried)
+        self._server.reloadListeners.append(metrics.reloaded)
+        metrics.expectReloads(self._server.reloadables)
+        if self._server.counted is not None:
+            metrics.expectUsers(self._server.counted)
+        for limited in self._server.factories:
+            metrics.expectConnections(limited)
+        for adapter in self._additions.queries:
+            metrics.expectQueries(adapter)
+        for gauge in self._additions.gauges:
+            metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
 
     def _addFinger(self) -> None:
         factory = IFingerFactory(self._policy)
         factory.clock = self._reactor
         factory.queries = self._queries
-        factory.utf8 = self._config.utf8
-        factory.matchNames = self._config.matchNames
+        factory.utf8 = self._value("utf8")
+        factory.matchNames = self._value("matchNames")
         factory.queryTimeout = self._config.querySeconds
         factory.answerTimeout = self._config.answerSeconds + SLACK
         factory.closeTimeout = self._config.answerSeconds
-        self._addPorts("fingerport", self._config.fingerPorts, factory, refusal=TOO_MANY)
+        self._addPorts("fingerport", factory, TOO_MANY)
 
     def _addWeb(self) -> None:
         root = cast(FingerResource, IResource(self._policy))
         root.clock = self._reactor
         root.queries = self._queries
         root.authority = self._authority if self._config.checkers else None
-        root.templates = Templates(Path(self._config.templates) if self._config.templates else None)
+        root.templates = Templates(Path(self._value("templates")) if self._value("templates") else None)
         self._server.adopt(root.templates, "templates")
         calls = cast(FingerXMLRPC, IXMLRPCResource(self._policy))
         calls.queries = self._queries
         root.putChild(b"RPC2", calls)
         site = self._makeSite(root)
-        self._addPorts("webport", self._config.webPorts, site)
-        if self._config.ssl:
+        self._addPorts("webport", site)
+        if self._value("ssl"):
             certificate = self._makeCertificate()
             self._server.adopt(certificate, "certificate")
-            if self._metrics is not None:
-                self._metrics.expectExpiry(lambda: certificate.expires)
+            self._additions.gauges.append(
+                Gauge(
+                    "finger_certificate_expiry_timestamp_seconds",
+                    "When the certificate in use ceases to be valid.",
+                    lambda: certificate.expires.timestamp(),
+                )
+            )
             secure = TLSMemoryBIOFactory(certificate, False, site, clock=self._reactor)
-            self._addPorts("httpsport", self._config.httpsPorts, secure)
+            self._addPorts("httpsport", secure)
 
     def _makeSite(self, root: IResource) -> BoundedSite:
         site = BoundedSite(root, self._reactor)
@@ -290,7 +364,7 @@ class _Composition:
         return site
 
     def _makeCertificate(self) -> ReloadingCertificate:
-        certificate, key = self._config.certificate, self._config.privateKey
+        certificate, key = self._value("certificate"), self._value("privateKey")
         if certificate:
             return ReloadingCertificate(partial(readCertificate, certificate, key), f"--certificate={certificate}")
         if key:
@@ -306,41 +380,43 @@ class _Composition:
         factory = BoundedPBServerFactory(root, self._reactor)
         factory.messageTimeout = self._config.querySeconds
         factory.closeTimeout = self._config.answerSeconds
-        self._addPorts("pbport", self._config.pbPorts, factory, loopback=True)
+        self._addPorts("pbport", factory)
 
     def _addSetter(self) -> None:
-        if self._authority is None:
+        ports = givenPorts(self._value("setterPorts"))
+        if not ports:
             return
+        if self._authority is None:
+            raise nothingToSet(f"--setport={ports[0]}", self._config)
         factory = cast(FingerSetterFactory, IFingerSetterFactory(self._authority.service))
         factory.clock = self._reactor
         factory.queries = self._queries
         factory.authority = self._authority
         factory.timeout = self._config.answerSeconds
-        self._addPorts("setport", self._config.setterPorts, factory, loopback=True, onlyLoopback=True)
+        self._addPorts("setport", factory)
 
     def _addIRC(self) -> None:
-        if not self._config.ircNick:
+        if not self._value("ircNick"):
             return
         factory = IIRCClientFactory(self._policy)
         factory.clock = self._reactor
         factory.queries = self._queries
-        factory.nickname = self._config.ircNick
-        factory.channels = self._config.ircChannels
-        ircService(self._reactor, factory, self._config.ircServer).setServiceParent(self._server)
-        if self._metrics is not None:
-            self._metrics.expectQueries("irc")
+        factory.nickname = self._value("ircNick")
+        factory.channels = self._value("ircChannels")
+        ircService(self._reactor, factory, self._value("ircServer")).setServiceParent(self._server)
+        self._additions.queries.append("irc")
 
     def _addStatus(self) -> None:
         """After all the others: of what they are made, it has the numbers."""
-        if not _given(self._config.statusPorts):
+        if not givenPorts(self._value("statusPorts")):
             return
-        metrics, server = self._metrics, self._server
-        if metrics is not None:
-            metrics.expectReloads(server.reloadables)
-            if server.counted is not None:
-                metrics.expectUsers(server.counted)
-        status = StatusResource(server.problems, metrics.render if metrics is not None else None)
-        self._addPorts("statusport", self._config.statusPorts, self._makeSite(status), loopback=True)
+        metrics = self._additions.metrics = self._makeMetrics()
+        status = StatusResource(self._server.problems, metrics.render if metrics is not None else None)
+        self._addPorts("statusport", self._makeSite(status))
+
+    def _value(self, key: str) -> Any:
+        (option,) = [option for option in self._adapters.table.settings.values() if option.key == key]
+        return self._config.of(option)
 
     def _addSystemd(self) -> None:
         self._server.adopt(self._inherited)
@@ -349,11 +425,6 @@ class _Composition:
             watchdog = watchdogSeconds(self._environment, os.getpid())
             notifier = Notifier(self._server, partial(notify, address), self._reactor, watchdog)
             self._server.observers.append(notifier)
-
-
-def _given(values: tuple[str, ...]) -> list[str]:
-    """The ports that are ports, each once."""
-    return [value for value in dict.fromkeys(values) if value != "none"]
 
 
 ADAPTERS = {

@@ -18,14 +18,14 @@ from finger.config._version import __version__
 from finger.config.completion import daemonCompletion
 from finger.config.help import formatHelp, oneLine, printText
 from finger.config.model import Config
-from finger.config.options import COMMAND, OPTIONS, SETTINGS, Option, didYouMean, programName
+from finger.config.options import COMMAND, Option, didYouMean, programName
 from finger.config.reload import ConfigFile
-from finger.config.settings import Settings, fromEnvironment, fromFile, fromFlags
+from finger.config.settings import Settings, UnknownOption, fromEnvironment, fromFile, fromFlags
 from finger.errors import ConfigError
 from finger.log.formats import makeObserver, showWarnings
 from finger.ops.privileges import unprivileged
 from finger.ops.server import FingerServer
-from finger.plugins.discovery import findBackends
+from finger.plugins.discovery import Adapters, findAdapters, findBackends
 from finger.service import makeService as makeServer
 from finger.service import openService
 
@@ -33,10 +33,11 @@ FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": No
 """What twistd's own options mean where there is no twistd."""
 
 
-class Options(UsageOptions, AuthOptionMixin):
+class FingerOptions(UsageOptions, AuthOptionMixin):
     """
-    The options of C{twistd finger}, which come from L{finger.config.options}.
+    The options of C{twistd finger}, but those that configure something: L{optionsOf} adds these.
 
+    @cvar adapters: the adapters whose options they are.
     @ivar settings: what is in force.
     @ivar config: the same, as one value.
     @ivar configFile: the path of the configuration file; empty for none.
@@ -45,6 +46,7 @@ class Options(UsageOptions, AuthOptionMixin):
     supportedInterfaces = (IUsernamePassword,)
     authOutput = sys.stdout
     compData = None
+    adapters: Adapters
     config: Config
     settings: Settings
 
@@ -77,7 +79,7 @@ class Options(UsageOptions, AuthOptionMixin):
     def opt_completion(self, shell: str) -> NoReturn:
         """Print what completes these options in a shell."""
         try:
-            _printAndEnd(daemonCompletion(shell))
+            _printAndEnd(daemonCompletion(shell, self.adapters.table))
         except ValueError as error:
             raise UsageError(f"--completion={shell}: {error}") from error
 
@@ -93,14 +95,14 @@ class Options(UsageOptions, AuthOptionMixin):
     def getUsage(self, width: int | None = None) -> str:
         """See L{UsageOptions.getUsage}."""
         command = COMMAND if programName() == COMMAND else "twistd -n finger"
-        return formatHelp(command, width or shutil.get_terminal_size().columns)
+        return formatHelp(command, width or shutil.get_terminal_size().columns, self.adapters.table)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """See L{UsageOptions.parseOptions}.  What is wrong is told in one line, without all the help around it."""
         try:
             super().parseOptions(options)
         except (UsageError, ConfigError) as error:
-            raise SystemExit(f"{programName()}: {oneLine(self._withHint(str(error)))}") from error
+            raise SystemExit(f"{programName()}: {oneLine(self._withHint(error))}") from error
 
     def parseArgs(self, *arguments: str) -> None:
         """See L{UsageOptions.parseArgs}."""
@@ -124,8 +126,19 @@ class Options(UsageOptions, AuthOptionMixin):
 
         @raise ConfigError: if it makes no sense.
         """
-        file = fromFile(self.configFile, self._named) if self.configFile else {}
-        return Settings(fromFlags(self._said), fromEnvironment(os.environ), file)
+        table = self.adapters.table
+        file = fromFile(self.configFile, table, self._named) if self.configFile else {}
+        self._refuseLost(os.environ)
+        return Settings(table, fromFlags(self._said, table), fromEnvironment(os.environ, table), file)
+
+    def _refuseLost(self, environment: Mapping[str, str]) -> None:
+        """Refuse a variable that an adapter would have taken which cannot be used; others may be anybody's."""
+        known = {option.variable for option in self.adapters.table}
+        for variable in environment.keys() - known:
+            name = variable.removeprefix("FINGER_").lower()
+            why = self.adapters.whyUnknown(name) or self.adapters.whyUnknown(name.replace("_", "-"))
+            if variable.startswith("FINGER_") and why:
+                raise ConfigError(f"{variable}: {why}")
 
     def _check(self) -> NoReturn:
         """Make the service without opening its ports, and tell of what it would warn of."""
@@ -138,16 +151,16 @@ class Options(UsageOptions, AuthOptionMixin):
             raise ConfigError(self.settings.locate(str(error))) from error
         _printAndEnd(f"{programName()}: the configuration is good")
 
-    def _withHint(self, problem: str) -> str:
-        """What is wrong, and for a name that there is not the one that was meant."""
-        words = problem.split()
-        if problem.startswith("option --") and problem.endswith("not recognized"):
-            return problem + didYouMean(words[1], _names())
-        return problem
-
-
-def _names() -> list[str]:
-    return [f"--{name}" for option in OPTIONS for name in (option.name, option.off) if name]
+    def _withHint(self, error: Exception) -> str:
+        """What is wrong; for an unknown name, which one was meant, or which plugin would have brought it."""
+        problem, hint, name = str(error), "", ""
+        if isinstance(error, UnknownOption):
+            name = error.name
+        elif problem.startswith("option --") and problem.endswith("not recognized"):
+            flag = problem.split()[1]
+            name, hint = flag.removeprefix("--"), didYouMean(flag, self.adapters.table.flags())
+        why = self.adapters.whyUnknown(name) if name else ""
+        return problem + (f"; {why}" if why else hint)
 
 
 def _printAndEnd(text: str) -> NoReturn:
@@ -155,36 +168,46 @@ def _printAndEnd(text: str) -> NoReturn:
     raise SystemExit(0)
 
 
-def _taking(option: Option) -> Callable[[Options, str], None]:
-    def take(self: Options, value: str) -> None:
+def optionsOf(adapters: Adapters) -> type[FingerOptions]:
+    """
+    Make the class of the options of C{twistd finger}.
+
+    @param adapters: the adapters whose options there are, besides those of every server.
+    """
+    methods: dict[str, object] = {"adapters": adapters}
+    for option in adapters.table.settings.values():
+        methods |= _methods(option)
+    return type("Options", (FingerOptions,), methods)
+
+
+def _methods(option: Option) -> dict[str, object]:
+    """What L{UsageOptions} reads an option by: a method for each of its names."""
+    names = {option.name: True, option.short: True, option.off: False}
+    make = _switch if option.off else _value
+    return {f"opt_{name}".replace("-", "_"): make(option, on) for name, on in names.items() if name}
+
+
+def _value(option: Option, on: bool) -> Callable[[FingerOptions, str], None]:
+    def take(self: FingerOptions, value: str) -> None:
         self._said[option.name].append(value)
 
     take.__doc__ = option.help
     return take
 
 
-def _switching(option: Option, on: bool) -> Callable[[Options], None]:
-    def switch(self: Options) -> None:
+def _switch(option: Option, on: bool) -> Callable[[FingerOptions], None]:
+    def switch(self: FingerOptions) -> None:
         self._said[option.name].append(on)
 
     switch.__doc__ = option.help
     return switch
 
 
-def _addOption(option: Option) -> None:
-    """Teach L{Options} a row of the table, as L{UsageOptions} has it: a method for each name."""
-    if option.off:
-        setattr(Options, f"opt_{option.off}".replace("-", "_"), _switching(option, False))
-    take = _switching(option, True) if option.off else _taking(option)
-    for name in filter(None, (option.name, option.short)):
-        setattr(Options, f"opt_{name}".replace("-", "_"), take)
+Options = optionsOf(findAdapters())
+"""The options of C{twistd finger} with the adapters that are installed."""
 
 
-for _option in SETTINGS.values():
-    _addOption(_option)
-
-
-def makeService(options: Options) -> FingerServer:
+def makeService(options: FingerOptions) -> FingerServer:
     """
     Make the service for twistd, and open its ports before twistd forks, so that a port that cannot be had is told on
     the terminal.  Started as root, twistd is told to become somebody else, unless its own C{--uid} says whom.

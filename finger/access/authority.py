@@ -18,7 +18,7 @@ from zope.interface import Interface, implementer
 from finger.errors import NotAllowed, NotAuthenticated
 from finger.interfaces import IFingerSetterService
 from finger.log.failures import FailureLog
-from finger.net.limits import origin
+from finger.net.limits import rateLimitKey
 from finger.timing import Buckets
 
 ATTEMPTS = 10
@@ -71,7 +71,7 @@ class Authority:
 
         @param peer: the address; an attempt of it is counted.
         """
-        attempt = self._attempts.of(origin(peer)) if self._attempts is not None else None
+        attempt = self._attempts.of(rateLimitKey(peer)) if self._attempts is not None else None
         if attempt is None or attempt.tryTake():
             return True
         self.log.warn("{peer} tries to log in too often", peer=peer)

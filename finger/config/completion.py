@@ -6,7 +6,7 @@ from argparse import Action, ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from finger.config.options import COMMAND, OPTIONS, SHELLS, Option
+from finger.config.options import COMMAND, SHELLS, Option, OptionTable
 
 CLIENT = "twisted-finger"
 
@@ -32,14 +32,15 @@ class Word:
     repeated: bool = False
 
 
-def daemonCompletion(shell: str) -> str:
+def daemonCompletion(shell: str, table: OptionTable) -> str:
     """
     What completes the options of the daemon.
 
     @param shell: C{bash}, C{zsh} or C{fish}.
+    @param table: the options.
     @raise ValueError: if it is another.
     """
-    return _completion(shell, COMMAND, [word for option in OPTIONS for word in _words(option)])
+    return _completion(shell, COMMAND, [word for option in table for word in _words(option)])
 
 
 def clientCompletion(shell: str, parser: ArgumentParser) -> str:

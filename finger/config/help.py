@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from textwrap import fill, wrap
 from typing import TextIO
 
-from finger.config.options import COMMAND, Option, groups
+from finger.config.options import COMMAND, Option, OptionTable
 
 ABOUT = (
     "A finger server (RFC 1288) over IPv4 and IPv6, also on the web, XML-RPC, IRC and Perspective Broker. "
@@ -72,21 +72,22 @@ def discardOutput(out: TextIO | None) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def formatHelp(command: str, width: int) -> str:
+def formatHelp(command: str, width: int, table: OptionTable) -> str:
     """
     Write the help.
 
     @param command: what examples begin with.
     @param width: that of the terminal, in characters; one that is narrower than anybody reads is not made use of.
+    @param table: the options.
     """
     width = max(width, NARROW_INDENT + LEAST)
-    return "\n".join(_lines(command, width)) + "\n"
+    return "\n".join(_lines(command, width, table)) + "\n"
 
 
-def _lines(command: str, width: int) -> Iterator[str]:
+def _lines(command: str, width: int, table: OptionTable) -> Iterator[str]:
     yield ""
     yield fill(ABOUT, width)
-    for group, options in groups():
+    for group, options in table.groups():
         yield ""
         yield f"{group}:"
         for option in options:

@@ -1,8 +1,9 @@
 """
-Every option, in one table.
+The options of every server, and the table of these and those of the adapters found.
 
-The command line, the environment, the configuration file, the help and the completions are made from it, so a new
-option is a field of L{Config} and a row here.
+The command line, the environment, the configuration file, the help and the completions are made from the table.  A
+new option of every server is a field of L{Config} and a row here; an option of an adapter is a row in the adapter's
+own file (L{finger.interfaces.IFingerAdapter}).
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from finger.config.model import Config
 from finger.config.types import Atoms, Checker, Choice, Kind, NeededFile, Network, Number, Port, Switch, Whole
 from finger.log.formats import FORMATS
 from finger.profile import FIELD_OF_ATOM
-
-DEFAULTS: Final = Config()
 
 COMMAND: Final = "twisted-fingerd"
 """The daemon's name, where it is not C{twistd finger}."""
@@ -39,47 +38,55 @@ class Option:
 
     @ivar name: its name, which is C{--name} on the command line, C{FINGER_NAME} in the environment, C{name}
         in a file.
-    @ivar field: the field of L{Config} it sets; empty for an option of the command line alone, that does something.
-    @ivar kind: what its value can be; L{None} for one without.
-    @ivar group: what it belongs to, in the help.
-    @ivar help: what it is for, in a few words; units and defaults need not be said.
+    @ivar kind: the type of its value; L{None} for an option without a value.
+    @ivar group: the heading it stands under in the help.
+    @ivar help: what it is for, in a few words; units and defaults need not be repeated.
     @ivar value: what its value is called in the help.
     @ivar short: its short name; empty for none.
-    @ivar repeated: may it be given more than once?
+    @ivar repeated: whether it may be given more than once.
+    @ivar initial: its value if it is not given, as L{Config} has it: a tuple if it is C{repeated}.
+    @ivar field: its name in L{Config}; empty for C{name} with underscores for hyphens.
+    @ivar action: whether it does something at once and configures nothing.
     """
 
     name: str
     kind: Kind | None
     group: str
     help: str
-    field: str = ""
     value: str = ""
     short: str = ""
     repeated: bool = False
+    initial: Any = ""
+    field: str = ""
+    action: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in L{Config}."""
+        return self.field or self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
-        """What it is called in the environment."""
+        """Its name in the environment."""
         return "FINGER_" + self.name.upper().replace("-", "_")
 
     @property
     def off(self) -> str:
-        """What switches it off; empty, if it is no switch."""
+        """The name of the option that switches it off; empty if it is no switch."""
         if not isinstance(self.kind, Switch):
             return ""
         return self.name.removeprefix("no-") if self.name.startswith("no-") else f"no-{self.name}"
 
     @property
     def default(self) -> Any:
-        """What it is if nobody says anything, as a file would have it; of one that is repeated, a list."""
-        if self.kind is None or not self.field:
+        """Its value if it is not given, as a file would have it: a list if it is repeated."""
+        if self.kind is None or self.action:
             return ""
-        value = getattr(DEFAULTS, self.field)
-        return list(value) if self.repeated else self.kind.fromField(value)
+        return list(self.initial) if self.repeated else self.kind.fromField(self.initial)
 
     @property
     def defaultText(self) -> str:
-        """The default, in words; empty if that is nothing."""
+        """The default, for the help; empty if there is none."""
         if isinstance(self.kind, Switch):
             return ""
         if not self.repeated:
@@ -97,27 +104,171 @@ LIMITS: Final = "Limits"
 CONFIGURATION: Final = "Configuration and log"
 HELP: Final = "More help"
 
-OPTIONS: Final = (
-    Option(
-        name="file",
-        short="f",
-        field="usersFile",
-        kind=NeededFile(),
-        value="PATH",
-        group=USERS,
-        help="The users file: lines 'user: status'.",
+LAST: Final = (TOLD, SETTING, LIMITS, CONFIGURATION, HELP)
+"""The groups that come last, after those of adapters."""
+
+
+class OptionTable:
+    """
+    Every option of a server: those of every server, and those of its adapters.
+
+    @param adapters: the options of adapters.
+    @ivar options: all of them, by group.
+    @ivar settings: those that configure something, by name.
+    """
+
+    def __init__(self, adapters: Iterable[Option] = ()) -> None:
+        rows = [*adapters, *COMMON]
+        groups = dict.fromkeys([USERS, *(row.group for row in rows if row.group not in LAST), *LAST])
+        self.options = [row for group in groups for row in rows if row.group == group]
+        self.settings = {row.name: row for row in self.options if not row.action}
+
+    def __iter__(self) -> Iterator[Option]:
+        return iter(self.options)
+
+    def groups(self) -> Iterator[tuple[str, list[Option]]]:
+        """The options by group, as the help has them."""
+        for group in dict.fromkeys(option.group for option in self.options):
+            yield group, [option for option in self.options if option.group == group]
+
+    def flags(self) -> list[str]:
+        """Every long name on a command line, with its hyphens."""
+        return [f"--{name}" for option in self.options for name in (option.name, option.off) if name]
+
+
+def didYouMean(name: str, known: Iterable[str]) -> str:
+    """A hint after a misspelt name; empty if no known name is like it."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+_DEFAULTS: Final = Config()
+
+
+def _common(name: str, field: str, kind: Kind, group: str, help: str, **more: Any) -> Option:
+    """A row whose default is that of a field of L{Config}."""
+    return Option(
+        name=name, field=field, kind=kind, group=group, help=help, initial=getattr(_DEFAULTS, field), **more
+    )
+
+
+def _action(name: str, group: str, help: str, kind: Kind | None = None, value: str = "") -> Option:
+    return Option(name=name, kind=kind, group=group, help=help, value=value, action=True)
+
+
+COMMON: Final = (
+    _common(
+        "file", "usersFile", NeededFile(), USERS, "The users file: lines 'user: status'.", value="PATH", short="f"
     ),
-    Option(
-        name="backend",
-        field="backends",
-        kind=Kind(choices=("file", "local", "memory", "proxy")),
+    _common(
+        "backend",
+        "backends",
+        Kind(choices=("file", "local", "memory", "proxy")),
+        USERS,
+        "A back end; the first that knows a user answers.",
         value="NAME[:ARGUMENT]",
         repeated=True,
-        group=USERS,
-        help="A back end; the first that knows a user answers.",
     ),
+    _common(
+        "trust-proxy",
+        "trustedProxies",
+        Network(),
+        PORTS,
+        "Who may speak the PROXY protocol at 'haproxy:' ports: an address or a network.",
+        value="ADDRESS",
+        repeated=True,
+    ),
+    _common("no-list", "listing", Switch(inverted=True), TOLD, "Do not list users."),
+    _common(
+        "disclose", "disclose", Atoms(), TOLD, f"What is told of users, of {','.join(FIELD_OF_ATOM)}.", value="ATOMS"
+    ),
+    _common(
+        "forward",
+        "forward",
+        Kind(),
+        TOLD,
+        "Who may be asked for user@host: a name, an address, a network, or 'any'.",
+        value="HOST",
+        repeated=True,
+    ),
+    _common(
+        "hops", "maxHops", Whole(1), TOLD, "Of user@host1@host2..., how many hosts --forward allows.", value="NUMBER"
+    ),
+    _common(
+        "auth",
+        "checkers",
+        Checker(),
+        SETTING,
+        "What knows passwords; see --help-auth.",
+        value="TYPE[:ARGUMENT]",
+        repeated=True,
+    ),
+    _common("admin", "administrators", Kind(), SETTING, "Who may set anybody's status.", value="USER", repeated=True),
+    _common(
+        "max-connections", "maxConnections", Whole(1), LIMITS, "Connections an adapter takes at once.", value="NUMBER"
+    ),
+    _common(
+        "max-per-address",
+        "maxConnectionsPerAddress",
+        Whole(1),
+        LIMITS,
+        "Of these, from one address (IPv6: one /64).",
+        value="NUMBER",
+    ),
+    _common(
+        "rate",
+        "connectionsPerSecond",
+        Number(0),
+        LIMITS,
+        "Connections per second from one address; 0: any number.",
+        value="NUMBER",
+    ),
+    _common(
+        "burst", "connectionBurst", Whole(1), LIMITS, "Connections at once, before --rate counts.", value="NUMBER"
+    ),
+    _common("query-timeout", "querySeconds", Number(), LIMITS, "For a query to arrive.", value="SECONDS"),
+    _common("answer-timeout", "answerSeconds", Number(), LIMITS, "For a back end to answer.", value="SECONDS"),
+    _common(
+        "drain-timeout", "drainSeconds", Number(0), LIMITS, "For connections to end when stopped.", value="SECONDS"
+    ),
+    _action(
+        "config",
+        CONFIGURATION,
+        "A TOML file that says what options say, by their names.",
+        kind=Kind("files"),
+        value="PATH",
+    ),
+    _action("check-config", CONFIGURATION, "Say what is wrong with the configuration, open no port, and end."),
+    _action("print-config", CONFIGURATION, "Print what is in force and who says so, and end."),
+    _common(
+        "log-format",
+        "logFormat",
+        Choice(choices=FORMATS),
+        CONFIGURATION,
+        f"How to log to standard output: {', '.join(FORMATS)}.",
+        value="FORMAT",
+    ),
+    _action("help", HELP, "Print this."),
+    _action("help-backends", HELP, "List the back ends there are."),
+    _action("help-auth", HELP, "List what --auth can be."),
+    _action("help-auth-type", HELP, "Tell more of one of these.", kind=Kind(), value="TYPE"),
+    _action(
+        "completion",
+        HELP,
+        f"Print what completes the options of {COMMAND} in a shell.",
+        kind=Kind(choices=SHELLS),
+        value="SHELL",
+    ),
+    _action("version", HELP, "Print the version."),
     Option(
-        name="fingerport", field="fingerPorts", kind=Port(), value="PORT", repeated=True, group=PORTS, help="Finger."
+        name="fingerport",
+        field="fingerPorts",
+        kind=Port(),
+        value="PORT",
+        repeated=True,
+        group=PORTS,
+        help="Finger.",
+        initial=("79",),
     ),
     Option(
         name="webport",
@@ -127,6 +278,7 @@ OPTIONS: Final = (
         repeated=True,
         group=PORTS,
         help="HTTP and XML-RPC.",
+        initial=("8000",),
     ),
     Option(
         name="httpsport",
@@ -136,43 +288,38 @@ OPTIONS: Final = (
         repeated=True,
         group=PORTS,
         help="HTTPS, with --ssl.",
+        initial=("443",),
     ),
     Option(
         name="pbport",
         short="p",
         field="pbPorts",
-        kind=Port(),
+        kind=Port(loopback=True),
         value="PORT",
         repeated=True,
         group=PORTS,
         help="Perspective Broker, a number being on loopback.",
+        initial=("8889",),
     ),
     Option(
         name="setport",
         field="setterPorts",
-        kind=Port(),
+        kind=Port(onlyLoopback=True),
         value="PORT",
         repeated=True,
         group=PORTS,
         help="Setting statuses, a number being on loopback.",
+        initial=(),
     ),
     Option(
         name="statusport",
         field="statusPorts",
-        kind=Port(),
+        kind=Port(loopback=True),
         value="PORT",
         repeated=True,
         group=PORTS,
         help="/healthz and /metrics, a number being on loopback.",
-    ),
-    Option(
-        name="trust-proxy",
-        field="trustedProxies",
-        kind=Network(),
-        value="ADDRESS",
-        repeated=True,
-        group=PORTS,
-        help="Who may speak the PROXY protocol at 'haproxy:' ports: an address or a network.",
+        initial=(),
     ),
     Option(
         name="templates",
@@ -183,7 +330,7 @@ OPTIONS: Final = (
         group=WEB,
         help="The pages' templates; else the package's own.",
     ),
-    Option(name="ssl", short="s", field="ssl", kind=Switch(), group=WEB, help="Answer HTTPS, too."),
+    Option(name="ssl", short="s", field="ssl", kind=Switch(), group=WEB, help="Answer HTTPS, too.", initial=False),
     Option(
         name="certificate",
         field="certificate",
@@ -216,6 +363,7 @@ OPTIONS: Final = (
         value="SERVER",
         group=IRC,
         help="Its server: HOST[:PORT] or an endpoint string.",
+        initial="irc.libera.chat",
     ),
     Option(
         name="ircchannel",
@@ -225,32 +373,7 @@ OPTIONS: Final = (
         repeated=True,
         group=IRC,
         help="A channel it joins.",
-    ),
-    Option(name="no-list", field="listing", kind=Switch(inverted=True), group=TOLD, help="Do not list users."),
-    Option(
-        name="disclose",
-        field="disclose",
-        kind=Atoms(),
-        value="ATOMS",
-        group=TOLD,
-        help=f"What is told of users, of {','.join(FIELD_OF_ATOM)}.",
-    ),
-    Option(
-        name="forward",
-        field="forward",
-        kind=Kind(),
-        value="HOST",
-        repeated=True,
-        group=TOLD,
-        help="Who may be asked for user@host: a name, an address, a network, or 'any'.",
-    ),
-    Option(
-        name="hops",
-        field="maxHops",
-        kind=Whole(1),
-        value="NUMBER",
-        group=TOLD,
-        help="Of user@host1@host2..., how many hosts --forward allows.",
+        initial=(),
     ),
     Option(
         name="match-names",
@@ -258,136 +381,15 @@ OPTIONS: Final = (
         kind=Switch(),
         group=TOLD,
         help="Take a name that is no login for a first, last or full name.",
+        initial=False,
     ),
     Option(
-        name="ascii", field="utf8", kind=Switch(inverted=True), group=TOLD, help="Answer finger in ASCII, not UTF-8."
+        name="ascii",
+        field="utf8",
+        kind=Switch(inverted=True),
+        group=TOLD,
+        help="Answer finger in ASCII, not UTF-8.",
+        initial=True,
     ),
-    Option(
-        name="auth",
-        field="checkers",
-        kind=Checker(),
-        value="TYPE[:ARGUMENT]",
-        repeated=True,
-        group=SETTING,
-        help="What knows passwords; see --help-auth.",
-    ),
-    Option(
-        name="admin",
-        field="administrators",
-        kind=Kind(),
-        value="USER",
-        repeated=True,
-        group=SETTING,
-        help="Who may set anybody's status.",
-    ),
-    Option(
-        name="max-connections",
-        field="maxConnections",
-        kind=Whole(1),
-        value="NUMBER",
-        group=LIMITS,
-        help="Connections an adapter takes at once.",
-    ),
-    Option(
-        name="max-per-address",
-        field="maxConnectionsPerAddress",
-        kind=Whole(1),
-        value="NUMBER",
-        group=LIMITS,
-        help="Of these, from one address (IPv6: one /64).",
-    ),
-    Option(
-        name="rate",
-        field="connectionsPerSecond",
-        kind=Number(0),
-        value="NUMBER",
-        group=LIMITS,
-        help="Connections per second from one address; 0: any number.",
-    ),
-    Option(
-        name="burst",
-        field="connectionBurst",
-        kind=Whole(1),
-        value="NUMBER",
-        group=LIMITS,
-        help="Connections at once, before --rate counts.",
-    ),
-    Option(
-        name="query-timeout",
-        field="querySeconds",
-        kind=Number(),
-        value="SECONDS",
-        group=LIMITS,
-        help="For a query to arrive.",
-    ),
-    Option(
-        name="answer-timeout",
-        field="answerSeconds",
-        kind=Number(),
-        value="SECONDS",
-        group=LIMITS,
-        help="For a back end to answer.",
-    ),
-    Option(
-        name="drain-timeout",
-        field="drainSeconds",
-        kind=Number(0),
-        value="SECONDS",
-        group=LIMITS,
-        help="For connections to end when stopped.",
-    ),
-    Option(
-        name="config",
-        kind=Kind("files"),
-        value="PATH",
-        group=CONFIGURATION,
-        help="A TOML file that says what options say, by their names.",
-    ),
-    Option(
-        name="check-config",
-        kind=None,
-        group=CONFIGURATION,
-        help="Say what is wrong with the configuration, open no port, and end.",
-    ),
-    Option(
-        name="print-config",
-        kind=None,
-        group=CONFIGURATION,
-        help="Print what is in force and who says so, and end.",
-    ),
-    Option(
-        name="log-format",
-        field="logFormat",
-        kind=Choice(choices=FORMATS),
-        value="FORMAT",
-        group=CONFIGURATION,
-        help=f"How to log to standard output: {', '.join(FORMATS)}.",
-    ),
-    Option(name="help", kind=None, group=HELP, help="Print this."),
-    Option(name="help-backends", kind=None, group=HELP, help="List the back ends there are."),
-    Option(name="help-auth", kind=None, group=HELP, help="List what --auth can be."),
-    Option(name="help-auth-type", kind=Kind(), value="TYPE", group=HELP, help="Tell more of one of these."),
-    Option(
-        name="completion",
-        kind=Kind(choices=SHELLS),
-        value="SHELL",
-        group=HELP,
-        help=f"Print what completes the options of {COMMAND} in a shell.",
-    ),
-    Option(name="version", kind=None, group=HELP, help="Print the version."),
 )
-
-SETTINGS: Final = {option.name: option for option in OPTIONS if option.field}
-"""What can be configured, by name."""
-
-
-def groups() -> Iterator[tuple[str, list[Option]]]:
-    """The options, by group, in the order of the table."""
-    for group in dict.fromkeys(option.group for option in OPTIONS):
-        yield group, [option for option in OPTIONS if option.group == group]
-
-
-def didYouMean(name: str, known: Iterable[str]) -> str:
-    """A hint for who has misspelt a name; empty, if there is nothing like it."""
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+"""The options of every server."""

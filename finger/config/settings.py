@@ -1,7 +1,7 @@
 """
-What is in force, and who says so: flags, over the environment, over a file, over the defaults.
+The settings in force and their sources: flags, over the environment, over a file, over the defaults.
 
-Each of them calls an option by the same name.
+Each source calls an option by the same name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from finger.config.model import Config
-from finger.config.options import DEFAULTS, SETTINGS, Option, didYouMean
+from finger.config.options import Option, OptionTable, didYouMean
 from finger.errors import ConfigError
 
 DEFAULT = "default"
@@ -37,11 +37,23 @@ class Setting:
     source: str
 
 
+class UnknownOption(ConfigError):
+    """
+    An option that is not in the table.
+
+    @ivar name: its name.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(problem)
+        self.name = name
+
+
 Layer: TypeAlias = Mapping[str, Setting]
 """What one of them says, by the options' names."""
 
 
-def fromFlags(said: Mapping[str, Sequence[object]]) -> Layer:
+def fromFlags(said: Mapping[str, Sequence[object]], table: OptionTable) -> Layer:
     """
     Read what a command line says.
 
@@ -51,13 +63,13 @@ def fromFlags(said: Mapping[str, Sequence[object]]) -> Layer:
     """
     layer = {}
     for name, values in said.items():
-        option = SETTINGS[name]
+        option = table.settings[name]
         flag = f"--{option.off}" if option.off and not values[-1] else f"--{name}"
         layer[name] = _read(option, values, flag, f"{flag}={{}}".format)
     return layer
 
 
-def fromEnvironment(environment: Mapping[str, str]) -> Layer:
+def fromEnvironment(environment: Mapping[str, str], table: OptionTable) -> Layer:
     """
     Read the C{FINGER_NAME}s of an environment.  Others of that beginning are not looked at: who runs a service called
     finger sets some, too.  Values of an option that may be repeated stand with white space between, quoted as for a
@@ -66,7 +78,7 @@ def fromEnvironment(environment: Mapping[str, str]) -> Layer:
     @raise ConfigError: if a value makes no sense.
     """
     layer = {}
-    for name, option in SETTINGS.items():
+    for name, option in table.settings.items():
         text = environment.get(option.variable)
         if text is not None:
             values = _words(option, text) if option.repeated else [text]
@@ -81,14 +93,14 @@ def _words(option: Option, text: str) -> list[str]:
         raise ConfigError(f"{option.variable}={text}: has a quotation mark that is not closed") from error
 
 
-def fromFile(path: str, named: str = "--config") -> Layer:
+def fromFile(path: str, table: OptionTable, named: str = "--config") -> Layer:
     """
     Read a TOML file: C{name = value} for each option; one that may be repeated has a list, or one value.
 
     @param named: what names the file, for messages.
     @raise ConfigError: if it cannot be read, or what it says makes no sense.
     """
-    return {name: _fromFile(path, name, value) for name, value in _parse(path, named).items()}
+    return {name: _fromFile(path, table, name, value) for name, value in _parse(path, named).items()}
 
 
 def _parse(path: str, named: str) -> dict[str, Any]:
@@ -105,10 +117,10 @@ def _parse(path: str, named: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not TOML, with lines such as hops = 2: {error}") from error
 
 
-def _fromFile(path: str, name: str, value: object) -> Setting:
-    option = SETTINGS.get(name)
+def _fromFile(path: str, table: OptionTable, name: str, value: object) -> Setting:
+    option = table.settings.get(name)
     if option is None:
-        raise ConfigError(f"{path}: {name}: there is no such option{didYouMean(name, SETTINGS)}")
+        raise UnknownOption(name, f"{path}: {name}: there is no such option{didYouMean(name, table.settings)}")
     if _isTooLarge(value):
         raise ConfigError(f"{path}: {name}: has a number of more than 64 bits, which TOML has not")
     values = value if option.repeated and isinstance(value, list) else [value]
@@ -145,21 +157,23 @@ def _read(option: Option, values: Sequence[object], source: str, show: Callable[
 
 class Settings:
     """
-    What is in force.
+    The settings in force.
 
-    @param layers: what counts most first.
+    @param table: the options.
+    @param layers: the sources, the one that counts most first.
     @ivar inForce: every option's setting, by name.
     """
 
-    def __init__(self, *layers: Layer) -> None:
-        defaults = {name: _default(option) for name, option in SETTINGS.items()}
+    def __init__(self, table: OptionTable, *layers: Layer) -> None:
+        defaults = {name: _default(option) for name, option in table.settings.items()}
         self.inForce: dict[str, Setting] = defaults
         for layer in reversed(layers):
             self.inForce |= layer
 
     def config(self) -> Config:
-        """All of it, as one value."""
-        return Config(**{setting.option.field: setting.field for setting in self.inForce.values()})
+        """All of them as one value."""
+        changed = [setting for setting in self.inForce.values() if setting.field != setting.option.initial]
+        return Config(**{setting.option.key: setting.field for setting in changed})
 
     def format(self) -> Iterator[str]:
         """All of it, as lines of a file that could be read again, each with its source."""
@@ -183,7 +197,7 @@ class Settings:
 
 
 def _default(option: Option) -> Setting:
-    return Setting(option, option.default, getattr(DEFAULTS, option.field), DEFAULT)
+    return Setting(option, option.default, option.initial, DEFAULT)
 
 
 def formatTOML(value: object) -> str:

@@ -94,7 +94,19 @@ class Switch(Kind):
 
 
 class Port(Kind):
-    """A port: a number, or a text."""
+    """
+    A stream port: a number, or a text.
+
+    @param loopback: whether a number means that port for this machine alone.
+    @param onlyLoopback: whether only ports that other machines cannot reach are taken.
+    @ivar loopback: see above.
+    @ivar onlyLoopback: see above.
+    """
+
+    def __init__(self, loopback: bool = False, onlyLoopback: bool = False) -> None:
+        super().__init__()
+        self.loopback = loopback or onlyLoopback
+        self.onlyLoopback = onlyLoopback
 
     def read(self, value: object) -> str:
         """See L{Kind.read}.  What the text may be, L{finger.net.ports} knows."""
@@ -102,6 +114,17 @@ class Port(Kind):
             raise ValueError("should be a number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none'")
         text = str(value)
         _refuseNUL(text)
+        return text
+
+
+class DatagramPort(Port):
+    """A UDP port: a number, or C{none}."""
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        text = "" if isinstance(value, bool) else str(value)
+        if text != "none" and not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+            raise ValueError("should be a number from 0 to 65535, or 'none'")
         return text
 
 

@@ -63,7 +63,7 @@ def fitDescriptors(most: int, adapters: int) -> int:
     return max(1, min(most, (soft - LEAST_DESCRIPTORS) * 2 // (3 * max(1, adapters))))
 
 
-def origin(host: str) -> str:
+def rateLimitKey(host: str) -> str:
     """
     Whom an address belongs to, as far as limits go: itself, or its /64 if it is IPv6.
 
@@ -84,7 +84,7 @@ class LimitedProtocol(ProtocolWrapper):
 
     def makeConnection(self, transport: Any) -> None:
         """Take a place.  Half-closed connections are passed on, too, which L{ProtocolWrapper} alone does not."""
-        self._place = origin(hostOf(transport.getPeer()))
+        self._place = rateLimitKey(hostOf(transport.getPeer()))
         self.factory.take(self._place)
         super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
@@ -143,8 +143,8 @@ class LimitedFactory(WrappingFactory):
         protocol even for a connection that is not taken?
     @param label: the adapter's name, for the log.
     @param most: how many connections, in all.
-    @param mostPerAddress: how many from one L{origin}; this machine itself is not counted so.
-    @param buckets: the tokens of each L{origin}, one a connection; this machine itself needs none.
+    @param mostPerAddress: how many from one L{rateLimitKey}; this machine itself is not counted so.
+    @param buckets: the tokens of each L{rateLimitKey}, one a connection; this machine itself needs none.
     @param refusal: what one connection too many is told, in its own protocol; with nothing to say it is closed.
     """
 
@@ -201,12 +201,12 @@ class LimitedFactory(WrappingFactory):
         self._refusing -= 1
 
     def take(self, place: str) -> None:
-        """A connection of this L{origin} has begun."""
+        """A connection of this L{rateLimitKey} has begun."""
         self.taken += 1
         self._takenBy[place] += 1
 
     def giveBack(self, place: str) -> None:
-        """A connection of this L{origin} has ended."""
+        """A connection of this L{rateLimitKey} has ended."""
         self.taken -= 1
         self._takenBy[place] -= 1
         if not self._takenBy[place]:
@@ -240,7 +240,7 @@ class LimitedFactory(WrappingFactory):
             return True
         if isLocal(host):
             return False
-        place = origin(host)
+        place = rateLimitKey(host)
         if self._takenBy[place] >= self._mostPerAddress:
             return True
         return self._buckets is not None and not self._buckets.of(place).tryTake()

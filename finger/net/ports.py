@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,14 +21,15 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from finger.errors import ConfigError
 from finger.log.querylog import QueryLog
+from finger.net.datagrams import MakeProtocol, UDPEndpoint
 from finger.net.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, parseWanted
+from finger.net.listenerrors import errnoOf, whyNot
 from finger.net.proxyprotocol import PREFIX, trustingProxyEndpoint
 from finger.net.systemd import InheritedSocket
 from finger.net.v6only import BACKLOG, TCP6OnlyEndpoint, V6OnlyReactor
@@ -54,7 +56,11 @@ class PortService(Service):
     _opening: Deferred[None] | None = None
 
     def __init__(
-        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, label: str = "port", loopback: bool = False
+        self,
+        endpoint: IStreamServerEndpoint | UDPEndpoint,
+        factory: IProtocolFactory | MakeProtocol,
+        label: str = "port",
+        loopback: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.factory = factory
@@ -68,7 +74,8 @@ class PortService(Service):
         @raise ConfigError: if it cannot be had.
         """
         if self._opening is None:
-            self._opening = self.endpoint.listen(self.factory).addCallbacks(self._opened, self._notOpened)
+            listen: Callable[[Any], Deferred[IListeningPort]] = self.endpoint.listen
+            self._opening = listen(self.factory).addCallbacks(self._opened, self._notOpened)
         if self.problem is not None:
             raise self.problem
 
@@ -113,8 +120,8 @@ class PortService(Service):
         self.log.info("{label}: listening on {address}", label=self.label, address=formatAddress(port.getHost()))
 
     def _notOpened(self, failure: Failure) -> None:
-        kind = MissingFamily if _errno(failure) in _NO_FAMILY else ConfigError
-        self._refuse(kind(f"{self.label}: {_whyNot(failure)}"))
+        kind = MissingFamily if errnoOf(failure) in _NO_FAMILY else ConfigError
+        self._refuse(kind(f"{self.label}: {whyNot(failure)}"))
 
     def _refuse(self, problem: ConfigError) -> None:
         self.problem = problem
@@ -137,6 +144,29 @@ class TCP6Server(PortService):
         self, port: int, factory: IProtocolFactory, reactor: Any, backlog: int = BACKLOG, interface: str = "::"
     ) -> None:
         super().__init__(TCP6OnlyEndpoint(reactor, port, backlog, interface), factory, f"port {port}")
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """
+    What ports of both families are made with.
+
+    @ivar socketType: the type of their sockets.
+    @ivar makeEndpoint4: makes the endpoint of a port and an IPv4 address.
+    @ivar makeEndpoint6: makes the endpoint of a port and an IPv6 address, which leaves IPv4 alone.
+    """
+
+    socketType: socket.SocketKind
+    makeEndpoint4: Callable[[Any, int, str], Any]
+    makeEndpoint6: Callable[[Any, int, str], Any]
+
+
+TCP = Transport(
+    socket.SOCK_STREAM,
+    lambda reactor, port, address: TCP4ServerEndpoint(reactor, port, BACKLOG, address),
+    lambda reactor, port, address: TCP6OnlyEndpoint(reactor, port, BACKLOG, address),
+)
+UDP = Transport(socket.SOCK_DGRAM, UDPEndpoint, UDPEndpoint)
 
 
 class MissingFamily(ConfigError):
@@ -174,19 +204,26 @@ class DualPortService(PortsService):
     @param factory: what answers there.
     @param label: the option this port comes from and its value, for messages.
     @param loopback: listen to this machine alone.
+    @param transport: TCP or UDP.
     """
 
     log = Logger()
 
     def __init__(
-        self, reactor: Any, port: int, factory: IProtocolFactory, label: str = "port", loopback: bool = False
+        self,
+        reactor: Any,
+        port: int,
+        factory: IProtocolFactory | MakeProtocol,
+        label: str = "port",
+        loopback: bool = False,
+        transport: Transport = TCP,
     ) -> None:
         super().__init__()
-        port = port or _freePort()
+        port = port or _freePort(transport.socketType)
         v4, v6 = ("127.0.0.1", "::1") if loopback else ("", "::")
         for family, endpoint in (
-            ("IPv4", TCP4ServerEndpoint(reactor, port, BACKLOG, v4)),
-            ("IPv6", TCP6OnlyEndpoint(reactor, port, BACKLOG, v6)),
+            ("IPv4", transport.makeEndpoint4(reactor, port, v4)),
+            ("IPv6", transport.makeEndpoint6(reactor, port, v6)),
         ):
             service = PortService(endpoint, factory, label)
             service.setName(family)
@@ -265,9 +302,7 @@ def portService(
     """
     label = f"--{option}={value}"
     if value.isascii() and value.isdigit():
-        if len(value) > len("65535") or int(value) > 65535:
-            raise ConfigError(f"{label}: a port is a number from 0 to 65535")
-        return DualPortService(reactor, int(value), factory, label, loopback)
+        return DualPortService(reactor, _parseNumber(value, label), factory, label, loopback)
     proxied, bare = value.startswith(PREFIX), value.removeprefix(PREFIX)
 
     def listenAt(endpoint: IStreamServerEndpoint) -> PortService:
@@ -287,6 +322,28 @@ def portService(
             f"({error})"
         ) from error
     return listenAt(endpoint)
+
+
+def datagramPortService(
+    option: str, value: str, reactor: Any, makeProtocol: MakeProtocol, loopback: bool = False
+) -> DualPortService:
+    """
+    Make the service that a datagram port option asks for.
+
+    @param option: the option's name, for messages.
+    @param value: a number, which is that UDP port on both families.
+    @param makeProtocol: makes the protocol of each port.
+    @param loopback: receive from this machine alone.
+    @raise ConfigError: if the value is no port number.
+    """
+    label = f"--{option}={value}"
+    return DualPortService(reactor, _parseNumber(value, label), makeProtocol, label, loopback, UDP)
+
+
+def _parseNumber(value: str, label: str) -> int:
+    if not (value.isascii() and value.isdigit()) or len(value) > len("65535") or int(value) > 65535:
+        raise ConfigError(f"{label}: a port is a number from 0 to 65535")
+    return int(value)
 
 
 def portServices(service: Any) -> list[PortService]:
@@ -333,35 +390,12 @@ def formatAddress(address: IAddress) -> str:
     return f"[{host}]:{port}" if isIPv6Address(host) else f"{host}:{port}"
 
 
-def _freePort() -> int:
+def _freePort(kind: socket.SocketKind) -> int:
     """A number that is free on both families, or on the one there is."""
     dual = socket.has_dualstack_ipv6()
-    with closing(socket.socket(socket.AF_INET6 if dual else socket.AF_INET)) as sock:
+    with closing(socket.socket(socket.AF_INET6 if dual else socket.AF_INET, kind)) as sock:
         if dual:  # One socket on both families gets a number that neither has taken.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(("", 0))
         number: int = sock.getsockname()[1]
     return number
-
-
-def _errno(failure: Failure) -> int | None:
-    error = failure.value
-    return getattr(error.socketError if isinstance(error, CannotListenError) else error, "errno", None)
-
-
-def _whyNot(failure: Failure) -> str:
-    """One line: why the port cannot be had, and what to do."""
-    port = getattr(failure.value, "port", None)
-    match _errno(failure):
-        case errno.EADDRINUSE:
-            return f"port {port} is taken by another program; end that one, or choose another port"
-        case errno.EACCES:
-            return (
-                f"port {port} is for root: start as root (which is given up at once), grant CAP_NET_BIND_SERVICE, "
-                "have systemd open it, or choose one above 1023"
-            )
-        case None:
-            return failure.getErrorMessage()
-        case number:
-            where = f"port {port}" if isinstance(port, int) else "it"
-            return f"{where} cannot be opened: {os.strerror(number)}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -170,14 +169,15 @@ class Metrics:
         gauge = Gauge("finger_users", "Users there are now.", registry=self._registry)
         gauge.set_function(users.countUsers)
 
-    def expectExpiry(self, expires: Callable[[], datetime]) -> None:
-        """There is a certificate, which ceases to be valid some time."""
-        gauge = Gauge(
-            "finger_certificate_expiry_timestamp_seconds",
-            "When the certificate in use ceases to be valid.",
-            registry=self._registry,
-        )
-        gauge.set_function(lambda: expires().timestamp())
+    def addGauge(self, name: str, documentation: str, value: Callable[[], float]) -> None:
+        """
+        Add a number of an adapter's.
+
+        @param name: its name.
+        @param documentation: what it is.
+        @param value: gives it.
+        """
+        Gauge(name, documentation, registry=self._registry).set_function(value)
 
     # What is told as it happens.
 

@@ -1,19 +1,179 @@
-"""Which back ends there are."""
+"""Finding plugins: back ends and adapters, ours and those of other packages."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
+from importlib.metadata import distributions
+from pathlib import Path
 from types import ModuleType
+from typing import Any, Final, Protocol, TypeVar
 
-from twisted.plugin import IPlugin
 from twisted.python.modules import PythonModule, getModule
+from zope.interface import Interface
+from zope.interface.verify import verifyObject
 
 import finger.plugins
+from finger.config.options import COMMON, Option, OptionTable
+from finger.config.types import Port
 from finger.errors import ConfigError
-from finger.interfaces import IFingerBackend, IFingerService
+from finger.interfaces import IFingerAdapter, IFingerBackend, IFingerService
+
+BUILT_IN: Final = ("finger_adapters", "finger_backends")
+"""The modules whose plugins are ours."""
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+P = TypeVar("P", bound=_Named)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """
+    A plugin module, or a plugin of it, that cannot be used.
+
+    @ivar module: the module's full name.
+    @ivar path: its file.
+    @ivar why: why not, in one line.
+    """
+
+    module: str
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.module}{self.package and f' (package {self.package})'} cannot be used: {self.why}"
+
+    @cached_property
+    def package(self) -> str:
+        """The name and version of the distribution that brought the file; empty if that is unknown."""
+        name = "/".join(self.module.split(".")) + ".py"
+        for distribution in distributions():
+            if any(file.as_posix() == name for file in distribution.files or ()):
+                return f"{distribution.metadata['Name']} {distribution.version}"
+        return ""
+
+    def mentions(self, option: str) -> bool:
+        """Return whether the module's source names an option, so that it would probably have added it."""
+        try:
+            source = Path(self.path).read_text("utf-8", "replace")
+        except OSError:
+            return False
+        return f'"{option}"' in source or f"'{option}'" in source
+
+
+@dataclass(frozen=True)
+class _Plugin:
+    """A plugin, and where it was found."""
+
+    plugin: Any
+    module: str
+    path: str
+
+    @property
+    def isOurs(self) -> bool:
+        return self.module.rpartition(".")[2] in BUILT_IN
+
+    def broken(self, why: str) -> Broken:
+        return Broken(self.module, self.path, why)
+
+
+@dataclass
+class Found:
+    """
+    The plugins of one interface.
+
+    @ivar plugins: the usable ones, ours first.
+    @ivar broken: what cannot be used.
+    """
+
+    plugins: list[_Plugin] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+
+    def drop(self, isBad: Callable[[_Plugin], str]) -> None:
+        """Move the plugins that are bad to C{broken}: those of which C{isBad} says why, in one line."""
+        reasons = [(plugin, _why(isBad, plugin)) for plugin in self.plugins]
+        self.plugins = [plugin for plugin, why in reasons if not why]
+        self.broken += [plugin.broken(why) for plugin, why in reasons if why]
+
+
+def _why(isBad: Callable[[_Plugin], str], plugin: _Plugin) -> str:
+    """Say why a plugin is bad.  One of another package may fail in any way when it is looked at."""
+    try:
+        return isBad(plugin)
+    except Exception as error:
+        return _oneLine(error)
+
+
+def find(interface: type[Interface], package: ModuleType = finger.plugins) -> Found:
+    """
+    Look through the modules of a plugin package.
+
+    Unlike L{twisted.plugin.getPlugins}, this reports a module that cannot be imported in one line and without a
+    traceback, and has no cache.  Of two plugins of one name the built-in one wins; of two others, neither is used.
+
+    @param interface: what the plugins provide.
+    @param package: the package.
+    """
+    found = Found()
+    for module in sorted(getModule(package.__name__).iterModules(), key=lambda module: module.name):
+        path = module.filePath.path
+        try:
+            there = [plugin.plugin for plugin in found.plugins]
+            providers = [plugin for plugin in _providers(module, interface) if plugin not in there]
+            found.plugins += [_Plugin(plugin, module.name, path) for plugin in providers]
+        except (Exception, SystemExit) as error:
+            found.broken.append(Broken(module.name, path, _oneLine(error)))
+    found.plugins.sort(key=lambda plugin: not plugin.isOurs)
+    found.drop(lambda plugin: _whyInvalid(plugin, interface))
+    found.drop(_clashes(found.plugins, "its name", lambda plugin: [plugin.name]))
+    return found
+
+
+def _providers(module: PythonModule, interface: type[Interface]) -> Iterator[Any]:
+    loaded = sys.modules.get(module.name) or module.load()
+    for value in vars(loaded).values():
+        if interface.providedBy(value):
+            yield value
+
+
+def _oneLine(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _whyInvalid(plugin: _Plugin, interface: type[Interface]) -> str:
+    if plugin.isOurs:
+        return ""
+    verifyObject(interface, plugin.plugin)
+    return "" if isinstance(plugin.plugin.name, str) else "its name is not a string"
+
+
+def _clashes(
+    plugins: list[_Plugin], what: str, names: Callable[[Any], list[str]], taken: frozenset[str] = frozenset()
+) -> Callable[[_Plugin], str]:
+    """Make a function that says which name of a plugin is another's, too."""
+    ours = taken.union(*[names(plugin.plugin) for plugin in plugins if plugin.isOurs])
+    theirs = Counter(name for plugin in plugins if not plugin.isOurs for name in names(plugin.plugin))
+
+    def isBad(plugin: _Plugin) -> str:
+        if plugin.isOurs:
+            return ""
+        for name in names(plugin.plugin):
+            if name in ours:
+                return f"{what}, {name}, is taken by a built-in one"
+            if theirs[name] > 1:
+                return f"{what}, {name}, is that of another package's plugin, too"
+        return ""
+
+    return isBad
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +181,12 @@ class Backends:
     """
     The back ends found.
 
-    @ivar found: the good ones, by name.
-    @ivar broken: of the modules that cannot be used, the name, and why in one line.
+    @ivar found: the usable ones, by name.
+    @ivar broken: the plugin modules that cannot be used.
     """
 
     found: Mapping[str, IFingerBackend]
-    broken: Mapping[str, str]
+    broken: list[Broken]
 
     def make(self, specification: str, reactor: object) -> IFingerService:
         """
@@ -44,37 +204,74 @@ class Backends:
         """List them, a line each."""
         entries = [(backend.name + backend.argument, backend.summary) for backend in self.found.values()]
         lines = [f"{usage:<22} {summary}" for usage, summary in sorted(entries)]
-        lines += [f"{module}: cannot be used: {why}" for module, why in sorted(self.broken.items())]
+        lines += [f"{broken.module}: cannot be used: {broken.why}" for broken in self.broken]
         return "\n".join(lines)
 
     def _unknown(self, name: str) -> str:
         near = get_close_matches(name, self.found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(self.found))}"
-        broken = f"; not usable: {', '.join(sorted(self.broken))}" if self.broken else ""
-        return f"no back end is called {name!r}; {hint}{broken}"
+        names = ", ".join(broken.module for broken in self.broken)
+        return f"no back end is called {name!r}; {hint}" + (f"; not usable: {names}" if names else "")
 
 
 def findBackends(package: ModuleType = finger.plugins) -> Backends:
+    """Find the back ends (see L{find})."""
+    found = find(IFingerBackend, package)
+    return Backends({plugin.plugin.name: plugin.plugin for plugin in found.plugins}, found.broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
     """
-    Look through the modules of a plugin package.
+    The adapters found.
 
-    This is L{twisted.plugin.getPlugins} without its cache and with a better answer for a module that cannot be
-    imported: its name and why, where that logs a traceback.
-
-    @param package: the package.
+    @ivar found: the usable ones, ours first.
+    @ivar broken: the plugin modules that cannot be used.
+    @ivar table: the options of every server and of these adapters.
     """
-    found: dict[str, IFingerBackend] = {}
-    broken: dict[str, str] = {}
-    for module in sorted(getModule(package.__name__).iterModules(), key=lambda module: module.name):
-        try:
-            found.update((backend.name, backend) for backend in _backendsOf(module))
-        except (Exception, SystemExit) as error:
-            broken[module.name] = " ".join(f"{type(error).__name__}: {error}".split())
-    return Backends(found, broken)
+
+    found: list[IFingerAdapter]
+    broken: list[Broken]
+    table: OptionTable
+
+    def whyUnknown(self, option: str) -> str:
+        """
+        Say which plugin that cannot be used may be the one that an option is missing of.
+
+        @return: which, and why it cannot be used; empty if no such plugin mentions the option.
+        """
+        return "; ".join(str(broken) for broken in self.broken if broken.mentions(option))
 
 
-def _backendsOf(module: PythonModule) -> Iterator[IFingerBackend]:
-    loaded = sys.modules.get(module.name) or module.load()
-    for value in vars(loaded).values():
-        if IPlugin.providedBy(value) and IFingerBackend.providedBy(value):
-            yield value
+def findAdapters(package: ModuleType = finger.plugins) -> Adapters:
+    """
+    Find the adapters (see L{find}).
+
+    An adapter cannot be used, either, if its options are not valid or are those of another adapter, or if it is not
+    ours and would open a port though no option of it is set.
+    """
+    found = find(IFingerAdapter, package)
+    found.drop(_whyBadOptions)
+    common = frozenset(name for option in COMMON for name in _names(option))
+    found.drop(_clashes(found.plugins, "its option", _optionNames, common))
+    adapters = [plugin.plugin for plugin in found.plugins]
+    return Adapters(adapters, found.broken, OptionTable(option for adapter in adapters for option in adapter.options))
+
+
+def _whyBadOptions(plugin: _Plugin) -> str:
+    if plugin.isOurs:
+        return ""
+    for option in plugin.plugin.options:
+        if not isinstance(option, Option):
+            return f"{option!r} is not an Option"
+        if isinstance(option.kind, Port) and option.initial:
+            return f"its option {option.name} opens a port though it is not set: it must have no default"
+    return ""
+
+
+def _names(option: Option) -> list[str]:
+    return [f"--{name}" for name in (option.name, option.off, option.short) if name]
+
+
+def _optionNames(adapter: IFingerAdapter) -> list[str]:
+    return [name for option in adapter.options for name in _names(option)]

@@ -25,7 +25,6 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -38,9 +37,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
 from finger.backends.memory import MemoryFingerService
-from finger.config.options import OPTIONS
 from finger.net.limits import LimitedFactory
 from finger.ops.metrics import Metrics
+from finger.plugins.discovery import findAdapters
 from finger.tap import Options
 from tests.support.ircserver import IRCServer
 from tests.support.pages import FILES, PAGES, Block, Page, Section, differs, isPrinted, rows, typed
@@ -392,7 +391,7 @@ class NameTests(SynchronousTestCase):
         metrics.expectConnections(LimitedFactory(Factory(), "fingerport"))
         metrics.expectReloads({"file": None})
         metrics.expectUsers(MemoryFingerService())
-        metrics.expectExpiry(lambda: datetime.now(UTC))
+        metrics.addGauge("finger_certificate_expiry_timestamp_seconds", "When.", lambda: 0.0)
         metrics.queried("finger", "BackendUnavailable", 0.0)
         metrics.reloaded("file", True, 0.0)
         there = {}
@@ -410,7 +409,7 @@ class NameTests(SynchronousTestCase):
 
 def _options() -> Iterator[tuple[str, tuple[list[str], str]]]:
     """The options of C{twistd finger}: short forms and defaults."""
-    for option in OPTIONS:
+    for option in findAdapters().table:
         name = f"{option.name}={option.value}" if option.value else option.name
         yield name, ([option.short] if option.short else [], option.defaultText)
 

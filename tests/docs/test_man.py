@@ -14,9 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger import __version__
 from finger.__main__ import makeParser, parseTarget
 from finger.backends.usersfile import parseUsers
-from finger.config.options import OPTIONS, SETTINGS, Number, Option, Switch, Whole, groups
+from finger.config.options import Option
 from finger.config.settings import fromFile
+from finger.config.types import Number, Switch, Whole
 from finger.ops.daemon import TWISTD
+from finger.plugins.discovery import findAdapters
 from tests.support.tools import ROOT, need
 
 MANUAL = Path(ROOT, "docs", "man")
@@ -27,6 +29,8 @@ STYLE = "style"
 All that mandoc finds fault with, but for the conventions of the base systems of OpenBSD and NetBSD: by these, no page
 could say which version it is of.
 """
+
+TABLE = findAdapters().table
 
 WIDTH = 80
 """The columns of a terminal."""
@@ -219,14 +223,14 @@ class DaemonTests(SynchronousTestCase):
     def test_options(self) -> None:
         """It has the table's options, in its order and groups, and no others."""
         found = {group: list(entries) for group, entries in self.page.entries("OPTIONS", "-").items()}
-        table = {group.partition(" (")[0]: [_tag(option) for option in options] for group, options in groups()}
+        table = {group.partition(" (")[0]: [_tag(option) for option in options] for group, options in TABLE.groups()}
         self.assertEqual(found, table)
         self.assertEqual(list(found), list(table))
 
     def test_texts(self) -> None:
         """It tells the table's defaults, values, and what can be repeated."""
         entries = {tag: text for group in self.page.entries("OPTIONS", "-").values() for tag, text in group.items()}
-        for option in OPTIONS:
+        for option in TABLE:
             self.checkText(option, entries[_tag(option)])
 
     def checkText(self, option: Option, text: str) -> None:
@@ -237,7 +241,7 @@ class DaemonTests(SynchronousTestCase):
 
     def test_switches(self) -> None:
         """What it says of switching off is so, of all there are."""
-        switches = [option for option in SETTINGS.values() if isinstance(option.kind, Switch)]
+        switches = [option for option in TABLE.settings.values() if isinstance(option.kind, Switch)]
         self.assertEqual(
             {option.name: option.off for option in switches},
             {option.name: f"no-{option.name}" for option in switches if option.name != "no-list"}
@@ -249,7 +253,7 @@ class DaemonTests(SynchronousTestCase):
         text = "\n".join(self.page.lines)
         self.assertIn(f"'twistd {' '.join(TWISTD)}'", text.replace("‘", "'"))
         said = re.findall(r"(?<![\w-])--([a-z-]+)", text.replace(" ".join(TWISTD), ""))
-        known = {name for option in OPTIONS for name in (option.name, option.off)} | {"name", "no-name", "set"}
+        known = {name for option in TABLE for name in (option.name, option.off)} | {"name", "no-name", "set"}
         self.assertEqual(set(said) - known, set())
 
     def test_diagnostics(self) -> None:
@@ -286,8 +290,8 @@ class ConfigurationTests(SynchronousTestCase):
         """It has the table's settings, in its order, each of the kind it is, and their defaults."""
         groups = self.page.entries("DESCRIPTION", r"[a-z-]+ = \w+$").values()
         entries = {tag: text for group in groups for tag, text in group.items()}
-        self.assertEqual(list(entries), [f"{name} = {_kind(option)}" for name, option in SETTINGS.items()])
-        for text, option in zip(entries.values(), SETTINGS.values(), strict=True):
+        self.assertEqual(list(entries), [f"{name} = {_kind(option)}" for name, option in TABLE.settings.items()])
+        for text, option in zip(entries.values(), TABLE.settings.values(), strict=True):
             self.assertEqual(_default(text), option.defaultText, option.name)
             self.assertEqual(_missingChoices(option, text), [], option.name)
 
@@ -298,7 +302,7 @@ class ConfigurationTests(SynchronousTestCase):
         for text in files:
             path = self.mktemp()
             Path(path).write_text(text, "utf-8")
-            self.assertEqual(list(fromFile(path)), re.findall(r"^([a-z-]+) = ", text, re.MULTILINE))
+            self.assertEqual(list(fromFile(path, TABLE)), re.findall(r"^([a-z-]+) = ", text, re.MULTILINE))
 
 
 def _kind(option: Option) -> str:

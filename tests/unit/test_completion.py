@@ -15,8 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
 from finger.config.completion import clientCompletion, daemonCompletion
-from finger.config.options import OPTIONS
+from finger.plugins.discovery import findAdapters
 from tests.support.tools import DEADLINE, need
+
+TABLE = findAdapters().table
 
 BASH = """
 source "$1"
@@ -57,16 +59,16 @@ class BashTests(CompletionTestCase):
 
     def test_names(self) -> None:
         """Every name, and those that begin as what is typed does."""
-        script = daemonCompletion("bash")
+        script = daemonCompletion("bash", TABLE)
         offered = self.offered(script, "twisted-fingerd", "--")
-        for option in OPTIONS:
+        for option in TABLE:
             self.assertIn(f"--{option.name}{'=' if option.value else ''}", offered)
         self.assertEqual(self.offered(script, "twisted-fingerd", "--fin"), ["--fingerport="])
         self.assertEqual(self.offered(script, "twisted-fingerd", "--no-s"), ["--no-ssl"])
 
     def test_values(self) -> None:
         """What values can be: words, files or directories; bash takes the equals sign for a word."""
-        script = daemonCompletion("bash")
+        script = daemonCompletion("bash", TABLE)
         self.assertEqual(self.offered(script, "twisted-fingerd", "--log-format", "=", "j"), ["json", "journal"])
         self.assertEqual(
             self.offered(script, "twisted-fingerd", "--log-format", "="), ["auto", "text", "json", "journal"]
@@ -103,9 +105,9 @@ class FishTests(CompletionTestCase):
 
     def test_daemon(self) -> None:
         """Names, words, files and directories."""
-        script = daemonCompletion("fish")
+        script = daemonCompletion("fish", TABLE)
         offered = self.offered(script, "twisted-fingerd --")
-        for option in OPTIONS:
+        for option in TABLE:
             self.assertTrue({f"--{option.name}", f"--{option.name}="} & set(offered), option.name)
         self.assertEqual(
             self.offered(script, "twisted-fingerd --log-format=j"), ["--log-format=journal", "--log-format=json"]
@@ -159,7 +161,7 @@ class ZshTests(CompletionTestCase):
 
     def test_daemon(self) -> None:
         """Names, and what values can be."""
-        script = daemonCompletion("zsh")
+        script = daemonCompletion("zsh", TABLE)
         self.completed(script, "twisted-fingerd --fingerp", "--fingerport=")
         self.completed(script, "twisted-fingerd --log-format=js", "--log-format=json")
         self.completed(script, "twisted-fingerd --file=/etc/hostn", "--file=/etc/hostname")
@@ -174,5 +176,5 @@ class ShellTests(SynchronousTestCase):
 
     def test_other(self) -> None:
         """No other."""
-        error = self.assertRaises(ValueError, daemonCompletion, "tcsh")
+        error = self.assertRaises(ValueError, daemonCompletion, "tcsh", TABLE)
         self.assertEqual(str(error), "should be one of bash, zsh, fish")

@@ -53,7 +53,7 @@ class FindBackendsTests(SynchronousTestCase):
         """The package's own are all there, and as they should be."""
         backends = findBackends()
         self.assertEqual(sorted(backends.found), ["file", "local", "memory", "proxy"])
-        self.assertEqual(backends.broken, {})
+        self.assertEqual(backends.broken, [])
         for backend in backends.found.values():
             verifyObject(IFingerBackend, backend)
             self.assertIn(backend.summary, backends.help())

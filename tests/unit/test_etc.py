@@ -8,8 +8,8 @@ import tomllib
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.backends.usersfile import UsersFile, parseUsers
-from finger.config.options import SETTINGS
 from finger.config.settings import fromFile
+from finger.plugins.discovery import findAdapters
 from tests.support.tools import ROOT
 
 CONFIGURATION = ROOT / "etc" / "finger.toml"
@@ -26,15 +26,17 @@ class ConfigurationTests(SynchronousTestCase):
 
     def test_valid(self) -> None:
         """It is taken."""
-        self.assertEqual(set(fromFile(str(CONFIGURATION))), {"file", "fingerport", "webport", "pbport"})
+        self.assertEqual(
+            set(fromFile(str(CONFIGURATION), findAdapters().table)), {"file", "fingerport", "webport", "pbport"}
+        )
 
     def test_complete(self) -> None:
         """Every option is there, once."""
-        self.assertEqual(sorted([*self.set, *self.shown]), sorted(SETTINGS))
+        self.assertEqual(sorted([*self.set, *self.shown]), sorted(findAdapters().table.settings))
 
     def test_defaults(self) -> None:
         """What is shown as a default is one."""
-        self.assertEqual(self.shown, {name: SETTINGS[name].default for name in self.shown})
+        self.assertEqual(self.shown, {name: findAdapters().table.settings[name].default for name in self.shown})
 
 
 class UsersTests(SynchronousTestCase):

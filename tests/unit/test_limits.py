@@ -24,7 +24,7 @@ from finger.net.limits import (
     RESERVED_DESCRIPTORS,
     LimitedFactory,
     fitDescriptors,
-    origin,
+    rateLimitKey,
 )
 from finger.net.tls import ReloadingCertificate, developmentCertificate
 from finger.timing import Buckets
@@ -44,7 +44,7 @@ class OriginTests(SynchronousTestCase):
             "::1": "::1",
             "local": "local",
         }.items():
-            self.assertEqual(origin(host), place)
+            self.assertEqual(rateLimitKey(host), place)
 
 
 @implementer(IHalfCloseableProtocol)

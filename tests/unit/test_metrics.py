@@ -240,7 +240,7 @@ class GaugeTests(SynchronousTestCase):
         metrics = Metrics()
         self.assertEqual(samples(metrics, "finger_certificate_expiry_timestamp_seconds"), {})
         expiry = [datetime.fromtimestamp(10, UTC)]
-        metrics.expectExpiry(lambda: expiry[0])
+        metrics.addGauge("finger_certificate_expiry_timestamp_seconds", "When.", lambda: expiry[0].timestamp())
         self.assertEqual(samples(metrics, "finger_certificate_expiry_timestamp_seconds"), {(): 10})
         expiry[0] = datetime.fromtimestamp(20, UTC)
         self.assertEqual(samples(metrics, "finger_certificate_expiry_timestamp_seconds"), {(): 20})

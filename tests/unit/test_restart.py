@@ -11,6 +11,9 @@ from zope.interface.verify import verifyObject
 from finger.config.reload import ConfigFile
 from finger.config.settings import Settings, fromFile
 from finger.interfaces import IReloadable
+from finger.plugins.discovery import findAdapters
+
+TABLE = findAdapters().table
 
 
 class ConfigFileTests(SynchronousTestCase):
@@ -26,7 +29,7 @@ class ConfigFileTests(SynchronousTestCase):
 
     def read(self) -> Settings:
         """What it says now."""
-        return Settings(fromFile(str(self.path)))
+        return Settings(TABLE, fromFile(str(self.path), TABLE))
 
     def reloaded(self, text: str) -> list[str]:
         """What is logged when it says something else."""

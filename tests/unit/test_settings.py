@@ -9,10 +9,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.config.model import Config
-from finger.config.options import OPTIONS, SETTINGS, didYouMean
+from finger.config.model import CommonConfig, Config
+from finger.config.options import didYouMean
 from finger.config.settings import Settings, formatTOML, fromEnvironment, fromFile, fromFlags
 from finger.errors import ConfigError
+from finger.plugins.discovery import findAdapters
+
+TABLE = findAdapters().table
 
 
 class TableTests(SynchronousTestCase):
@@ -20,27 +23,28 @@ class TableTests(SynchronousTestCase):
 
     def test_complete(self) -> None:
         """It has a row for each field of the configuration, and no name twice."""
-        fields = [option.field for option in SETTINGS.values()]
-        self.assertEqual(sorted(fields), sorted(Config.__dataclass_fields__))
-        names = [name for option in OPTIONS for name in (option.name, option.off, option.short) if name]
+        keys = [option.key for option in TABLE.settings.values()]
+        self.assertEqual(set(CommonConfig.__dataclass_fields__) - set(keys), set())
+        self.assertEqual(len(keys), len(set(keys)))
+        names = [name for option in TABLE for name in (option.name, option.off, option.short) if name]
         self.assertEqual(len(names), len(set(names)))
 
     def test_defaults(self) -> None:
         """The defaults, said as a file would say them, are the configuration's."""
-        self.assertEqual(Settings().config(), Config())
-        said = {name: option.default for name, option in SETTINGS.items()}
+        self.assertEqual(Settings(TABLE).config(), Config())
+        said = {name: option.default for name, option in TABLE.settings.items()}
         self.assertEqual(self.read(said).config(), Config())
 
     def read(self, said: Mapping[str, object]) -> Settings:
         """What a file means that says so."""
         path = Path(self.mktemp())
         path.write_text("\n".join(f"{name} = {formatTOML(value)}" for name, value in said.items()), "utf-8")
-        return Settings(fromFile(str(path)))
+        return Settings(TABLE, fromFile(str(path), TABLE))
 
     def test_didYouMean(self) -> None:
         """What is near is offered, what is not is not."""
-        self.assertEqual(didYouMean("hop", SETTINGS), "; did you mean hops?")
-        self.assertEqual(didYouMean("quux", SETTINGS), "")
+        self.assertEqual(didYouMean("hop", TABLE.settings), "; did you mean hops?")
+        self.assertEqual(didYouMean("quux", TABLE.settings), "")
 
 
 class FileTests(SynchronousTestCase):
@@ -54,7 +58,7 @@ class FileTests(SynchronousTestCase):
 
     def config(self, content: str) -> Config:
         """What it means."""
-        return Settings(fromFile(self.write(content))).config()
+        return Settings(TABLE, fromFile(self.write(content), TABLE)).config()
 
     def test_values(self) -> None:
         """Each kind of value, and lists of one."""
@@ -66,7 +70,6 @@ class FileTests(SynchronousTestCase):
             config,
             Config(
                 usersFile="/u",
-                fingerPorts=("79",),
                 webPorts=("none", "8000"),
                 ssl=True,
                 listing=False,
@@ -80,7 +83,7 @@ class FileTests(SynchronousTestCase):
         )
         self.assertEqual(self.config('disclose = "plan,mail"').disclose, {"plan", "mail"})
         self.assertEqual(self.config("disclose = []").disclose, frozenset())
-        self.assertEqual(self.config("webport = []").webPorts, ())
+        self.assertEqual(self.config("webport = []").adapters["webPorts"], ())
 
     def test_wrong(self) -> None:
         """What makes no sense names the file, the option, the value, and what would be right."""
@@ -121,7 +124,7 @@ class FileTests(SynchronousTestCase):
             ('setport = "unix:a\\u0000b"', 'setport = "unix:a\\u0000b": should have no NUL character'),
         ):
             path = self.write(line)
-            error = self.assertRaises(ConfigError, fromFile, path)
+            error = self.assertRaises(ConfigError, fromFile, path, TABLE)
             self.assertTrue(str(error).startswith(f"{path}: {told}"), str(error))
             self.assertNotIn("\n", str(error))
 
@@ -131,15 +134,15 @@ class FileTests(SynchronousTestCase):
             ("/nowhere/finger.toml", "--config=/nowhere/finger.toml: cannot be read: No such file or directory"),
             ("/", "--config=/: cannot be read: Is a directory"),
         ):
-            self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path)), told)
-        error = self.assertRaises(ConfigError, fromFile, "/nowhere/finger.toml", "FINGER_CONFIG")
+            self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path, TABLE)), told)
+        error = self.assertRaises(ConfigError, fromFile, "/nowhere/finger.toml", TABLE, "FINGER_CONFIG")
         self.assertEqual(str(error), "FINGER_CONFIG=/nowhere/finger.toml: cannot be read: No such file or directory")
         path = self.write(b"file = '\xff'")
-        self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path)), f"{path}: is not UTF-8")
+        self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path, TABLE)), f"{path}: is not UTF-8")
 
     def test_otherEditors(self) -> None:
         """A file from where files begin with a mark, and lines end otherwise, is one, too."""
-        layer = fromFile(self.write(b"\xef\xbb\xbfhops = 2\r\nburst = 3\r\n"))
+        layer = fromFile(self.write(b"\xef\xbb\xbfhops = 2\r\nburst = 3\r\n"), TABLE)
         self.assertEqual({name: setting.value for name, setting in layer.items()}, {"hops": 2, "burst": 3})
 
 
@@ -158,10 +161,11 @@ class EnvironmentTests(SynchronousTestCase):
                 "FINGER_PORT": "tcp://10.0.0.1:79",
                 "FINGER_SERVICE_HOST": "10.0.0.1",
                 "NO_LIST": "false",
-            }
+            },
+            TABLE,
         )
         self.assertEqual(
-            Settings(layer).config(),
+            Settings(TABLE, layer).config(),
             Config(listing=False, querySeconds=1.5, webPorts=("80", "tcp:8000:interface=::1")),
         )
 
@@ -173,7 +177,7 @@ class EnvironmentTests(SynchronousTestCase):
             ("FINGER_SSL", "", "should be true or false"),
             ("FINGER_WEBPORT", "'80", "has a quotation mark that is not closed"),
         ):
-            error = self.assertRaises(ConfigError, fromEnvironment, {name: value})
+            error = self.assertRaises(ConfigError, fromEnvironment, {name: value}, TABLE)
             self.assertEqual(str(error), f"{name}={value}: {told}")
 
 
@@ -183,16 +187,20 @@ class SettingsTests(SynchronousTestCase):
     def test_order(self) -> None:
         """What comes first counts most, and lists are not added up."""
         settings = Settings(
-            fromFlags({"hops": ["2", "3"], "webport": ["1", "2"]}),
-            fromEnvironment({"FINGER_HOPS": "4", "FINGER_WEBPORT": "3", "FINGER_BURST": "5"}),
+            TABLE,
+            fromFlags({"hops": ["2", "3"], "webport": ["1", "2"]}, TABLE),
+            fromEnvironment({"FINGER_HOPS": "4", "FINGER_WEBPORT": "3", "FINGER_BURST": "5"}, TABLE),
         )
         config = settings.config()
-        self.assertEqual((config.maxHops, config.webPorts, config.connectionBurst), (3, ("1", "2"), 5))
+        self.assertEqual((config.maxHops, config.adapters["webPorts"], config.connectionBurst), (3, ("1", "2"), 5))
 
     def test_format(self) -> None:
         """All of it can be printed, with who says so, and read again."""
         settings = Settings(
-            fromFlags({"hops": ["2"], "ssl": [True, False], "no-list": [True], "file": ['/a "b" \\ \x7f\u00fc']})
+            TABLE,
+            fromFlags(
+                {"hops": ["2"], "ssl": [True, False], "no-list": [True], "file": ['/a "b" \\ \x7f\u00fc']}, TABLE
+            ),
         )
         text = "\n".join(settings.format())
         self.assertIn("hops = 2  # --hops", text)
@@ -200,7 +208,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertIn("no-list = true  # --no-list", text)
         self.assertIn("ascii = false  # default", text)
         said: dict[str, Any] = tomllib.loads(text)
-        self.assertEqual(list(said), list(SETTINGS))
+        self.assertEqual(list(said), list(TABLE.settings))
         self.assertEqual(said["file"], '/a "b" \\ \x7f\u00fc')
 
     def test_locate(self) -> None:
@@ -208,7 +216,10 @@ class SettingsTests(SynchronousTestCase):
         path = Path(self.mktemp())
         path.write_text('templates = "/t"\n')
         settings = Settings(
-            fromFlags({"webport": ["x"]}), fromEnvironment({"FINGER_FILE": "/u"}), fromFile(str(path))
+            TABLE,
+            fromFlags({"webport": ["x"]}, TABLE),
+            fromEnvironment({"FINGER_FILE": "/u"}, TABLE),
+            fromFile(str(path), TABLE),
         )
         for problem, told in (
             ("--templates=/t: is none", f"{path}: templates=/t: is none"),

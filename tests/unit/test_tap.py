@@ -26,10 +26,9 @@ from zope.interface.verify import verifyObject
 from finger import __version__
 from finger.config.help import formatHelp
 from finger.config.model import Config
-from finger.config.options import OPTIONS
 from finger.config.reload import ConfigFile
 from finger.service import FingerServer
-from finger.tap import Options, makeService
+from finger.tap import FingerOptions, Options, makeService
 from tests.support.tools import DEADLINE, ROOT, venv
 
 USERS = str(Path(ROOT, "etc", "users"))
@@ -185,7 +184,7 @@ class OptionsTests(TestCase):
                 text = str(Options())
             for line in text.splitlines():
                 self.assertLessEqual(len(line), 80, line)
-            for option in OPTIONS:
+            for option in Options.adapters.table:
                 self.assertIn(f" --{option.name}", text)
             self.assertEqual(text.count(f"\n  {command}"), 3)
             self.assertTrue(text.startswith("Usage: twist"))
@@ -193,7 +192,7 @@ class OptionsTests(TestCase):
     def test_narrow(self) -> None:
         """On a narrow terminal it has its words below the names, and on one narrower still it is as on that."""
         for width in (1, 10, 27, 28, 40, 51):
-            lines = formatHelp("twisted-fingerd", width).splitlines()
+            lines = formatHelp("twisted-fingerd", width, Options.adapters.table).splitlines()
             self.assertIn(" " * 10 + "For a query to arrive.", [line[:32] for line in lines])
             for line in lines:
                 if len(line) > max(width, 34):
@@ -257,9 +256,9 @@ class OptionsTests(TestCase):
 
     def test_switches(self) -> None:
         """What can be switched on can be switched off again; the last word counts."""
-        self.assertFalse(self.parse("--ssl", "--no-ssl").ssl)
+        self.assertNotIn("ssl", self.parse("--ssl", "--no-ssl").adapters)
         self.assertTrue(self.parse("--no-list", "--list").listing)
-        self.assertTrue(self.parse("--ascii", "--no-ascii").utf8)
+        self.assertNotIn("utf8", self.parse("--ascii", "--no-ascii").adapters)
         self.assertFalse(self.parse("--hops=2", "--hops=3", "--list", "--no-list").listing)
 
     def test_completion(self) -> None:
@@ -273,7 +272,7 @@ class OptionsTests(TestCase):
 class ConfigurationTests(TestCase):
     """A file, the environment, and what they say."""
 
-    def parse(self, text: str, *options: str, **environment: str) -> Options:
+    def parse(self, text: str, *options: str, **environment: str) -> FingerOptions:
         """What a file, an environment and options mean together."""
         self.path = self.mktemp()
         Path(self.path).write_text(text, "utf-8")
@@ -351,7 +350,7 @@ class ConfigurationTests(TestCase):
 class MakeServiceTests(TestCase):
     """From the options to the service."""
 
-    def makeService(self, options: Options) -> FingerServer:
+    def makeService(self, options: FingerOptions) -> FingerServer:
         """Make a service, and give the reactor its clock back, which the tests' own timers follow."""
         with patch.object(reactor, "seconds", reactor.seconds):
             return makeService(options)

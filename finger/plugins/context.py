@@ -1,0 +1,174 @@
+"""What an adapter builds with, and what it adds to a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import IService
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from finger.access.authority import Authority
+from finger.config.model import CommonConfig, Config
+from finger.config.options import Option
+from finger.errors import ConfigError
+from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService
+from finger.log.querylog import QueryLog
+from finger.net.datagrams import MakeProtocol
+from finger.ops.server import FingerServer
+
+if TYPE_CHECKING:
+    from finger.ops.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A number that an adapter adds to the metrics; see L{IAdapterContext.addGauge}."""
+
+    name: str
+    documentation: str
+    value: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPorts:
+    """The stream ports of an option, to be opened; see L{IAdapterContext.listen}."""
+
+    option: Option
+    ports: list[str]
+    factory: IProtocolFactory
+    refusal: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramPorts:
+    """The datagram ports of an option, to be opened; see L{IAdapterContext.listenDatagram}."""
+
+    option: Option
+    ports: list[str]
+    makeProtocol: MakeProtocol
+
+
+@dataclass
+class Additions:
+    """
+    What adapters add to a server.
+
+    @ivar streams: the stream ports.
+    @ivar datagrams: the datagram ports.
+    @ivar webChildren: the web resources, by path.
+    @ivar gauges: the numbers of theirs.
+    @ivar metrics: what counts; L{None} for nothing.
+    @ivar queries: the names of queries that can come.
+    """
+
+    streams: list[StreamPorts] = field(default_factory=list)
+    datagrams: list[DatagramPorts] = field(default_factory=list)
+    webChildren: dict[bytes, IResource] = field(default_factory=dict)
+    gauges: list[Gauge] = field(default_factory=list)
+    metrics: Metrics | None = None
+    queries: list[str] = field(default_factory=list)
+
+
+@implementer(IAdapterContext)
+class AdapterContext:
+    """
+    The context of one adapter.
+
+    @param adapter: the adapter.
+    @param additions: where what it adds is collected.
+    @param config: the settings.
+    @param server: the server.
+    @param service: the service to ask.
+    @param reactor: see L{IAdapterContext}.
+    @param queries: see L{IAdapterContext}.
+    @param authority: see L{IAdapterContext}.
+    """
+
+    def __init__(
+        self,
+        adapter: IFingerAdapter,
+        additions: Additions,
+        config: Config,
+        server: FingerServer,
+        service: IFingerService,
+        reactor: Any,
+        queries: QueryLog,
+        authority: Authority | None,
+    ) -> None:
+        self._adapter = adapter
+        self._additions = additions
+        self._rows = {option.name: option for option in adapter.options}
+        self.config: CommonConfig = config
+        self.options: Mapping[str, Any] = {name: config.of(option) for name, option in self._rows.items()}
+        self.server = server
+        self.service = service
+        self.reactor = reactor
+        self.queries = queries
+        self.authority = authority
+        self.webChildren = additions.webChildren
+
+    def ports(self, option: str) -> list[str]:
+        """See L{IAdapterContext.ports}."""
+        return givenPorts(self.options[option])
+
+    def listen(self, option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
+        """See L{IAdapterContext.listen}."""
+        if self.ports(option):
+            self._additions.streams.append(StreamPorts(self._rows[option], self.ports(option), factory, refusal))
+            self._expectQueries()
+
+    def listenDatagram(self, option: str, makeProtocol: MakeProtocol) -> None:
+        """See L{IAdapterContext.listenDatagram}."""
+        if self.ports(option):
+            self._additions.datagrams.append(DatagramPorts(self._rows[option], self.ports(option), makeProtocol))
+            self._expectQueries()
+
+    def connect(self, service: IService) -> None:
+        """See L{IAdapterContext.connect}."""
+        service.setServiceParent(self.server)
+        self._expectQueries()
+
+    def addWebChild(self, path: bytes, resource: IResource) -> None:
+        """See L{IAdapterContext.addWebChild}."""
+        if path in self.webChildren:
+            raise ConfigError(f"{self._adapter.name}: another adapter serves /{path.decode('ascii', 'replace')}, too")
+        self.webChildren[path] = resource
+        self._expectQueries()
+
+    def add(self, part: object, name: str = "") -> None:
+        """See L{IAdapterContext.add}."""
+        self.server.adopt(part, name)
+
+    def requireAuthority(self, label: str) -> Authority:
+        """See L{IAdapterContext.requireAuthority}."""
+        if self.authority is None:
+            raise nothingToSet(label, self.config)
+        return self.authority
+
+    def addGauge(self, name: str, documentation: str, value: Callable[[], float]) -> None:
+        """See L{IAdapterContext.addGauge}."""
+        self._additions.gauges.append(Gauge(name, documentation, value))
+
+    def useMetrics(self, metrics: Metrics) -> None:
+        """See L{IAdapterContext.useMetrics}."""
+        self._additions.metrics = metrics
+
+    def _expectQueries(self) -> None:
+        self._additions.queries += self._adapter.queries
+
+
+def givenPorts(values: tuple[str, ...]) -> list[str]:
+    """The ports of an option's value, each once, without C{none}."""
+    return [value for value in dict.fromkeys(values) if value != "none"]
+
+
+def nothingToSet(label: str, config: CommonConfig) -> ConfigError:
+    """The error that no back end can be set, though an option, C{label}, needs one that can."""
+    return ConfigError(
+        f"{label}: none of the back ends ({', '.join(config.backends)}) can be set; "
+        "add one that can, as in --backend=memory"
+    )
