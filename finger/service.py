@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 from socket import gethostname
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
@@ -57,7 +57,6 @@ from finger.net.ports import PortService, PortsService, datagramPortService, por
 from finger.net.proxyprotocol import PREFIX, parseTrusted
 from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
 from finger.net.tls import ReloadingCertificate, developmentCertificate, readCertificate
-from finger.ops.health import NOT_INSTALLED, StatusResource
 from finger.ops.notify import Notifier
 from finger.ops.server import FingerServer
 from finger.plugins.context import (
@@ -71,10 +70,7 @@ from finger.plugins.context import (
 )
 from finger.plugins.discovery import findAdapters, findBackends
 from finger.protocol.wire import encode
-from finger.timing import Buckets
-
-if TYPE_CHECKING:
-    from finger.ops.metrics import Metrics
+from finger.timing import CLOSE_GRACE, Buckets
 
 TOO_MANY = encode("Too many connections, try again later")
 
@@ -143,7 +139,6 @@ class _Composition:
         self._addPB()
         self._addSetter()
         self._addIRC()
-        self._addStatus()
         self._addStreams()
         self._addDatagrams()
         self._addMetrics()
@@ -178,15 +173,6 @@ class _Composition:
             if any(self._config.of(option) != option.initial for option in adapter.options):
                 raise ConfigError(problem) from error
             self.log.warn("{problem}", problem=problem)
-
-    def _makeMetrics(self) -> Metrics | None:
-        """Numbers, if what they are written with is there."""
-        try:
-            from finger.ops.metrics import Metrics
-        except ImportError as error:
-            self.log.warn("--statusport: {words} ({error})", words=NOT_INSTALLED, error=str(error))
-            return None
-        return Metrics()
 
     def _makeBackends(self) -> list[IFingerService]:
         backends = findBackends()
@@ -327,7 +313,7 @@ class _Composition:
         factory.utf8 = self._value("utf8")
         factory.matchNames = self._value("matchNames")
         factory.queryTimeout = self._config.querySeconds
-        factory.answerTimeout = self._config.answerSeconds + SLACK
+        factory.answerTimeout = self._config.answerSeconds + CLOSE_GRACE
         factory.closeTimeout = self._config.answerSeconds
         self._addPorts("fingerport", factory, TOO_MANY)
 
@@ -357,11 +343,7 @@ class _Composition:
             self._addPorts("httpsport", secure)
 
     def _makeSite(self, root: IResource) -> BoundedSite:
-        site = BoundedSite(root, self._reactor)
-        site.headersTimeout = self._config.querySeconds
-        site.requestTimeout = self._config.answerSeconds
-        site.answerTimeout = self._config.answerSeconds + SLACK
-        return site
+        return BoundedSite(root, self._reactor, self._config.querySeconds, self._config.answerSeconds)
 
     def _makeCertificate(self) -> ReloadingCertificate:
         certificate, key = self._value("certificate"), self._value("privateKey")
@@ -406,14 +388,6 @@ class _Composition:
         ircService(self._reactor, factory, self._value("ircServer")).setServiceParent(self._server)
         self._additions.queries.append("irc")
 
-    def _addStatus(self) -> None:
-        """After all the others: of what they are made, it has the numbers."""
-        if not givenPorts(self._value("statusPorts")):
-            return
-        metrics = self._additions.metrics = self._makeMetrics()
-        status = StatusResource(self._server.problems, metrics.render if metrics is not None else None)
-        self._addPorts("statusport", self._makeSite(status))
-
     def _value(self, key: str) -> Any:
         (option,) = [option for option in self._adapters.table.settings.values() if option.key == key]
         return self._config.of(option)
@@ -435,6 +409,3 @@ ADAPTERS = {
     "setport": ("setter",),
 }
 """By which ways queries come to the ports of an option, as the log calls them."""
-
-SLACK = 15.0
-"""Seconds between the end of a back end's time and that of the connection: for saying that it has come."""

@@ -14,6 +14,10 @@ LATE = 1.0
 """Seconds that a first query has to arrive when the server is being stopped: it may be on its way."""
 
 
+CLOSE_GRACE = 15.0
+"""Seconds between the end of a back end's time and that of the connection: time to send the error."""
+
+
 class Deadline:
     """
     What may take only so long.  Each phase has its own time, which nothing the peer does can extend.

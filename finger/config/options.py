@@ -312,16 +312,6 @@ COMMON: Final = (
         initial=(),
     ),
     Option(
-        name="statusport",
-        field="statusPorts",
-        kind=Port(loopback=True),
-        value="PORT",
-        repeated=True,
-        group=PORTS,
-        help="/healthz and /metrics, a number being on loopback.",
-        initial=(),
-    ),
-    Option(
         name="templates",
         short="t",
         field="templates",

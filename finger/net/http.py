@@ -13,7 +13,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
-from finger.timing import LATE, Deadline
+from finger.timing import CLOSE_GRACE, LATE, Deadline
 
 MAX_BODY = 64 * 1024
 """The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
@@ -167,19 +167,23 @@ class BoundedSite(Site):
     A L{Site} of L{BoundedChannel}s, whose log is the resources' own.
 
     @param resource: what it serves.
-    @param reactor: for its limits of time.
+    @param reactor: for its time limits.
+    @param querySeconds: seconds for a request's headers to arrive.
+    @param answerSeconds: seconds for its body to arrive, and again for a back end to answer.
     @ivar headersTimeout: see L{BoundedChannel}.
     @ivar requestTimeout: see L{BoundedChannel}.
     @ivar answerTimeout: see L{BoundedChannel}.
     """
 
     noisy = False
-    headersTimeout = BoundedChannel.headersTimeout
-    requestTimeout = BoundedChannel.requestTimeout
-    answerTimeout = BoundedChannel.answerTimeout
 
-    def __init__(self, resource: IResource, reactor: Any) -> None:
+    def __init__(
+        self, resource: IResource, reactor: Any, querySeconds: float = 10.0, answerSeconds: float = 30.0
+    ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, reactor=reactor, parsePOSTFormSubmission=False)
+        self.headersTimeout = querySeconds
+        self.requestTimeout = answerSeconds
+        self.answerTimeout = answerSeconds + CLOSE_GRACE
         self._clock = reactor
 
     def buildProtocol(self, addr: Any) -> BoundedChannel:  # type: ignore[override]

@@ -29,6 +29,7 @@ import finger.adapters.profile
 import finger.adapters.setter
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
+from finger.adapters.health import StatusResource
 from finger.adapters.irc.bot import IRCBotFactory
 from finger.adapters.irc.messages import (
     Features,
@@ -57,7 +58,6 @@ from finger.log.querylog import QueryLog
 from finger.net.http import BoundedSite
 from finger.net.pb import BoundedPBServerFactory
 from finger.net.tls import ReloadingCertificate, developmentCertificate
-from finger.ops.health import StatusResource
 from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
 from finger.protocol import wire

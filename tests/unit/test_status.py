@@ -13,9 +13,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from finger.adapters.health import NOT_INSTALLED, StatusResource
 from finger.net.http import BoundedSite
 from finger.net.tls import developmentCertificate
-from finger.ops.health import NOT_INSTALLED, StatusResource
 from finger.service import makeService
 from finger.testing import ThreadlessReactor
 from tests.unit.test_service import configure
@@ -212,8 +212,7 @@ class CompositionTests(SynchronousTestCase):
 
     def render(self, server: Any) -> str:
         """The numbers of a server."""
-        limited = server.factories[-1]
-        self.assertEqual(limited.label, "statusport")
+        (limited,) = [limited for limited in server.factories if limited.label == "statusport"]
         channel, transport = limited.wrappedFactory.buildProtocol(None), StringTransport()
         channel.makeConnection(transport)
         channel.dataReceived(GET % b"/metrics")

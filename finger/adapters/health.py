@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from finger.config.options import PORTS, Option
+from finger.config.types import Port
+from finger.interfaces import IAdapterContext, IFingerAdapter
+from finger.net.http import BoundedSite
+
+if TYPE_CHECKING:
+    from finger.ops.metrics import Metrics
 
 PLAIN: Final = "text/plain; charset=utf-8"
 
@@ -88,3 +98,46 @@ def _send(request: Request, status: HTTPStatus, kind: str, content: bytes) -> No
     request.setHeader("x-content-type-options", "nosniff")
     request.write(content)  # Which sends a HEAD no content.
     request.finish()
+
+
+@implementer(IFingerAdapter)
+class HealthAdapter:
+    """C{--statusport}."""
+
+    log = Logger()
+
+    name = "status"
+    options = (
+        Option(
+            name="statusport",
+            field="statusPorts",
+            kind=Port(loopback=True),
+            value="PORT",
+            repeated=True,
+            initial=(),
+            group=PORTS,
+            help="/healthz and /metrics, a number being on loopback.",
+        ),
+    )
+    queries = ()
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        if not context.ports("statusport"):
+            return
+        metrics = self._makeMetrics()
+        if metrics is not None:
+            context.useMetrics(metrics)
+        resource = StatusResource(context.server.problems, metrics.render if metrics is not None else None)
+        config = context.config
+        site = BoundedSite(resource, context.reactor, config.querySeconds, config.answerSeconds)
+        context.listen("statusport", site)
+
+    def _makeMetrics(self) -> Metrics | None:
+        """Make the metrics, if the package that writes them is installed."""
+        try:
+            from finger.ops.metrics import Metrics
+        except ImportError as error:
+            self.log.warn("--statusport: {words} ({error})", words=NOT_INSTALLED, error=str(error))
+            return None
+        return Metrics()
