@@ -24,7 +24,6 @@ from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
 from finger.adapters.irc.service import ircService
 from finger.adapters.pb import PerspectiveFinger
-from finger.adapters.setter import FingerSetterFactory
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
 from finger.adapters.xmlrpc import FingerXMLRPC
@@ -41,7 +40,6 @@ from finger.interfaces import (
     IFingerAdapter,
     IFingerFactory,
     IFingerService,
-    IFingerSetterFactory,
     IFingerSetterService,
     IIRCClientFactory,
     IPerspectiveFinger,
@@ -132,13 +130,12 @@ class _Composition:
         """Add every adapter, and what it adds."""
         for broken in self._adapters.broken:
             self.log.warn("{broken}", broken=str(broken))
-        for adapter in self._adapters.found:
-            self._build(adapter)
         self._addFinger()
         self._addWeb()
         self._addPB()
-        self._addSetter()
         self._addIRC()
+        for adapter in self._adapters.found:
+            self._build(adapter)
         self._addStreams()
         self._addDatagrams()
         self._addMetrics()
@@ -363,19 +360,6 @@ class _Composition:
         factory.messageTimeout = self._config.querySeconds
         factory.closeTimeout = self._config.answerSeconds
         self._addPorts("pbport", factory)
-
-    def _addSetter(self) -> None:
-        ports = givenPorts(self._value("setterPorts"))
-        if not ports:
-            return
-        if self._authority is None:
-            raise nothingToSet(f"--setport={ports[0]}", self._config)
-        factory = cast(FingerSetterFactory, IFingerSetterFactory(self._authority.service))
-        factory.clock = self._reactor
-        factory.queries = self._queries
-        factory.authority = self._authority
-        factory.timeout = self._config.answerSeconds
-        self._addPorts("setport", factory)
 
     def _addIRC(self) -> None:
         if not self._value("ircNick"):

@@ -21,8 +21,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.access.authority import Authority
+from finger.config.options import PORTS, Option
+from finger.config.types import Port
 from finger.errors import BadQuery
-from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
+from finger.interfaces import IAdapterContext, IDrainable, IFingerAdapter, IFingerSetterFactory, IFingerSetterService
 from finger.log.querylog import QueryLog, tellOutcome
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import cleanLine, encode
@@ -179,3 +181,36 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
 
 registerAdapter(FingerSetterFactory, IFingerSetterService, IFingerSetterFactory)
+
+
+@implementer(IFingerAdapter)
+class SetterAdapter:
+    """C{--setport}."""
+
+    name = "setter"
+    options = (
+        Option(
+            name="setport",
+            field="setterPorts",
+            kind=Port(onlyLoopback=True),
+            value="PORT",
+            repeated=True,
+            initial=(),
+            group=PORTS,
+            help="Setting statuses, a number being on loopback.",
+        ),
+    )
+    queries = ("setter",)
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        ports = context.ports("setport")
+        if not ports:
+            return
+        authority = context.requireAuthority(f"--setport={ports[0]}")
+        factory = FingerSetterFactory(authority.service)
+        factory.clock = context.reactor
+        factory.queries = context.queries
+        factory.authority = authority
+        factory.timeout = context.config.answerSeconds
+        context.listen("setport", factory)

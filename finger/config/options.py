@@ -302,16 +302,6 @@ COMMON: Final = (
         initial=("8889",),
     ),
     Option(
-        name="setport",
-        field="setterPorts",
-        kind=Port(onlyLoopback=True),
-        value="PORT",
-        repeated=True,
-        group=PORTS,
-        help="Setting statuses, a number being on loopback.",
-        initial=(),
-    ),
-    Option(
         name="templates",
         short="t",
         field="templates",
