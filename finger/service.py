@@ -23,7 +23,6 @@ import finger.adapters.profile  # noqa: F401  (importing an adapter registers it
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
 from finger.adapters.irc.service import ircService
-from finger.adapters.pb import PerspectiveFinger
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
 from finger.adapters.xmlrpc import FingerXMLRPC
@@ -42,7 +41,6 @@ from finger.interfaces import (
     IFingerService,
     IFingerSetterService,
     IIRCClientFactory,
-    IPerspectiveFinger,
     IXMLRPCResource,
 )
 from finger.log.querylog import QueryLog
@@ -50,7 +48,6 @@ from finger.net.datagrams import LimitedDatagramProtocol
 from finger.net.http import BoundedSite
 from finger.net.inherited import InheritedSockets
 from finger.net.limits import LimitedFactory, fitDescriptors
-from finger.net.pb import BoundedPBServerFactory
 from finger.net.ports import PortService, PortsService, datagramPortService, portService
 from finger.net.proxyprotocol import PREFIX, parseTrusted
 from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
@@ -132,7 +129,6 @@ class _Composition:
             self.log.warn("{broken}", broken=str(broken))
         self._addFinger()
         self._addWeb()
-        self._addPB()
         self._addIRC()
         for adapter in self._adapters.found:
             self._build(adapter)
@@ -351,15 +347,6 @@ class _Composition:
         made = developmentCertificate()
         self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
         return ReloadingCertificate(lambda: made, "development certificate")
-
-    def _addPB(self) -> None:
-        root = cast(PerspectiveFinger, IPerspectiveFinger(self._policy))
-        root.queries = self._queries
-        root.authority = self._authority
-        factory = BoundedPBServerFactory(root, self._reactor)
-        factory.messageTimeout = self._config.querySeconds
-        factory.closeTimeout = self._config.answerSeconds
-        self._addPorts("pbport", factory)
 
     def _addIRC(self) -> None:
         if not self._value("ircNick"):

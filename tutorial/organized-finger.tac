@@ -20,7 +20,7 @@ from finger.interfaces import IXMLRPCResource
 from finger.adapters.irc.service import ircService
 from finger.net.limits import LimitedFactory
 from finger.net.ports import portService
-from finger.net.pb import BoundedPBServerFactory
+from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.access.policy import PolicyFingerService
 from finger.ops.privileges import unprivileged
 from finger.log.querylog import QueryLog

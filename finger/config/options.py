@@ -291,17 +291,6 @@ COMMON: Final = (
         initial=("443",),
     ),
     Option(
-        name="pbport",
-        short="p",
-        field="pbPorts",
-        kind=Port(loopback=True),
-        value="PORT",
-        repeated=True,
-        group=PORTS,
-        help="Perspective Broker, a number being on loopback.",
-        initial=("8889",),
-    ),
-    Option(
         name="templates",
         short="t",
         field="templates",

@@ -43,7 +43,8 @@ from finger.adapters.irc.messages import (
     plain,
     wrap,
 )
-from finger.adapters.pb import PerspectiveFinger
+from finger.adapters.pb.broker import BoundedPBServerFactory
+from finger.adapters.pb.root import PerspectiveFinger
 from finger.adapters.setter import MAX_MESSAGE, FingerSetterFactory
 from finger.adapters.setter import parseMessage as parseSetting
 from finger.adapters.web.resource import FingerResource
@@ -56,7 +57,6 @@ from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory, IFingerService
 from finger.log.querylog import QueryLog
 from finger.net.http import BoundedSite
-from finger.net.pb import BoundedPBServerFactory
 from finger.net.tls import ReloadingCertificate, developmentCertificate
 from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile

@@ -22,11 +22,11 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
 from finger.interfaces import IFingerService, IPerspectiveFinger
 from finger.log.querylog import MAX_QUERY
-from finger.net.pb import BoundedPBServerFactory
 from finger.testing import BrokenDouble
 
 USERS = MemoryFingerService({"moshez": "Happy and well\x1b", "zoë": "☕"})

@@ -18,11 +18,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 import finger.adapters.profile  # noqa: F401  (registers the adapter)
-from finger.adapters.pb import PerspectiveFinger
+from finger.adapters.pb.broker import (
+    MAX_CONNECTION,
+    MAX_DEPTH,
+    MAX_MESSAGE,
+    PIECE,
+    BoundedBroker,
+    BoundedPBServerFactory,
+)
+from finger.adapters.pb.root import PerspectiveFinger
 from finger.backends.memory import MemoryFingerService
 from finger.errors import NoSuchUser
 from finger.interfaces import IDrainable, IFingerService
-from finger.net.pb import MAX_CONNECTION, MAX_DEPTH, MAX_MESSAGE, PIECE, BoundedBroker, BoundedPBServerFactory
 from finger.testing import SilentDouble
 
 DIALECT = encode(b"pb")

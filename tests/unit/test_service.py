@@ -247,7 +247,10 @@ class LoginTests(SynchronousTestCase):
     def test_web(self) -> None:
         """On the web only with passwords; Perspective Broker says itself that there are none."""
         for checkers in ((), (PASSWORDS,)):
-            with patch("finger.service.BoundedSite") as site, patch("finger.service.BoundedPBServerFactory") as pb:
+            with (
+                patch("finger.service.BoundedSite") as site,
+                patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb,
+            ):
                 makeService(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())
             web, perspective = site.call_args.args[0].authority, pb.call_args.args[0].authority
             self.assertEqual(web is not None, bool(checkers))
@@ -255,7 +258,7 @@ class LoginTests(SynchronousTestCase):
 
     def test_readOnly(self) -> None:
         """Nowhere, if there is nothing to set."""
-        with patch("finger.service.BoundedPBServerFactory") as pb:
+        with patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb:
             makeService(configure(), MemoryReactorClock())
         self.assertIsNone(pb.call_args.args[0].authority)
 

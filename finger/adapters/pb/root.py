@@ -15,18 +15,14 @@ from zope.interface import implementer
 
 import finger.errors as errors
 from finger.access.authority import Actor, Authority
-from finger.interfaces import IFingerService, IPerspectiveFinger
+from finger.adapters.pb import NoSuchUser, Refused
+from finger.adapters.pb.broker import BoundedPBServerFactory
+from finger.config.options import PORTS, Option
+from finger.config.types import Port
+from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService, IPerspectiveFinger
 from finger.log.querylog import QueryLog, tellOutcome
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import clean
-
-
-class Refused(pb.Error):
-    """What a caller asked for cannot be had; the message says why."""
-
-
-class NoSuchUser(Refused):
-    """There is nobody of that name."""
 
 
 class _LoginPortal(Portal):
@@ -161,3 +157,34 @@ class PerspectiveFinger(pb.Root):
 
 
 registerAdapter(PerspectiveFinger, IFingerService, IPerspectiveFinger)
+
+
+@implementer(IFingerAdapter)
+class PBAdapter:
+    """C{--pbport}."""
+
+    name = "pb"
+    options = (
+        Option(
+            name="pbport",
+            short="p",
+            field="pbPorts",
+            kind=Port(loopback=True),
+            value="PORT",
+            repeated=True,
+            initial=("8889",),
+            group=PORTS,
+            help="Perspective Broker, a number being on loopback.",
+        ),
+    )
+    queries = ("pb",)
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        root = PerspectiveFinger(context.service)
+        root.queries = context.queries
+        root.authority = context.authority
+        factory = BoundedPBServerFactory(root, context.reactor)
+        factory.messageTimeout = context.config.querySeconds
+        factory.closeTimeout = context.config.answerSeconds
+        context.listen("pbport", factory)
