@@ -22,7 +22,6 @@ import finger.adapters.irc.bot
 import finger.adapters.profile  # noqa: F401  (importing an adapter registers it)
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
-from finger.adapters.irc.service import ircService
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
 from finger.adapters.xmlrpc import FingerXMLRPC
@@ -40,7 +39,6 @@ from finger.interfaces import (
     IFingerFactory,
     IFingerService,
     IFingerSetterService,
-    IIRCClientFactory,
     IXMLRPCResource,
 )
 from finger.log.querylog import QueryLog
@@ -129,7 +127,6 @@ class _Composition:
             self.log.warn("{broken}", broken=str(broken))
         self._addFinger()
         self._addWeb()
-        self._addIRC()
         for adapter in self._adapters.found:
             self._build(adapter)
         self._addStreams()
@@ -347,17 +344,6 @@ class _Composition:
         made = developmentCertificate()
         self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
         return ReloadingCertificate(lambda: made, "development certificate")
-
-    def _addIRC(self) -> None:
-        if not self._value("ircNick"):
-            return
-        factory = IIRCClientFactory(self._policy)
-        factory.clock = self._reactor
-        factory.queries = self._queries
-        factory.nickname = self._value("ircNick")
-        factory.channels = self._value("ircChannels")
-        ircService(self._reactor, factory, self._value("ircServer")).setServiceParent(self._server)
-        self._additions.queries.append("irc")
 
     def _value(self, key: str) -> Any:
         (option,) = [option for option in self._adapters.table.settings.values() if option.key == key]

@@ -1,9 +1,11 @@
 """The adapters that come with the package."""
 
 from finger.adapters.health import HealthAdapter
+from finger.adapters.irc.service import IRCAdapter
 from finger.adapters.pb.root import PBAdapter
 from finger.adapters.setter import SetterAdapter
 
 pb = PBAdapter()
 setter = SetterAdapter()
+irc = IRCAdapter()
 status = HealthAdapter()

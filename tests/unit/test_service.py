@@ -104,7 +104,7 @@ class MakeServiceTests(TestCase):
 
     def test_irc(self) -> None:
         """A bot only with a nickname."""
-        with patch("finger.service.ircService") as irc:
+        with patch("finger.adapters.irc.service.ircService") as irc:
             makeService(configure(), reactor)
             irc.assert_not_called()
             makeService(configure(ircNick="bot", ircServer="h:1", ircChannels=("#a",)), reactor)

@@ -20,8 +20,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.adapters.irc.bot import IRCBotFactory
+from finger.config.options import IRC, Option
+from finger.config.types import Kind
 from finger.errors import ConfigError
-from finger.interfaces import IIRCClientFactory
+from finger.interfaces import IAdapterContext, IFingerAdapter, IIRCClientFactory
 from finger.protocol.wire import cleanLine
 
 DEFAULT_SERVER: Final = "irc.libera.chat"
@@ -190,3 +193,51 @@ class _ToldEndpoint:
                 "irc: cannot connect to {server}: {reason}", server=self._server, reason=failure.getErrorMessage()
             )
         return failure
+
+
+@implementer(IFingerAdapter)
+class IRCAdapter:
+    """C{--ircnick}, C{--ircserver} and C{--ircchannel}."""
+
+    name = "irc"
+    options = (
+        Option(
+            name="ircnick",
+            short="n",
+            field="ircNick",
+            kind=Kind(),
+            value="NICK",
+            group=IRC,
+            help="The bot's nickname; without it there is no bot.",
+        ),
+        Option(
+            name="ircserver",
+            field="ircServer",
+            kind=Kind(),
+            value="SERVER",
+            initial=DEFAULT_SERVER,
+            group=IRC,
+            help="Its server: HOST[:PORT] or an endpoint string.",
+        ),
+        Option(
+            name="ircchannel",
+            field="ircChannels",
+            kind=Kind(),
+            value="CHANNEL",
+            repeated=True,
+            initial=(),
+            group=IRC,
+            help="A channel it joins.",
+        ),
+    )
+    queries = ("irc",)
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        if not context.options["ircnick"]:
+            return
+        factory = IRCBotFactory(context.service)
+        factory.queries = context.queries
+        factory.nickname = context.options["ircnick"]
+        factory.channels = context.options["ircchannel"]
+        context.connect(ircService(context.reactor, factory, context.options["ircserver"]))
