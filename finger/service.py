@@ -36,7 +36,6 @@ from finger.errors import ConfigError
 from finger.interfaces import (
     ICountsUsers,
     IFingerAdapter,
-    IFingerFactory,
     IFingerService,
     IFingerSetterService,
     IXMLRPCResource,
@@ -62,10 +61,7 @@ from finger.plugins.context import (
     nothingToSet,
 )
 from finger.plugins.discovery import findAdapters, findBackends
-from finger.protocol.wire import encode
-from finger.timing import CLOSE_GRACE, Buckets
-
-TOO_MANY = encode("Too many connections, try again later")
+from finger.timing import Buckets
 
 
 def makeService(config: Config, reactor: Any) -> FingerServer:
@@ -125,7 +121,6 @@ class _Composition:
         """Add every adapter, and what it adds."""
         for broken in self._adapters.broken:
             self.log.warn("{broken}", broken=str(broken))
-        self._addFinger()
         self._addWeb()
         for adapter in self._adapters.found:
             self._build(adapter)
@@ -295,17 +290,6 @@ class _Composition:
             metrics.expectQueries(adapter)
         for gauge in self._additions.gauges:
             metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
-
-    def _addFinger(self) -> None:
-        factory = IFingerFactory(self._policy)
-        factory.clock = self._reactor
-        factory.queries = self._queries
-        factory.utf8 = self._value("utf8")
-        factory.matchNames = self._value("matchNames")
-        factory.queryTimeout = self._config.querySeconds
-        factory.answerTimeout = self._config.answerSeconds + CLOSE_GRACE
-        factory.closeTimeout = self._config.answerSeconds
-        self._addPorts("fingerport", factory, TOO_MANY)
 
     def _addWeb(self) -> None:
         root = cast(FingerResource, IResource(self._policy))

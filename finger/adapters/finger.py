@@ -13,8 +13,18 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.config.options import PORTS, TOLD, Option
+from finger.config.types import Port, Switch
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
-from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerProfileService, IFingerService
+from finger.interfaces import (
+    IAdapterContext,
+    IDrainable,
+    IFingerAdapter,
+    IFingerFactory,
+    IFingerForwarder,
+    IFingerProfileService,
+    IFingerService,
+)
 from finger.log.querylog import QueryLog
 from finger.profile import Profile
 from finger.protocol.hosts import hostOf
@@ -29,13 +39,16 @@ from finger.protocol.wire import (
     parseQuery,
     splitHost,
 )
-from finger.timing import LATE, Deadline
+from finger.timing import CLOSE_GRACE, LATE, Deadline
 
 MAX_DISCARDED = 64 * 1024
 """How much of a query that is too long is read, in bytes, in the hope of its end."""
 
 MAX_LOGGED = 100
 """How much of it is logged, in bytes."""
+
+TOO_MANY = encode("Too many connections, try again later")
+"""What is sent to a peer whose connection is one too many."""
 
 
 @implementer(IDrainable)
@@ -253,3 +266,51 @@ def _escaped(line: bytes) -> str:
 
 
 registerAdapter(FingerFactory, IFingerService, IFingerFactory)
+
+
+@implementer(IFingerAdapter)
+class FingerAdapter:
+    """C{--fingerport}, and how finger is answered."""
+
+    name = "finger"
+    options = (
+        Option(
+            name="fingerport",
+            field="fingerPorts",
+            kind=Port(),
+            value="PORT",
+            repeated=True,
+            initial=("79",),
+            group=PORTS,
+            help="Finger.",
+        ),
+        Option(
+            name="match-names",
+            field="matchNames",
+            kind=Switch(),
+            initial=False,
+            group=TOLD,
+            help="Take a name that is no login for a first, last or full name.",
+        ),
+        Option(
+            name="ascii",
+            field="utf8",
+            kind=Switch(inverted=True),
+            initial=True,
+            group=TOLD,
+            help="Answer finger in ASCII, not UTF-8.",
+        ),
+    )
+    queries = ("finger",)
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        factory = FingerFactory(context.service)
+        factory.clock = context.reactor
+        factory.queries = context.queries
+        factory.utf8 = context.options["ascii"]
+        factory.matchNames = context.options["match-names"]
+        factory.queryTimeout = context.config.querySeconds
+        factory.answerTimeout = context.config.answerSeconds + CLOSE_GRACE
+        factory.closeTimeout = context.config.answerSeconds
+        context.listen("fingerport", factory, refusal=TOO_MANY)

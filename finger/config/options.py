@@ -261,16 +261,6 @@ COMMON: Final = (
     ),
     _action("version", HELP, "Print the version."),
     Option(
-        name="fingerport",
-        field="fingerPorts",
-        kind=Port(),
-        value="PORT",
-        repeated=True,
-        group=PORTS,
-        help="Finger.",
-        initial=("79",),
-    ),
-    Option(
         name="webport",
         field="webPorts",
         kind=Port(),
@@ -315,22 +305,6 @@ COMMON: Final = (
         value="PATH",
         group=WEB,
         help="Its private key, PEM, if that does not hold it.",
-    ),
-    Option(
-        name="match-names",
-        field="matchNames",
-        kind=Switch(),
-        group=TOLD,
-        help="Take a name that is no login for a first, last or full name.",
-        initial=False,
-    ),
-    Option(
-        name="ascii",
-        field="utf8",
-        kind=Switch(inverted=True),
-        group=TOLD,
-        help="Answer finger in ASCII, not UTF-8.",
-        initial=True,
     ),
 )
 """The options of every server."""
