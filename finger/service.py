@@ -6,25 +6,19 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from socket import gethostname
 from typing import Any, cast
 
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.web.resource import IResource
 
 import finger.adapters.finger
 import finger.adapters.irc.bot
 import finger.adapters.profile  # noqa: F401  (importing an adapter registers it)
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
-from finger.adapters.web.resource import FingerResource
-from finger.adapters.web.templating import Templates
-from finger.adapters.xmlrpc import FingerXMLRPC
 from finger.backends.chain import ChainFingerService
 from finger.backends.proxy import ProxyFingerService
 from finger.client.client import FingerClient
@@ -38,26 +32,21 @@ from finger.interfaces import (
     IFingerAdapter,
     IFingerService,
     IFingerSetterService,
-    IXMLRPCResource,
 )
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import LimitedDatagramProtocol
-from finger.net.http import BoundedSite
 from finger.net.inherited import InheritedSockets
 from finger.net.limits import LimitedFactory, fitDescriptors
 from finger.net.ports import PortService, PortsService, datagramPortService, portService
 from finger.net.proxyprotocol import PREFIX, parseTrusted
 from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
-from finger.net.tls import ReloadingCertificate, developmentCertificate, readCertificate
 from finger.ops.notify import Notifier
 from finger.ops.server import FingerServer
 from finger.plugins.context import (
     AdapterContext,
     Additions,
     DatagramPorts,
-    Gauge,
     StreamPorts,
-    givenPorts,
     nothingToSet,
 )
 from finger.plugins.discovery import findAdapters, findBackends
@@ -121,7 +110,6 @@ class _Composition:
         """Add every adapter, and what it adds."""
         for broken in self._adapters.broken:
             self.log.warn("{broken}", broken=str(broken))
-        self._addWeb()
         for adapter in self._adapters.found:
             self._build(adapter)
         self._addStreams()
@@ -175,11 +163,15 @@ class _Composition:
     def _refuseSelf(self, proxy: ProxyFingerService, specification: str) -> None:
         """A server that asks itself would ask for ever."""
         here = {"localhost", "127.0.0.1", "::1", gethostname()}
-        if proxy.host.lower() in here and str(proxy.port) in self._value("fingerPorts"):
+        if proxy.host.lower() in here and str(proxy.port) in self._fingerPorts():
             raise ConfigError(
                 f"--backend={specification}: would ask this server itself, at port {proxy.port}; "
                 "name another host, as in --backend=proxy:finger.example.org, or another --fingerport"
             )
+
+    def _fingerPorts(self) -> Sequence[str]:
+        ports: Sequence[str] = self._config.of(self._adapters.table.settings["fingerport"])
+        return ports
 
     def _makePolicy(self) -> PolicyFingerService:
         service = self._services[0] if len(self._services) == 1 else ChainFingerService(self._services)
@@ -206,13 +198,6 @@ class _Composition:
             self._config.checkers,
             self._config.administrators,
         )
-
-    def _addPorts(self, option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
-        row = self._adapters.table.settings[option]
-        ports = givenPorts(self._config.of(row))
-        if ports:
-            self._additions.streams.append(StreamPorts(row, ports, factory, refusal))
-            self._additions.queries += ADAPTERS.get(option, ())
 
     def _addStreams(self) -> None:
         for ports in self._additions.streams:
@@ -291,48 +276,6 @@ class _Composition:
         for gauge in self._additions.gauges:
             metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
 
-    def _addWeb(self) -> None:
-        root = cast(FingerResource, IResource(self._policy))
-        root.clock = self._reactor
-        root.queries = self._queries
-        root.authority = self._authority if self._config.checkers else None
-        root.templates = Templates(Path(self._value("templates")) if self._value("templates") else None)
-        self._server.adopt(root.templates, "templates")
-        calls = cast(FingerXMLRPC, IXMLRPCResource(self._policy))
-        calls.queries = self._queries
-        root.putChild(b"RPC2", calls)
-        site = self._makeSite(root)
-        self._addPorts("webport", site)
-        if self._value("ssl"):
-            certificate = self._makeCertificate()
-            self._server.adopt(certificate, "certificate")
-            self._additions.gauges.append(
-                Gauge(
-                    "finger_certificate_expiry_timestamp_seconds",
-                    "When the certificate in use ceases to be valid.",
-                    lambda: certificate.expires.timestamp(),
-                )
-            )
-            secure = TLSMemoryBIOFactory(certificate, False, site, clock=self._reactor)
-            self._addPorts("httpsport", secure)
-
-    def _makeSite(self, root: IResource) -> BoundedSite:
-        return BoundedSite(root, self._reactor, self._config.querySeconds, self._config.answerSeconds)
-
-    def _makeCertificate(self) -> ReloadingCertificate:
-        certificate, key = self._value("certificate"), self._value("privateKey")
-        if certificate:
-            return ReloadingCertificate(partial(readCertificate, certificate, key), f"--certificate={certificate}")
-        if key:
-            raise ConfigError("--privatekey: needs the --certificate it is the key of")
-        made = developmentCertificate()
-        self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
-        return ReloadingCertificate(lambda: made, "development certificate")
-
-    def _value(self, key: str) -> Any:
-        (option,) = [option for option in self._adapters.table.settings.values() if option.key == key]
-        return self._config.of(option)
-
     def _addSystemd(self) -> None:
         self._server.adopt(self._inherited)
         address = notifyAddress(self._environment)
@@ -340,13 +283,3 @@ class _Composition:
             watchdog = watchdogSeconds(self._environment, os.getpid())
             notifier = Notifier(self._server, partial(notify, address), self._reactor, watchdog)
             self._server.observers.append(notifier)
-
-
-ADAPTERS = {
-    "fingerport": ("finger",),
-    "webport": ("web", "xmlrpc"),
-    "httpsport": ("web", "xmlrpc"),
-    "pbport": ("pb",),
-    "setport": ("setter",),
-}
-"""By which ways queries come to the ports of an option, as the log calls them."""

@@ -18,7 +18,7 @@ from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection, withRequest
 from zope.interface import implementer
 
 from finger.errors import NoSuchUser
-from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService, IXMLRPCResource
 from finger.log.querylog import QueryLog, tellOutcome
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import clean
@@ -117,3 +117,18 @@ class FingerXMLRPC(XMLRPC):
 
 
 registerAdapter(FingerXMLRPC, IFingerService, IXMLRPCResource)
+
+
+@implementer(IFingerAdapter)
+class XMLRPCAdapter:
+    """XML-RPC, at C{/RPC2} of the web."""
+
+    name = "xmlrpc"
+    options = ()
+    queries = ("xmlrpc",)
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        calls = FingerXMLRPC(context.service)
+        calls.queries = context.queries
+        context.addWebChild(b"RPC2", calls)

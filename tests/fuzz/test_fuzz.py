@@ -48,6 +48,7 @@ from finger.adapters.pb.root import PerspectiveFinger
 from finger.adapters.setter import MAX_MESSAGE, FingerSetterFactory
 from finger.adapters.setter import parseMessage as parseSetting
 from finger.adapters.web.resource import FingerResource
+from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
 from finger.adapters.xmlrpc import FingerXMLRPC
 from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
@@ -57,7 +58,6 @@ from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory, IFingerService
 from finger.log.querylog import QueryLog
 from finger.net.http import BoundedSite
-from finger.net.tls import ReloadingCertificate, developmentCertificate
 from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
 from finger.protocol import wire

@@ -15,7 +15,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from finger.net.tls import developmentCertificate
+from finger.adapters.web.tls import developmentCertificate
 from tests.process.test_abuse_process import SlowServer
 from tests.process.test_blackbox import BlackBoxTestCase, run, url, waitUntil
 from tests.support.everywhere import UNKNOWN, everyAnswer

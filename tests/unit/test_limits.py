@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
 from finger.interfaces import IDrainable
 from finger.net.limits import (
     LEAST_DESCRIPTORS,
@@ -26,7 +27,6 @@ from finger.net.limits import (
     fitDescriptors,
     rateLimitKey,
 )
-from finger.net.tls import ReloadingCertificate, developmentCertificate
 from finger.timing import Buckets
 
 

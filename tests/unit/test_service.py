@@ -23,13 +23,13 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from finger.adapters.finger import TOO_MANY
+from finger.adapters.web.tls import developmentCertificate
 from finger.backends.chain import ChainFingerService
 from finger.config.model import Config
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
 from finger.net.limits import LimitedFactory
 from finger.net.ports import PortService, openPorts, portService
-from finger.net.tls import developmentCertificate
 from finger.ops.server import FingerServer
 from finger.service import makeService
 from tests.support.tools import ROOT
@@ -138,7 +138,7 @@ class MakeServiceTests(TestCase):
         """Where a hardened process may have no memory for TLS, the setting is named; out of it is another thing."""
         denied = MemoryError("Cannot allocate write+execute memory")
         for fields, maker in (
-            ({"ssl": True, "httpsPorts": ("none",)}, "finger.net.tls.CertificateOptions"),
+            ({"ssl": True, "httpsPorts": ("none",)}, "finger.adapters.web.tls.CertificateOptions"),
             ({"ircNick": "bot"}, "finger.adapters.irc.service.SSL.Context"),
         ):
             with patch(maker, side_effect=denied):
@@ -249,7 +249,7 @@ class LoginTests(SynchronousTestCase):
         """On the web only with passwords; Perspective Broker says itself that there are none."""
         for checkers in ((), (PASSWORDS,)):
             with (
-                patch("finger.service.BoundedSite") as site,
+                patch("finger.adapters.web.adapter.BoundedSite") as site,
                 patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb,
             ):
                 makeService(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())

@@ -14,8 +14,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.adapters.health import NOT_INSTALLED, StatusResource
+from finger.adapters.web.tls import developmentCertificate
 from finger.net.http import BoundedSite
-from finger.net.tls import developmentCertificate
 from finger.service import makeService
 from finger.testing import ThreadlessReactor
 from tests.unit.test_service import configure
@@ -185,7 +185,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertIn("\nfinger_users 6.0", text)
         self.assertIn("\nfinger_certificate_expiry_timestamp_seconds 1", text)
         _, text = self.numbersOf(fingerPorts=("79",), backends=("proxy:192.0.2.1",))
-        self.assertEqual(re.findall(r'adapter="(\w+)",outcome', text), ["finger"])
+        self.assertEqual(re.findall(r'adapter="(\w+)",outcome', text), ["finger", "xmlrpc"])
         self.assertEqual(re.findall(r'finger_connections{option="(\w+)"', text), ["fingerport", "statusport"])
         self.assertNotIn("finger_users", text)
         self.assertNotIn("certificate", text)

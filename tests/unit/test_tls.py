@@ -14,9 +14,9 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from finger.adapters.web.tls import ReloadingCertificate, contextFromPEM, developmentCertificate, readCertificate
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
-from finger.net.tls import ReloadingCertificate, contextFromPEM, developmentCertificate, readCertificate
 
 PEM = developmentCertificate()
 CERTIFICATE, KEY = PEM[: PEM.index(b"-----BEGIN PRIVATE")], PEM[PEM.index(b"-----BEGIN PRIVATE") :]
@@ -55,7 +55,7 @@ class DevelopmentCertificateTests(SynchronousTestCase):
     def test_names(self) -> None:
         """It is for this machine, for a while, and signs no other."""
         now = datetime(2026, 1, 2, tzinfo=UTC)
-        with patch("finger.net.tls.gethostname", return_value="here.example"):
+        with patch("finger.adapters.web.tls.gethostname", return_value="here.example"):
             certificate = x509.load_pem_x509_certificate(developmentCertificate(now))
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         self.assertEqual(names.get_values_for_type(x509.DNSName), ["localhost", "here.example"])
@@ -67,7 +67,7 @@ class DevelopmentCertificateTests(SynchronousTestCase):
     def test_strangeHost(self) -> None:
         """A machine whose name no certificate can hold gets one all the same."""
         for name in ("höst", ""):
-            with patch("finger.net.tls.gethostname", return_value=name):
+            with patch("finger.adapters.web.tls.gethostname", return_value=name):
                 contextFromPEM(developmentCertificate())
 
 

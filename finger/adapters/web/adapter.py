@@ -1,0 +1,113 @@
+"""C{--webport}, C{--ssl} and what belongs to them: the web over HTTP and HTTPS."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
+
+from finger.adapters.web.resource import FingerResource
+from finger.adapters.web.templating import Templates
+from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate, readCertificate
+from finger.config.options import PORTS, WEB, Option
+from finger.config.types import Kind, Port, Switch
+from finger.errors import ConfigError
+from finger.interfaces import IAdapterContext, IFingerAdapter
+from finger.net.http import BoundedSite
+
+OPTIONS: Final = (
+    Option(
+        name="webport",
+        field="webPorts",
+        kind=Port(),
+        value="PORT",
+        repeated=True,
+        initial=("8000",),
+        group=PORTS,
+        help="HTTP and XML-RPC.",
+    ),
+    Option(
+        name="httpsport",
+        field="httpsPorts",
+        kind=Port(),
+        value="PORT",
+        repeated=True,
+        initial=("443",),
+        group=PORTS,
+        help="HTTPS, with --ssl.",
+    ),
+    Option(
+        name="templates",
+        short="t",
+        kind=Kind("directories"),
+        value="DIRECTORY",
+        group=WEB,
+        help="The pages' templates; else the package's own.",
+    ),
+    Option(name="ssl", short="s", kind=Switch(), initial=False, group=WEB, help="Answer HTTPS, too."),
+    Option(
+        name="certificate",
+        kind=Kind("files"),
+        value="PATH",
+        group=WEB,
+        help="The HTTPS certificate, PEM; without it one is made up.",
+    ),
+    Option(
+        name="privatekey",
+        field="privateKey",
+        kind=Kind("files"),
+        value="PATH",
+        group=WEB,
+        help="Its private key, PEM, if that does not hold it.",
+    ),
+)
+
+
+@implementer(IFingerAdapter)
+class WebAdapter:
+    """The web; what other adapters add to it is below its root."""
+
+    log = Logger()
+
+    name = "web"
+    options = OPTIONS
+    queries = ("web",)
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        config = context.config
+        site = BoundedSite(self._makeRoot(context), context.reactor, config.querySeconds, config.answerSeconds)
+        context.listen("webport", site)
+        if context.options["ssl"]:
+            certificate = self._makeCertificate(context.options["certificate"], context.options["privatekey"])
+            context.add(certificate, "certificate")
+            context.addGauge(
+                "finger_certificate_expiry_timestamp_seconds",
+                "When the certificate in use ceases to be valid.",
+                lambda: certificate.expires.timestamp(),
+            )
+            context.listen("httpsport", TLSMemoryBIOFactory(certificate, False, site, clock=context.reactor))
+
+    def _makeRoot(self, context: IAdapterContext) -> FingerResource:
+        root = FingerResource(context.service)
+        root.children = context.webChildren
+        root.clock = context.reactor
+        root.queries = context.queries
+        root.authority = context.authority if context.config.checkers else None
+        directory = context.options["templates"]
+        root.templates = Templates(Path(directory) if directory else None)
+        context.add(root.templates, "templates")
+        return root
+
+    def _makeCertificate(self, certificate: str, key: str) -> ReloadingCertificate:
+        if certificate:
+            return ReloadingCertificate(partial(readCertificate, certificate, key), f"--certificate={certificate}")
+        if key:
+            raise ConfigError("--privatekey: needs the --certificate it is the key of")
+        made = developmentCertificate()
+        self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
+        return ReloadingCertificate(lambda: made, "development certificate")
