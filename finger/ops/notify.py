@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -122,7 +122,7 @@ class Notifier:
             self._isDeaf = False
 
 
-def formatStatus(ports: dict[str, list[Any]], users: int | None) -> str:
+def formatStatus(ports: Mapping[str, Sequence[IAddress]], users: int | None) -> str:
     """
     Write what C{systemctl status} shows: C{7 users; finger on 0.0.0.0:79, [::]:79; web on [::]:8000}.
 

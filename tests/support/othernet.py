@@ -9,14 +9,15 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IHostnameResolver
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.interfaces import IAddress, IHostnameResolver
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.client.client import Answer
+from finger.client.client import Allowed, Answer, FingerClient
 from finger.errors import RemoteUnreachable
+from tests.support.typed import asType
 
 
 def _address(host: str, port: int) -> IPv4Address | IPv6Address:
@@ -39,8 +40,13 @@ class ResolverDouble:
         self.slow = False
 
     def resolveHostName(
-        self, resolutionReceiver, hostName, portNumber=0, addressTypes=None, transportSemantics="TCP"
-    ):
+        self,
+        resolutionReceiver: Any,  # What it is told is no L{IHostResolution}.
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> Any:
         """See L{IHostnameResolver.resolveHostName}."""
         self.asked.append(hostName)
         resolutionReceiver.resolutionBegan(None)
@@ -97,7 +103,7 @@ class Connection:
     @property
     def query(self) -> bytes:
         """What was asked."""
-        return self.transport.value()
+        return asType(bytes, self.transport.value())
 
     @property
     def isAborted(self) -> bool:
@@ -118,20 +124,22 @@ class Connection:
         self.close()
 
 
-class ClientDouble:
+class ClientDouble(FingerClient):
     """
     A client that knows what is answered to whom.
 
     @ivar asked: the queries it was to ask.
     """
 
-    def __init__(self, answers: Mapping[bytes, bytes | Answer | Exception], otherwise: bytes = b"No such user\r\n"):
+    def __init__(
+        self, answers: Mapping[bytes, bytes | Answer | Exception], otherwise: bytes | Answer = b"No such user\r\n"
+    ):
         self._answers = answers
         self._otherwise = otherwise
         self.asked: list[tuple[str, int, bytes]] = []
-        self.allowed: Any = None
+        self.allowed: Allowed | None = None
 
-    def ask(self, host: str, port: int, query: bytes, allowed: Any = None) -> Deferred[Answer]:
+    def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
         """See L{finger.client.client.FingerClient.ask}."""
         self.asked.append((host, port, query))
         self.allowed = allowed
@@ -145,18 +153,20 @@ UNREACHABLE = RemoteUnreachable("Connection refused")
 
 
 class _Scripted(Protocol):
+    factory: ScriptedServer
+
     def dataReceived(self, data: bytes) -> None:
         self.factory.heard(self, data)
 
-    def connectionLost(self, reason: Failure = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.ended.callback(None)
 
     def connectionMade(self) -> None:
-        self.ended = Deferred()
+        self.ended: Deferred[None] = Deferred()
         self.factory.connections.append(self)
 
 
-class ScriptedServer(Factory):
+class ScriptedServer(Factory[_Scripted]):
     """
     A server that does as it is told when a query comes.
 

@@ -11,7 +11,7 @@ from twisted.cred.checkers import (
 from twisted.cred.checkers import (
     InMemoryUsernamePasswordDatabaseDontUse as Passwords,
 )
-from twisted.cred.credentials import IAnonymous, IUsernamePassword, UsernamePassword
+from twisted.cred.credentials import IAnonymous, ICredentials, IUsernamePassword, UsernamePassword
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -32,7 +32,7 @@ PEER = "192.0.2.1"
 class Checker:
     """Knows everybody, as whom it is told to, or fails."""
 
-    credentialInterfaces = (IUsernamePassword,)
+    credentialInterfaces: tuple[type[ICredentials], ...] = (IUsernamePassword,)
 
     def __init__(self, result: Any) -> None:
         self._result = result

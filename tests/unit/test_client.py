@@ -7,10 +7,16 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.address import UNIXAddress
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import ConnectionLost, TimeoutError
-from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IReactorPluggableNameResolver
+from twisted.internet.interfaces import (
+    IHostnameResolver,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+)
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 import finger.adapters.finger
@@ -32,6 +38,7 @@ from finger.interfaces import IFingerFactory
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.othernet import Network, ResolverDouble, ScriptedServer
+from tests.support.typed import addressOf, listenOn
 
 
 class AnswerTests(SynchronousTestCase):
@@ -173,7 +180,7 @@ class FingerClientTests(SynchronousTestCase):
         def connectTCP(*details: object, **options: object) -> None:
             raise OSError(19, "no such device")
 
-        self.network.connectTCP = connectTCP
+        self.patch(self.network, "connectTCP", connectTCP)
         answer = self.ask("fe80::1%nothing")
         self.network.advance(0.3)
         self.assertUnreachable(answer, "[Errno 19] no such device")
@@ -299,7 +306,12 @@ class FingerClientTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         """Each address is asked about, and only those allowed are connected to."""
         asked: list[str] = []
-        self.ask("both", allowed=lambda address: bool(asked.append(address)) or address == "127.0.0.1")
+
+        def allowed(address: str) -> bool:
+            asked.append(address)
+            return address == "127.0.0.1"
+
+        self.ask("both", allowed=allowed)
         self.network.advance(1)
         self.assertEqual(asked, ["::1", "127.0.0.1"])
         self.assertEqual(self.network.attempts, ["127.0.0.1"])
@@ -395,6 +407,7 @@ class LookupTests(SynchronousTestCase):
     def test_resolution(self) -> None:
         """Its resolutions are over at once."""
 
+        @implementer(IResolutionReceiver)
         class Receiver:
             addressResolved = resolutionBegan = print
 
@@ -410,9 +423,9 @@ class RealTests(TestCase):
     """The client, a reactor, and servers on loopback."""
 
     def listen(self, factory: Any, interface: str = "127.0.0.1", port: int = 0) -> int:
-        listening = reactor.listenTCP(port, factory, interface=interface)
+        listening = listenOn(interface, factory, port)
         self.addCleanup(listening.stopListening)
-        return listening.getHost().port
+        return addressOf(listening).port
 
     async def test_ourServer(self) -> None:
         """Our own server, over IPv4 and IPv6."""
@@ -434,7 +447,11 @@ class RealTests(TestCase):
     async def test_systemResolver(self) -> None:
         """The reactor's own resolver is asked for other names, in its thread; this one it knows."""
         known = {"finger.example.org": "127.0.0.1"}
-        self.patch(reactor.nameResolver, "_getaddrinfo", lambda host, *more: socket.getaddrinfo(known[host], *more))
+        self.patch(
+            IReactorPluggableNameResolver(reactor).nameResolver,
+            "_getaddrinfo",
+            lambda host, *more: socket.getaddrinfo(known[host], *more),
+        )
         factory = finger.adapters.finger.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         port = self.listen(factory, "127.0.0.1")
         answer = await FingerClient(reactor).ask("finger.example.org", port, b"moshez\r\n")
@@ -442,9 +459,9 @@ class RealTests(TestCase):
 
     async def test_refused(self) -> None:
         """Nobody listens."""
-        listening = reactor.listenTCP(0, ScriptedServer(print), interface="127.0.0.1")
-        port = listening.getHost().port
-        await listening.stopListening()
+        listening = listenOn("127.0.0.1", ScriptedServer(print))
+        port = addressOf(listening).port
+        await maybeDeferred(listening.stopListening)
         answer = FingerClient(reactor).ask("127.0.0.1", port, b"\r\n")
         error = await self.assertFailure(answer, RemoteUnreachable)
         self.assertEqual(str(error), "Connection refused")

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import BackendUnavailable, NoSuchUser
 from finger.log.failures import BURST, INTERVAL, FailureLog
+from tests.support.typed import Observer
 
 
 def fail() -> Failure:
@@ -25,7 +26,7 @@ class FailureLogTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A log whose events are kept."""
         self.events: list[LogEvent] = []
-        self.log = Logger(observer=self.events.append)
+        self.log = Logger(observer=Observer(self.events.append))
         self.clock = Clock()
         self.failures = FailureLog(self.clock)
 

@@ -139,15 +139,14 @@ class FileTests(SynchronousTestCase):
     def test_storm(self) -> None:
         """Of many reloads at once there are two: the one under way, and one more for all who came meanwhile."""
         work: list[Callable[[], None]] = []
-        readings: list[object] = []
         run = self.reactor.callInThreadWithCallback
-        self.reactor.callInThreadWithCallback = lambda *call: work.append(lambda: run(*call))
-        with patch("finger.backends.file._read", side_effect=lambda path: readings.append(path) or _read(path)):
+        self.patch(self.reactor, "callInThreadWithCallback", lambda *call: work.append(lambda: run(*call)))
+        with patch("finger.backends.file._read", side_effect=_read) as reading:
             reloads = [self.service.reload() for _ in range(10)]
             self.path.write_text("c: 3\n")
             while work:
                 work.pop()()
-        self.assertEqual(len(readings), 2)
+        self.assertEqual(reading.call_count, 2)
         for reload in reloads:
             self.assertIs(self.successResultOf(reload), True)
         self.assertEqual(self.users(), ["c"])
@@ -156,7 +155,7 @@ class FileTests(SynchronousTestCase):
         """Each of them is told of the reading it asked for, not of the one before."""
         work: list[Callable[[], None]] = []
         run = self.reactor.callInThreadWithCallback
-        self.reactor.callInThreadWithCallback = lambda *call: work.append(lambda: run(*call))
+        self.patch(self.reactor, "callInThreadWithCallback", lambda *call: work.append(lambda: run(*call)))
         first, second = self.service.reload(), self.service.reload()
         work.pop()()
         self.assertIs(self.successResultOf(first), True)

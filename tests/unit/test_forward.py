@@ -20,6 +20,7 @@ from finger.profile import Profile
 from finger.protocol.hosts import isGlobal
 from finger.testing import ProfilesDouble
 from tests.support.othernet import UNREACHABLE, ClientDouble, Network
+from tests.support.typed import addressOf, listenOn
 from tests.unit.test_hosts import NO_HOSTS
 
 LOCAL_HOSTS = (
@@ -270,9 +271,9 @@ class RealTests(TestCase):
             self.assertEqual((await self.ask("127.0.0.1", port, query)).text, "Happy and well")
 
     def listen(self, factory: FingerFactory, interface: str) -> int:
-        listening = reactor.listenTCP(0, factory, interface=interface)
+        listening = listenOn(interface, factory)
         self.addCleanup(listening.stopListening)
-        return listening.getHost().port
+        return addressOf(listening).port
 
     def ask(self, host: str, port: int, query: str) -> Deferred[Answer]:
         return FingerClient(reactor).ask(host, port, query.encode() + b"\r\n")

@@ -16,6 +16,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.tcp import Port
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
@@ -27,6 +28,7 @@ from finger.net.proxyprotocol import parseTrusted
 from finger.net.systemd import (
     InheritedSocket,
 )
+from tests.support.typed import addressOf, asType
 
 FACTORY = Factory.forProtocol(Protocol)
 PID = 4711
@@ -115,7 +117,7 @@ class AdoptTests(TestCase):
 
     def hosts(self, service: Any) -> list[str]:
         """The addresses it listens on."""
-        return [port.getHost().host for port in openPorts(service)]
+        return [addressOf(port).host for port in openPorts(service)]
 
     def test_name(self) -> None:
         """All sockets of the name, and each as what it is."""
@@ -133,8 +135,8 @@ class AdoptTests(TestCase):
             os.set_inheritable(sock.fileno(), True)
             service = self.start("systemd:index=0", inherit((sock, "")))
             (port,) = openPorts(service)
-            self.assertNotEqual(port.fileno(), sock.fileno())
-            for descriptor in (sock.fileno(), port.fileno()):
+            self.assertNotEqual(asType(Port, port).fileno(), sock.fileno())
+            for descriptor in (sock.fileno(), asType(Port, port).fileno()):
                 self.assertFalse(os.get_inheritable(descriptor))
                 self.assertFalse(os.get_blocking(descriptor))
 

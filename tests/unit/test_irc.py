@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from itertools import pairwise
 from subprocess import check_output
@@ -43,6 +44,7 @@ from finger.errors import ConfigError, ForwardingRefused
 from finger.interfaces import IFingerService, IIRCClientFactory
 from finger.testing import BrokenDouble, SilentDouble
 from tests.support.tools import ROOT
+from tests.support.typed import asType, notNone
 
 USERS = {"moshez": "Happy and well", "Zoë Q": "☃ Grüße"}
 
@@ -263,13 +265,13 @@ class BotTestCase(SynchronousTestCase):
     def connect(self) -> None:
         """Make a bot and connect it."""
         self.clock = Clock()
-        factory = IIRCClientFactory(self.service)
+        factory = asType(IRCBotFactory, IIRCClientFactory(self.service))
         factory.clock = self.clock
         factory.nickname = self.nickname
         factory.channels = self.channels
         self.welcomes: list[None] = []
         factory.welcomed = lambda: self.welcomes.append(None)
-        self.bot: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        self.bot: Any = notNone(factory.buildProtocol(None))
         self.transport = StringTransport()
         self.bot.makeConnection(self.transport)
 
@@ -290,7 +292,7 @@ class BotTestCase(SynchronousTestCase):
 
     def sent(self) -> list[str]:
         """What the bot has sent since the last call."""
-        value = self.transport.value().decode()
+        value = asType(bytes, self.transport.value()).decode()
         self.transport.clear()
         self.assertTrue(value.endswith("\r\n") or not value)
         for line in value.split("\r\n"):
@@ -916,7 +918,7 @@ class ServiceTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.endpoint = EndpointDouble()
         self.patch(ircservice, "ircEndpoint", lambda reactor, server: self.endpoint)
-        self.patch(ircservice.random, "uniform", lambda least, most: most)
+        self.patch(random, "uniform", lambda least, most: most)
         self.factory = IIRCClientFactory(MemoryFingerService())
         self.factory.channels = ("twisted",)
         self.service = ircService(self.reactor, self.factory, "irc.example.org")

@@ -8,12 +8,12 @@ from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -24,10 +24,12 @@ from finger.net.limits import (
     MAX_REFUSING,
     RESERVED_DESCRIPTORS,
     LimitedFactory,
+    LimitedProtocol,
     fitDescriptors,
     rateLimitKey,
 )
 from finger.timing import Buckets
+from tests.support.typed import asType, notNone
 
 
 class OriginTests(SynchronousTestCase):
@@ -138,22 +140,27 @@ class LimitedTestCase(SynchronousTestCase):
             protocol.makeConnection(transport)
         return protocol, transport
 
-    def make(self, most: int = 100, mostPerAddress: int = 100, refusal: bytes = b"") -> LimitedFactory:
-        """A factory with limits."""
-        return LimitedFactory(Factory.forProtocol(Half), "fingerport", most, mostPerAddress, refusal)
+    def admit(self, factory: LimitedFactory, host: str = "192.0.2.1") -> tuple[LimitedProtocol, StringTransport]:
+        """Connect from an address, and be let in."""
+        protocol, transport = self.connect(factory, host)
+        return asType(LimitedProtocol, protocol), transport
 
 
 class LimitedFactoryTests(LimitedTestCase):
     """Places taken and given back."""
 
+    def make(self, most: int = 100, mostPerAddress: int = 100, refusal: bytes = b"") -> LimitedFactory:
+        """A factory with limits."""
+        return LimitedFactory(Factory.forProtocol(Half), "fingerport", most, mostPerAddress, refusal)
+
     def test_perAddress(self) -> None:
         """One address has its share, all others theirs; a place given back is free."""
         factory = self.make(mostPerAddress=2)
-        first, _ = self.connect(factory)
+        first, _ = self.admit(factory)
         self.connect(factory)
         self.assertIsNone(self.connect(factory)[0])
         self.assertIsNotNone(self.connect(factory, "192.0.2.2")[0])
-        first.connectionLost(None)
+        first.connectionLost(connectionDone)
         self.assertIsNotNone(self.connect(factory)[0])
         self.assertIsNone(self.connect(factory)[0])
 
@@ -167,11 +174,11 @@ class LimitedFactoryTests(LimitedTestCase):
     def test_inAll(self) -> None:
         """There is a limit for all; this machine is under no other."""
         factory = self.make(most=3, mostPerAddress=1)
-        protocols = [self.connect(factory, "127.0.0.1")[0] for _ in range(3)]
+        protocols = [self.admit(factory, "127.0.0.1")[0] for _ in range(3)]
         self.assertIsNone(self.connect(factory, "127.0.0.1")[0])
         self.assertIsNone(self.connect(factory, "192.0.2.1")[0])
         for protocol in protocols:
-            protocol.connectionLost(None)
+            protocol.connectionLost(connectionDone)
         self.assertEqual(factory._takenBy, {})
         self.assertIsNotNone(self.connect(factory, "192.0.2.1")[0])
 
@@ -184,16 +191,16 @@ class LimitedFactoryTests(LimitedTestCase):
         self.assertEqual(transport.value(), b"too many\r\n")
         self.assertTrue(transport.disconnecting)
         self.assertIsNone(self.connect(factory)[0])
-        refusal.connectionLost()
+        notNone(refusal).connectionLost()
         self.assertIsNotNone(self.connect(factory)[0])
 
     def test_halfClose(self) -> None:
         """Half-closed connections are heard of, by those who want to."""
-        protocol, _ = self.connect(self.make())
+        protocol, _ = self.admit(self.make())
         self.assertTrue(IHalfCloseableProtocol.providedBy(protocol))
         protocol.readConnectionLost()
         protocol.writeConnectionLost()
-        self.assertEqual(protocol.wrappedProtocol.heard, ["read", "write"])
+        self.assertEqual(asType(Half, protocol.wrappedProtocol).heard, ["read", "write"])
         plain, _ = self.connect(LimitedFactory(Factory.forProtocol(Protocol), "webport"))
         self.assertFalse(IHalfCloseableProtocol.providedBy(plain))
 
@@ -209,7 +216,7 @@ class LimitedFactoryTests(LimitedTestCase):
         factory.needsProtocol = True
         protocol, transport = self.connect(factory)
         self.assertTrue(transport.disconnecting)
-        protocol.connectionLost()
+        notNone(protocol).connectionLost()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_unix(self) -> None:
@@ -249,8 +256,8 @@ class RateTests(LimitedTestCase):
     def answered(self, host: str) -> bool:
         """Ask once from an address; is it answered?"""
         protocol, transport = self.connect(self.factory, host)
-        protocol.connectionLost(None)
-        return transport.value() == b""
+        notNone(protocol).connectionLost(connectionDone)
+        return asType(bytes, transport.value()) == b""
 
     def test_flood(self) -> None:
         """Who comes too often is told to come later, and nobody else is."""
@@ -304,34 +311,35 @@ class DrainTests(LimitedTestCase):
     def test_asked(self) -> None:
         """A protocol that knows how is asked to end, and waited for; then there is no timer left."""
         factory = self.make(Drainable)
-        protocols = [self.connect(factory) for _ in range(2)]
+        protocols = [self.admit(factory) for _ in range(2)]
         drained = factory.drain(self.clock, 10)
         for protocol, transport in protocols:
             self.assertNoResult(drained)
-            self.assertEqual(protocol.wrappedProtocol.drained, 1)
+            self.assertEqual(asType(Drainable, protocol.wrappedProtocol).drained, 1)
             self.assertFalse(transport.disconnecting)
-            protocol.connectionLost(None)
+            protocol.connectionLost(connectionDone)
         self.successResultOf(drained)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_others(self) -> None:
         """One that does not is closed."""
         factory = self.make(Protocol)
-        protocol, transport = self.connect(factory)
+        protocol, transport = self.admit(factory)
         drained = factory.drain(self.clock, 10)
         self.assertTrue(transport.disconnecting)
         self.assertFalse(transport.disconnected)
-        protocol.connectionLost(None)
+        protocol.connectionLost(connectionDone)
         self.successResultOf(drained)
 
     def test_wrapped(self) -> None:
         """One that stands behind others is found there."""
         inner: Any = WrappingFactory(WrappingFactory(Factory.forProtocol(Drainable)))
         factory = LimitedFactory(inner, "httpsport")
-        protocol, transport = self.connect(factory)
+        protocol, transport = self.admit(factory)
         factory.drain(self.clock, 10)
-        self.assertIsInstance(protocol.wrappedProtocol, ProtocolWrapper)
-        self.assertEqual(protocol.wrappedProtocol.wrappedProtocol.wrappedProtocol.drained, 1)
+        outer = asType(ProtocolWrapper, protocol.wrappedProtocol)
+        wrapped = asType(ProtocolWrapper, outer.wrappedProtocol)
+        self.assertEqual(asType(Drainable, wrapped.wrappedProtocol).drained, 1)
         self.assertFalse(transport.disconnecting)
 
     def test_tls(self) -> None:
@@ -339,21 +347,22 @@ class DrainTests(LimitedTestCase):
         certificate = ReloadingCertificate(developmentCertificate, "test")
         inner = TLSMemoryBIOFactory(certificate, False, Factory.forProtocol(Drainable), clock=self.clock)
         factory = LimitedFactory(inner, "httpsport")
-        protocol, _ = self.connect(factory)
+        protocol, _ = self.admit(factory)
         factory.drain(self.clock, 10)
-        self.assertEqual(protocol.wrappedProtocol.wrappedProtocol.drained, 1)
+        tls = asType(TLSMemoryBIOProtocol, protocol.wrappedProtocol)
+        self.assertEqual(asType(Drainable, tls.wrappedProtocol).drained, 1)
 
     def test_cutOff(self) -> None:
         """Who is still there after the time is cut off, whatever it waits for."""
         factory = self.make(Drainable)
-        (first, _), (second, transport) = self.connect(factory), self.connect(factory)
+        (first, _), (second, transport) = self.admit(factory), self.admit(factory)
         drained = factory.drain(self.clock, 10)
         self.clock.advance(9)
-        first.connectionLost(None)
+        first.connectionLost(connectionDone)
         self.assertFalse(transport.disconnected)
         self.clock.advance(1)
         self.assertTrue(transport.disconnected)
         self.assertNoResult(drained)
-        second.connectionLost(None)
+        second.connectionLost(connectionDone)
         self.successResultOf(drained)
         self.assertEqual(self.clock.getDelayedCalls(), [])

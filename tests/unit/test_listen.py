@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -34,14 +35,15 @@ from finger.net.ports import (
 )
 from finger.net.proxyprotocol import parseTrusted
 from finger.net.v6only import TCP6OnlyEndpoint, listenTCP6
+from tests.support.typed import addressOf, asType
 
 FACTORY = Factory.forProtocol(Protocol)
 
 
 def number(service: Any) -> int:
     """The one port number of a service."""
-    (only,) = {port.getHost().port for port in openPorts(service)}
-    return int(only)
+    (only,) = {addressOf(port).port for port in openPorts(service)}
+    return only
 
 
 class RealPortTests(TestCase):
@@ -59,8 +61,8 @@ class RealPortTests(TestCase):
         """An IPv6 port leaves its number on IPv4 to another."""
         port = listenTCP6(reactor, 0, FACTORY, interface="::1")
         verifyObject(IListeningPort, port)
-        self.assertEqual(port.getHost().host, "::1")
-        with socket.socket(fileno=socket.dup(port.fileno())) as twin:
+        self.assertEqual(addressOf(port).host, "::1")
+        with socket.socket(fileno=socket.dup(asType(Port, port).fileno())) as twin:
             self.assertTrue(twin.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
         yield port.stopListening()
 
@@ -262,7 +264,8 @@ class PortOptionTests(SynchronousTestCase):
 
     def test_loopback(self) -> None:
         """A number for this machine alone listens on its addresses; a string says what it says."""
-        v4, v6 = (service.endpoint for service in portService("p", "1079", MemoryReactor(), FACTORY, loopback=True))
+        both = asType(DualPortService, portService("p", "1079", MemoryReactor(), FACTORY, loopback=True))
+        v4, v6 = (service.endpoint for service in both)
         self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
 
     def test_proxied(self) -> None:
@@ -291,12 +294,13 @@ class PortOptionTests(SynchronousTestCase):
         """A port is closed until it is open, and again when it is open no more, whoever closed it."""
         reactor = MemoryReactor()
         outer = MultiService()
-        port = portService("p", "tcp:1079", reactor, FACTORY)
+        port = asType(PortService, portService("p", "tcp:1079", reactor, FACTORY))
         port.setServiceParent(outer)
         self.assertEqual(closedPorts(outer), [port])
         port.open()
         self.assertEqual(closedPorts(outer), [])
-        port.port.connected = False  # As Twisted's own ports say it.
+        opened: Any = port.port
+        opened.connected = False  # As Twisted's own ports say it.
         self.assertEqual(closedPorts(outer), [port])
 
     def test_formatAddress(self) -> None:

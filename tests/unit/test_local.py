@@ -622,7 +622,7 @@ class ThreadTests(AccountsTestCase):
         service = LocalFingerService(reactor, self.accounts(), maxThreads=2)
         stuck = [service.getUser("stuck") for _ in range(10)]
         for ask, expected in ((lambda: service.getUser("moshez"), "here"), (service.getUsers, ["moshez", "stuck"])):
-            answer: Deferred[Any] = ask()  # type: ignore[operator]
+            answer: Deferred[Any] = ask()
             reactor.callNext()
             self.assertEqual(self.successResultOf(answer), expected)
         self.assertFalse(any(query.called for query in stuck))

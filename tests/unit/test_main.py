@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -25,6 +25,7 @@ from finger.client.client import Answer, FingerClient
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.othernet import UNREACHABLE, ClientDouble, Network, ScriptedServer
+from tests.support.typed import addressOf, listenOn
 
 ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -260,12 +261,12 @@ class RealTests(TestCase):
         self.users = FingerFactory(ProfilesDouble(Profile("moshez", name="Moshe Zadka", plan="Happy \u2603\x1b[1m")))
 
     def listen(self, factory: Any, interface: str = "127.0.0.1") -> str:
-        listening = reactor.listenTCP(0, factory, interface=interface)
+        listening = listenOn(interface, factory)
         self.addCleanup(listening.stopListening)
-        return str(listening.getHost().port)
+        return str(addressOf(listening).port)
 
     def finger(self, *arguments: str, **environment: str) -> Deferred[tuple[str, str, int]]:
-        run = getProcessOutputAndValue(
+        run: Deferred[tuple[bytes, bytes, int]] = getProcessOutputAndValue(
             sys.executable, ["-m", "finger", *arguments], {**self.environment, **environment}, "/"
         )
         return run.addCallback(lambda result: (result[0].decode(), result[1].decode(), result[2]))
@@ -293,9 +294,9 @@ class RealTests(TestCase):
 
     async def test_refused(self) -> None:
         """Nobody listens: one line, and the status says so."""
-        listening = reactor.listenTCP(0, self.users, interface="127.0.0.1")
-        port = str(listening.getHost().port)
-        await listening.stopListening()
+        listening = listenOn("127.0.0.1", self.users)
+        port = str(addressOf(listening).port)
+        await maybeDeferred(listening.stopListening)
         self.assertEqual(
             await self.finger("-p", port, "@127.0.0.1"),
             ("", f"finger: could not connect to 127.0.0.1 port {port}: Connection refused\n", 1),

@@ -106,10 +106,16 @@ class UsersJSONTests(SynchronousTestCase):
         """The data is on the disk before the name is, and the name before the answer."""
         calls: list[str] = []
         sync, rename = os.fsync, os.replace
-        with (
-            patch("os.fsync", side_effect=lambda fd: calls.append("sync") or sync(fd)),
-            patch("os.replace", side_effect=lambda old, new: calls.append("rename") or rename(old, new)),
-        ):
+
+        def noteSync(fd: int) -> None:
+            calls.append("sync")
+            sync(fd)
+
+        def noteRename(old: str, new: str) -> None:
+            calls.append("rename")
+            rename(old, new)
+
+        with patch("os.fsync", side_effect=noteSync), patch("os.replace", side_effect=noteRename):
             self.successResultOf(self.make().setUser("a", "1").addCallback(lambda _: calls.append("answer")))
         self.assertEqual(calls, ["sync", "rename", "sync", "answer"])
 

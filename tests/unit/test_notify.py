@@ -9,7 +9,7 @@ from unittest.mock import patch
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
@@ -220,7 +220,7 @@ class StatusTests(SynchronousTestCase):
 
     def test_format(self) -> None:
         """Users, if they can be counted, and each adapter's addresses."""
-        ports = {
+        ports: dict[str, list[IAddress]] = {
             "--fingerport=systemd:finger": [IPv4Address("TCP", "0.0.0.0", 79), IPv6Address("TCP", "::", 79)],
             "--fingerport=1079": [IPv6Address("TCP", "::1", 1079)],
             "--webport=unix:/run/w": [UNIXAddress("/run/w")],

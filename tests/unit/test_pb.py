@@ -28,6 +28,7 @@ from finger.errors import BackendUnavailable, ListRefused
 from finger.interfaces import IFingerService, IPerspectiveFinger
 from finger.log.querylog import MAX_QUERY
 from finger.testing import BrokenDouble
+from tests.support.typed import asType
 
 USERS = MemoryFingerService({"moshez": "Happy and well\x1b", "zoë": "☕"})
 
@@ -42,7 +43,7 @@ class PBTests(SynchronousTestCase):
         server, client = PBServerFactory(root).buildProtocol(None), PBClientFactory()
         broker = client.buildProtocol(None)
         pump = connect(server, FakeTransport(server, isServer=True), broker, FakeTransport(broker, isServer=False))
-        answer = client.getRootObject().addCallback(lambda root: root.callRemote(method, *arguments))
+        answer: Deferred[Any] = client.getRootObject().addCallback(lambda root: root.callRemote(method, *arguments))
         pump.flush()
         return answer
 
@@ -98,7 +99,7 @@ class BrokenChecker:
 
     credentialInterfaces = (IUsernameHashedPassword,)
 
-    def requestAvatarId(self, credentials: object) -> Deferred[bytes]:
+    def requestAvatarId(self, credentials: object) -> Deferred[bytes | tuple[()]]:
         """Fail."""
         return fail(ZeroDivisionError())
 
@@ -134,7 +135,7 @@ class LoginTests(SynchronousTestCase):
         client, self.pump = self.connect()
         root = client.getRootObject()
         self.pump.flush()
-        return self.successResultOf(root)
+        return asType(RemoteReference, self.successResultOf(root))
 
     def call(self, remote: RemoteReference, *call: Any, **options: Any) -> Deferred[Any]:
         """Call what is there."""
@@ -147,7 +148,7 @@ class LoginTests(SynchronousTestCase):
         failure = self.failureResultOf(answer)
         self.assertEqual(failure.type, b"finger.adapters.pb.Refused")
         self.assertEqual(self.flushLoggedErrors(), [])
-        return failure.getErrorMessage()
+        return str(failure.getErrorMessage())
 
     def status(self, user: str = "ada") -> object:
         """What a user now says."""
@@ -185,6 +186,7 @@ class LoginTests(SynchronousTestCase):
     def test_badCalls(self) -> None:
         """Calls that cannot be made, at every stage: refused, without a traceback."""
         root = self.root()
+        call: tuple[Any, ...]
         for call in (("login",), ("login", 5), ("login", ["ada"]), ("login", b"ada", b"x"), ("loginAnonymous", None)):
             self.refusal(self.call(root, *call))
         _, challenger = self.successResultOf(self.call(root, "login", b"ada"))
@@ -220,7 +222,7 @@ class LoginTests(SynchronousTestCase):
     def test_otherPasswords(self) -> None:
         """Nor with those that can only be checked as they are: Perspective Broker never sends them."""
         checker = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
-        checker.credentialInterfaces = (IUsernamePassword,)
+        self.patch(checker, "credentialInterfaces", (IUsernamePassword,))
         self.authority = Authority(self.service, self.clock, [checker])
         self.assertEqual(self.refusal(self.login()), "wrong name or password")
 

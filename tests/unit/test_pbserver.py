@@ -31,6 +31,7 @@ from finger.backends.memory import MemoryFingerService
 from finger.errors import NoSuchUser
 from finger.interfaces import IDrainable, IFingerService
 from finger.testing import SilentDouble
+from tests.support.typed import notNone
 
 DIALECT = encode(b"pb")
 USERS = MemoryFingerService({"moshez": "Happy and well"})
@@ -69,6 +70,10 @@ class BrokerTestCase(SynchronousTestCase):
         self.transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 5))
         self.broker.makeConnection(self.transport)
         self.broker.dataReceived(dialect)
+
+    def producer(self) -> Any:
+        """What the transport tells that the peer doesn't read."""
+        return notNone(self.transport.producer)
 
     def leave(self) -> None:
         """The connection is lost; nothing is left of it."""
@@ -300,7 +305,7 @@ class TimeTests(BrokerTestCase):
     def test_neverReads(self) -> None:
         """Who does not take the answers is not listened to, and after some time cut off."""
         self.connect()
-        self.transport.producer.pauseProducing()
+        self.producer().pauseProducing()
         self.assertEqual(self.transport.producerState, "paused")
         self.clock.advance(self.broker.closeTimeout - 1)
         self.assertFalse(self.transport.disconnected)
@@ -311,10 +316,10 @@ class TimeTests(BrokerTestCase):
     def test_reads(self) -> None:
         """Who takes them at last is listened to again, and what was asked meanwhile is answered."""
         self.connect()
-        self.transport.producer.pauseProducing()
+        self.producer().pauseProducing()
         self.broker.dataReceived(call(number=1) + call(number=2))
         self.assertEqual(self.answers(), [])
-        self.transport.producer.resumeProducing()
+        self.producer().resumeProducing()
         self.assertEqual(self.transport.producerState, "producing")
         self.assertEqual([answer[1] for answer in self.answers()], [1, 2])
         self.clock.advance(self.broker.closeTimeout)
@@ -329,23 +334,23 @@ class TimeTests(BrokerTestCase):
         def fill(data: bytes) -> None:
             write(data)
             if self.transport.producer is not None:
-                self.transport.producer.pauseProducing()
+                self.producer().pauseProducing()
 
-        self.transport.write = fill
+        self.patch(self.transport, "write", fill)
         self.broker.dataReceived(b"".join(call(number=number) for number in range(5)))
         for count in range(1, 6):
             self.assertEqual([answer[1] for answer in self.answers()], list(range(count)))
-            self.transport.producer.resumeProducing()
+            self.producer().resumeProducing()
         self.leave()
 
     def test_nonsenseMeanwhile(self) -> None:
         """What turns out to be no call ends the connection then."""
         self.connect()
-        self.transport.producer.pauseProducing()
+        self.producer().pauseProducing()
         self.broker.dataReceived(encode([b"message", 1, b"root", b"getUser", 1]))
         self.assertFalse(self.transport.disconnected)
         with capturedLogs() as logs:
-            self.transport.producer.resumeProducing()
+            self.producer().resumeProducing()
         self.assertTrue(self.transport.disconnected)
         self.assertNotIn("log_failure", logs[0])
         self.leave()
@@ -354,7 +359,7 @@ class TimeTests(BrokerTestCase):
         """Who goes without having taken them leaves no timer."""
         for end in (lambda: self.broker.stopProducing(), lambda: None):
             self.connect()
-            self.transport.producer.pauseProducing()
+            self.producer().pauseProducing()
             end()
             self.leave()
 
@@ -371,7 +376,7 @@ class TimeTests(BrokerTestCase):
     def test_noClock(self) -> None:
         """Without a clock there are no limits of time."""
         broker = BoundedBroker()
-        broker.factory = BoundedPBServerFactory(PerspectiveFinger(USERS), Clock())
+        self.patch(broker, "factory", BoundedPBServerFactory(PerspectiveFinger(USERS), Clock()))
         broker.makeConnection(StringTransport())
         broker.connectionLost(Failure(ConnectionLost()))
 
@@ -406,7 +411,7 @@ class DrainTests(BrokerTestCase):
     def test_notTaken(self) -> None:
         """A peer that has not taken all yet gets all; then nothing keeps the connection from its end."""
         self.connect()
-        producer = self.transport.producer
+        producer = self.producer()
         producer.pauseProducing()
         self.broker.dataReceived(call())
         self.broker.drain()

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger.errors import ConfigError
 from finger.log.querylog import QueryLog
 from finger.net.proxyprotocol import completeHeader, parseTrusted, trustingProxyEndpoint
+from tests.support.typed import Observer
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 IPV4 = SIGNATURE + bytes([0x21, 0x11, 0, 12, 198, 51, 100, 1, 192, 0, 2, 1, 0, 5, 0, 79])
@@ -72,7 +73,7 @@ class TrustTests(SynchronousTestCase):
         """A port, and a log of those who are turned away."""
         self.events: list[LogEvent] = []
         queries = QueryLog()
-        queries.log = Logger(observer=self.events.append)
+        queries.log = Logger(observer=Observer(self.events.append))
         reactor = MemoryReactor()
         trusted = parseTrusted(["192.0.2.0/24", "2001:db8::1"])
         endpoint = trustingProxyEndpoint(TCP4ServerEndpoint(reactor, 79), trusted, queries)

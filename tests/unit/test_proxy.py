@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import capturedLogs
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from finger.adapters.finger import FingerFactory
 from finger.backends.proxy import ProxyBackend, ProxyFingerService
-from finger.client.client import Answer, FingerClient
+from finger.client.client import Allowed, Answer, FingerClient
 from finger.errors import (
     BackendUnavailable,
     BadQuery,
@@ -30,6 +30,7 @@ from finger.interfaces import IFingerBackend, IFingerForwarder
 from finger.profile import Profile
 from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble
 from tests.support.othernet import UNREACHABLE, ClientDouble, Network
+from tests.support.typed import addressOf, listenOn
 
 ANSWERS = {
     b"\r\n": b"carmen           Carmen Sandiego\r\nmoshez           Moshe Zadka\r\n",
@@ -60,7 +61,7 @@ class BSDContractTests(FingerServiceContract, SynchronousTestCase):
 
     def makeService(self) -> ProxyFingerService:
         class BSD(ClientDouble):
-            def ask(self, host: str, port: int, query: bytes) -> Any:
+            def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
                 missing = b"finger: " + query.strip() + b": no such user.\r\n"
                 return succeed(Answer({**ANSWERS, b"\r\n": BSD_LIST}.get(query, missing)))
 
@@ -273,9 +274,9 @@ class RealTests(TestCase):
         front = self.listen(ProxyFingerService(FingerClient(reactor), "127.0.0.1", behind), "127.0.0.1")
         self.assertEqual(await self.ask("127.0.0.1", front, "moshez"), FingerError.words)
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 2)
-        gone = reactor.listenTCP(0, FingerFactory(ProfilesDouble()), interface="127.0.0.1")
-        port = gone.getHost().port
-        await gone.stopListening()
+        gone = listenOn("127.0.0.1", FingerFactory(ProfilesDouble()))
+        port = addressOf(gone).port
+        await maybeDeferred(gone.stopListening)
         front = self.listen(ProxyFingerService(FingerClient(reactor), "127.0.0.1", port), "127.0.0.1")
         self.assertEqual(await self.ask("127.0.0.1", front, "moshez"), RemoteUnreachable.words)
         self.assertTrue(issubclass(RemoteUnreachable, PeerError))
@@ -289,9 +290,9 @@ class RealTests(TestCase):
         self.assertEqual(await self.ask("127.0.0.1", ports[0], "moshez"), RemoteUnreachable.words)
 
     def listen(self, service: Any, interface: str) -> int:
-        listening = reactor.listenTCP(0, FingerFactory(service), interface=interface)
+        listening = listenOn(interface, FingerFactory(service))
         self.addCleanup(listening.stopListening)
-        return listening.getHost().port
+        return addressOf(listening).port
 
     async def ask(self, host: str, port: int, query: str) -> str:
         return (await FingerClient(reactor).ask(host, port, query.encode() + b"\r\n")).text

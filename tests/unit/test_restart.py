@@ -12,6 +12,7 @@ from finger.config.reload import ConfigFile
 from finger.config.settings import Settings, fromFile
 from finger.interfaces import IReloadable
 from finger.plugins.discovery import findAdapters
+from tests.support.typed import Observer
 
 TABLE = findAdapters().table
 
@@ -25,7 +26,7 @@ class ConfigFileTests(SynchronousTestCase):
         self.path.write_text("hops = 2\n")
         self.file = ConfigFile(str(self.path), self.read(), self.read)
         self.events: list[LogEvent] = []
-        self.file.log = Logger(observer=self.events.append)
+        self.file.log = Logger(observer=Observer(self.events.append))
 
     def read(self) -> Settings:
         """What it says now."""

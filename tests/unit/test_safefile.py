@@ -108,11 +108,9 @@ class LimitTests(HomeTestCase):
         """Of ten gigabytes of nothing, the first bytes are read, and no more."""
         self.write("huge\n")
         os.truncate(self.plan, 10 << 30)
-        counts: list[int] = []
-        real = os.read
-        with mock.patch("os.read", lambda file, count: counts.append(count) or real(file, count)):  # type: ignore[func-returns-value]
+        with mock.patch("os.read", side_effect=os.read) as reading:
             self.assertTrue(self.read().startswith("huge"))
-        self.assertEqual(sum(counts), MAX_BYTES + 1)
+        self.assertEqual(sum(call.args[1] for call in reading.call_args_list), MAX_BYTES + 1)
 
     def test_growing(self) -> None:
         """A file that grows as fast as it is read comes to an end, as does one that is read in small pieces."""

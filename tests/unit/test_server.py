@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -54,13 +55,17 @@ class Oops(Exception):
     """What should not happen."""
 
 
+class _Reactor(MemoryReactorClock):
+    def callFromThread(self, work: Callable[..., object], *arguments: object) -> None:
+        self.callLater(0, work, *arguments)
+
+
 class ServerTestCase(SynchronousTestCase):
     """A server, and the signals as they were before it."""
 
     def setUp(self) -> None:
         """The server, and a way back for the signals."""
-        self.reactor: Any = MemoryReactorClock()
-        self.reactor.callFromThread = lambda work, *arguments: self.reactor.callLater(0, work, *arguments)
+        self.reactor = _Reactor()
         self.server = FingerServer(self.reactor, drainSeconds=5.0)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
@@ -195,7 +200,7 @@ class ReloadTests(ServerTestCase):
     def test_raising(self) -> None:
         """One that cannot even begin is as one that fails."""
         part = Reloadable()
-        part.reload = NotImplemented  # type: ignore[assignment]
+        self.patch(part, "reload", NotImplemented)
         self.server.adopt(part)
         self.assertIs(self.successResultOf(self.server.reload()), False)
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)

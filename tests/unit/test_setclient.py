@@ -140,12 +140,13 @@ class MainTests(SetClientTestCase):
 
     def run_(self, *arguments: str, status: Any = "here\n", encoding: str = "utf-8") -> tuple[Any, str, str]:
         """Run it; the exit status, and what it prints."""
-        out, err = TextIOWrapper(BytesIO(), encoding), StringIO()
+        buffer, err = BytesIO(), StringIO()
+        out = TextIOWrapper(buffer, encoding)
         stdin = StringIO(status) if isinstance(status, str) else status
         with patch.multiple(sys, stdin=stdin, stdout=out, stderr=err):
             code = self.assertRaises(SystemExit, main, arguments).code
         out.flush()
-        return code, out.buffer.getvalue().decode(encoding), err.getvalue()  # type: ignore[attr-defined]
+        return code, buffer.getvalue().decode(encoding), err.getvalue()
 
     def test_socket(self) -> None:
         """Through a UNIX socket, one's own or another's."""

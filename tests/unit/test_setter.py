@@ -15,11 +15,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from finger.access.authority import Authority
-from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE, peerUser
+from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE, FingerSetterFactory, peerUser
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, BadQuery
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.testing import BrokenDouble
+from tests.support.typed import asType, notNone
 
 
 class SetterTests(SynchronousTestCase):
@@ -29,10 +30,10 @@ class SetterTests(SynchronousTestCase):
         """Send a message, end it, and take what is said."""
         self.service = MemoryFingerService({"moshez": "old"})
         self.clock = Clock()
-        factory = IFingerSetterFactory(service or self.service)
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(service or self.service))
         verifyObject(IFingerSetterFactory, factory)
         factory.clock = self.clock
-        protocol = factory.buildProtocol(None)
+        protocol = notNone(factory.buildProtocol(None))
         verifyObject(IHalfCloseableProtocol, protocol)
         self.transport = StringTransport()
         protocol.makeConnection(self.transport)
@@ -44,7 +45,7 @@ class SetterTests(SynchronousTestCase):
         self.assertTrue(self.transport.disconnecting)
         protocol.connectionLost()
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        answer = self.transport.value().decode()
+        answer = asType(bytes, self.transport.value()).decode()
         self.assertEqual(answer.count("\r\n"), 1)
         return answer.removesuffix("\r\n")
 
@@ -80,10 +81,10 @@ class SetterTests(SynchronousTestCase):
         """A message is not kept beyond its limit."""
         self.send(b"moshez\n" + b"\n" * (MAX_MESSAGE - 8) + b"y")
         self.assertEqual(self.status(), "y")
-        factory = IFingerSetterFactory(MemoryFingerService())
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
         factory.clock = clock = Clock()
         for end in ("silent", "done"):
-            protocol, transport = factory.buildProtocol(None), StringTransport()
+            protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
             protocol.makeConnection(transport)
             for piece in [b"moshez\n"] + [b"x" * 65536] * 10:
                 protocol.dataReceived(piece)
@@ -104,9 +105,9 @@ class SetterTests(SynchronousTestCase):
     def test_slow(self) -> None:
         """A message has its time."""
         clock = Clock()
-        factory = IFingerSetterFactory(MemoryFingerService())
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
         factory.clock = clock
-        protocol, transport = factory.buildProtocol(None), StringTransport()
+        protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
         protocol.makeConnection(transport)
         protocol.dataReceived(b"moshez\n")
         clock.advance(factory.timeout)
@@ -115,7 +116,8 @@ class SetterTests(SynchronousTestCase):
 
     def test_noClock(self) -> None:
         """Without a clock, as long as it takes."""
-        protocol = IFingerSetterFactory(MemoryFingerService()).buildProtocol(None)
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
+        protocol = notNone(factory.buildProtocol(None))
         protocol.makeConnection(StringTransport())
         protocol.connectionLost()
 
@@ -153,14 +155,14 @@ class PeerUserTests(SynchronousTestCase):
     def send(self, message: bytes) -> bytes:
         """Send a message through a UNIX socket; what is said."""
         self.service = MemoryFingerService({"moshez": "old"})
-        factory = IFingerSetterFactory(self.service)
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(self.service))
         factory.authority = Authority(self.service, administrators=self.administrators)
-        protocol, transport = factory.buildProtocol(None), self.unix()
+        protocol, transport = notNone(factory.buildProtocol(None)), self.unix()
         protocol.makeConnection(transport)
         protocol.dataReceived(message)
         protocol.readConnectionLost()
         protocol.connectionLost()
-        return transport.value()
+        return asType(bytes, transport.value())
 
     administrators: tuple[str, ...] = ()
 
@@ -196,7 +198,8 @@ class DrainTests(SynchronousTestCase):
 
     def test_idle(self) -> None:
         """Who has not said anything yet is not waited for."""
-        protocol, transport = IFingerSetterFactory(MemoryFingerService()).buildProtocol(None), StringTransport()
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
+        protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
         verifyObject(IDrainable, protocol)
         protocol.makeConnection(transport)
         protocol.drain()
@@ -207,7 +210,8 @@ class DrainTests(SynchronousTestCase):
         setting: Deferred[None] = Deferred()
         service = MemoryFingerService()
         service.setUser = lambda user, status: setting  # type: ignore[method-assign]
-        protocol, transport = IFingerSetterFactory(service).buildProtocol(None), StringTransport()
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(service))
+        protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
         protocol.makeConnection(transport)
         protocol.dataReceived(b"moshez\n")
         protocol.drain()

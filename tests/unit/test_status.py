@@ -18,6 +18,7 @@ from finger.adapters.web.tls import developmentCertificate
 from finger.net.http import BoundedSite
 from finger.service import makeService
 from finger.testing import ThreadlessReactor
+from tests.support.typed import asType
 from tests.unit.test_service import configure
 
 GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -82,7 +83,8 @@ class HealthTests(StatusTestCase):
 
         reactor: Any = MemoryReactorClock()
         server = makeService(configure(), reactor)
-        server.service = server.counted = Service()
+        service: Any = Service()
+        server.service = server.counted = service
         with patch("signal.signal"):
             server.startService()
             self.connect(StatusResource(server.problems))
@@ -217,7 +219,7 @@ class CompositionTests(SynchronousTestCase):
         channel.makeConnection(transport)
         channel.dataReceived(GET % b"/metrics")
         channel.connectionLost(None)
-        return transport.value().decode()
+        return asType(bytes, transport.value()).decode()
 
     def test_notInstalled(self) -> None:
         """Without prometheus-client there is the port, and one line in the log."""

@@ -17,7 +17,7 @@ from twisted.application.service import Application, IServiceMaker
 from twisted.cred.checkers import FilePasswordDB
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.plugin import getPlugins
 from twisted.python.usage import Options as UsageOptions
 from twisted.trial.unittest import TestCase
@@ -27,9 +27,10 @@ from finger import __version__
 from finger.config.help import formatHelp
 from finger.config.model import Config
 from finger.config.reload import ConfigFile
-from finger.service import FingerServer
+from finger.ops.server import FingerServer
 from finger.tap import FingerOptions, Options, makeService
 from tests.support.tools import DEADLINE, ROOT, venv
+from tests.support.typed import Observer
 
 USERS = str(Path(ROOT, "etc", "users"))
 NOWHERE = ["--fingerport=none", "--webport=none", "--pbport=none"]
@@ -428,7 +429,8 @@ class MakeServiceTests(TestCase):
         service = self.make(*NOWHERE, f"--config={path}")
         (file,) = [part for part in service.reloadables.values() if isinstance(part, ConfigFile)]
         Path(path).write_text("hops = 3\n")
-        file.log = Logger(observer=(events := []).append)
+        events: list[LogEvent] = []
+        file.log = Logger(observer=Observer(events.append))
         self.successResultOf(file.reload())
         self.assertEqual(len(events), 1)
 

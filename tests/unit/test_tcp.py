@@ -23,6 +23,7 @@ from finger.profile import Profile
 from finger.protocol.wire import MAX_LINE
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
 from finger.timing import LATE
+from tests.support.typed import asType, notNone
 
 ADA = Profile("ada", "Ada Lovelace", "Weaving", home="/home/ada")
 MOSHEZ = Profile("moshez", plan="Happy and well")
@@ -36,12 +37,12 @@ class FingerTestCase(SynchronousTestCase):
     def connect(self, service: IFingerService | None = None, **settings: object) -> StringTransport:
         """Connect; the transport is what the peer sees."""
         self.clock = Clock()
-        self.factory = IFingerFactory(service or self.service)
+        self.factory = asType(FingerFactory, IFingerFactory(service or self.service))
         self.factory.clock = self.clock
         for name, value in settings.items():
             setattr(self.factory, name, value)
         transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.7", 54321))
-        self.protocol = self.factory.buildProtocol(None)
+        self.protocol = notNone(self.factory.buildProtocol(None))
         self.protocol.makeConnection(transport)
         return transport
 
@@ -50,7 +51,7 @@ class FingerTestCase(SynchronousTestCase):
         transport = self.connect(service, **settings)
         self.protocol.dataReceived(query)
         self.assertTrue(transport.disconnecting)
-        return transport.value()
+        return asType(bytes, transport.value())
 
 
 class FingerFactoryTests(FingerTestCase):
@@ -388,8 +389,8 @@ class LogTests(FingerTestCase):
 
     def test_unixPeer(self) -> None:
         """A peer without an address is a local one."""
-        factory = IFingerFactory(self.service)
-        protocol = factory.buildProtocol(None)
+        factory = asType(FingerFactory, IFingerFactory(self.service))
+        protocol = notNone(factory.buildProtocol(None))
         with capturedLogs() as logs:
             protocol.makeConnection(StringTransport(peerAddress=UNIXAddress(None)))
             protocol.dataReceived(b"moshez\n")

@@ -10,7 +10,10 @@ from unittest.mock import patch
 from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogLevel, capturedLogs
+from twisted.protocols.policies import WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -20,6 +23,7 @@ from finger.interfaces import IReloadable
 
 PEM = developmentCertificate()
 CERTIFICATE, KEY = PEM[: PEM.index(b"-----BEGIN PRIVATE")], PEM[PEM.index(b"-----BEGIN PRIVATE") :]
+TLS = TLSMemoryBIOProtocol(WrappingFactory(Factory()), Protocol())
 
 
 class ContextTests(SynchronousTestCase):
@@ -92,7 +96,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
         certificate = self.make()
         verifyObject(IOpenSSLServerConnectionCreator, certificate)
         verifyObject(IReloadable, certificate)
-        self.assertIsInstance(certificate.serverConnectionForTLS(None), SSL.Connection)
+        self.assertIsInstance(certificate.serverConnectionForTLS(TLS), SSL.Connection)
 
     def test_oneFile(self) -> None:
         """One file may hold both."""
@@ -102,24 +106,24 @@ class ReloadingCertificateTests(SynchronousTestCase):
         """A renewed certificate is used from the reload on, and it is known when that will expire."""
         certificate = self.make()
         expires = certificate.expires
-        before = certificate.serverConnectionForTLS(None).get_context()
+        before = certificate.serverConnectionForTLS(TLS).get_context()
         new = developmentCertificate(datetime.now(UTC) + timedelta(days=1))
         self.certificate.write_bytes(new)
         self.key.write_bytes(new)
         self.assertIs(self.successResultOf(certificate.reload()), True)
         self.assertEqual((certificate.expires - expires).days, 1)
-        self.assertIsNot(certificate.serverConnectionForTLS(None).get_context(), before)
+        self.assertIsNot(certificate.serverConnectionForTLS(TLS).get_context(), before)
 
     def test_bad(self) -> None:
         """A bad one is not; why, is in the log."""
         certificate = self.make()
-        before = certificate.serverConnectionForTLS(None).get_context()
+        before = certificate.serverConnectionForTLS(TLS).get_context()
         for spoil in (lambda: self.key.write_bytes(b""), self.key.unlink):
             spoil()
             with capturedLogs() as logs:
                 self.assertIs(self.successResultOf(certificate.reload()), False)
             self.assertEqual(logs[0]["log_level"], LogLevel.error)
-            self.assertIs(certificate.serverConnectionForTLS(None).get_context(), before)
+            self.assertIs(certificate.serverConnectionForTLS(TLS).get_context(), before)
 
     def test_start(self) -> None:
         """At the start, a bad one is an error that names the option and the file."""

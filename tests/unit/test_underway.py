@@ -51,9 +51,13 @@ class UnderWayTests(SynchronousTestCase):
 
     def test_atOnce(self) -> None:
         """Work can be done at once, fail at once, and not even begin."""
+
+        def broken() -> Deferred[str]:
+            raise ZeroDivisionError
+
         self.assertEqual(self.successResultOf(self.underWay.join("a", lambda: succeed("done"))), "done")
         self.failureResultOf(self.underWay.join("a", lambda: fail(KeyError())), KeyError)
-        self.failureResultOf(self.underWay.join("a", lambda: 1 / 0), ZeroDivisionError)
+        self.failureResultOf(self.underWay.join("a", broken), ZeroDivisionError)
         self.underWay.join("a", self.start)
         self.assertEqual(len(self.started), 1)
 
@@ -91,8 +95,8 @@ class UnderWayTests(SynchronousTestCase):
 
     def test_leaveWhenTold(self) -> None:
         """One who is told can make another leave."""
-        first = self.underWay.join("a", self.start).addCallback(lambda _: second.cancel())
-        second = self.underWay.join("a", self.start)
+        first, second = (self.underWay.join("a", self.start) for _ in range(2))
+        first.addCallback(lambda _: second.cancel())
         self.started[0].callback("done")
         self.successResultOf(first)
         self.failureResultOf(second, CancelledError)

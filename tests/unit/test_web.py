@@ -32,6 +32,7 @@ from finger import errors
 from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
 from finger.adapters.web.pages import PAGE_SIZE
 from finger.adapters.web.resource import FingerResource
+from finger.adapters.web.templating import Templates
 from finger.backends.memory import MemoryFingerService
 from finger.interfaces import IFingerService
 from finger.log.querylog import QueryLog
@@ -89,6 +90,11 @@ class Answer:
         return {link.to_text(strip=False): link.attrs["href"] for link in self.page.query(".users a")}
 
 
+class _Transport(StringTransport):
+    def abortConnection(self) -> None:
+        self.loseConnection()
+
+
 class Browser:
     """Asks a resource."""
 
@@ -98,8 +104,7 @@ class Browser:
     def send(self, path: str, method: str = "GET") -> tuple[Any, StringTransport]:
         """Ask, and do not wait for the answer."""
         channel: Any = self._site.buildProtocol(None)
-        transport = StringTransport()
-        transport.abortConnection = transport.loseConnection
+        transport = _Transport()
         channel.makeConnection(transport)
         channel.dataReceived(f"{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode("ascii"))
         return channel, transport
@@ -281,7 +286,7 @@ class UserTests(SynchronousTestCase):
 
     def test_words(self) -> None:
         """What there is to say is said as the finger protocol says it."""
-        cases = (
+        cases: tuple[tuple[Profile, dict[str, str]], ...] = (
             (Profile("u", plan="Hi."), {"Status": "Hi."}),
             (Profile("u", plan=""), {"Status": "No Plan."}),
             (Profile("u", "Name", plan=""), {"Plan": "No Plan."}),
@@ -313,7 +318,9 @@ class UserTests(SynchronousTestCase):
     def test_escaped(self) -> None:
         """Nothing a user says is markup, wherever it is shown."""
         attack = "</pre></title></style>\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
-        everything = Profile("u", *[attack] * 5, LastLogin(WHEN, attack, attack), office=attack)
+        everything = Profile(
+            "u", attack, attack, attack, attack, attack, LastLogin(WHEN, attack, attack), office=attack
+        )
         for answer in (
             browse(everything)(),
             browse(everything)("/u"),
@@ -327,7 +334,7 @@ class UserTests(SynchronousTestCase):
     def test_clean(self) -> None:
         """What could fool a reader is a question mark, wherever it is shown."""
         bad = "a\x1b[31m\u202eb\0c\x9b\ud800"
-        everything = Profile("u", *[bad] * 5, LastLogin(WHEN, bad, bad), office=bad)
+        everything = Profile("u", bad, bad, bad, bad, bad, LastLogin(WHEN, bad, bad), office=bad)
         for answer in (
             browse(everything)(),
             browse(everything)("/u"),
@@ -680,13 +687,13 @@ class PageTests(SynchronousTestCase):
     def test_cannotBeRendered(self) -> None:
         """What should not happen is answered too, and logged."""
         resource = FingerResource(ProfilesDouble(ADA))
-        resource.templates = BadTemplates()  # type: ignore[assignment]
+        resource.templates = BadTemplates()
         answer = Browser(resource)("/ada")
         self.assertEqual((answer.code, answer.texts("title")), (500, ["Internal error in server"]))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
-class BadTemplates:
+class BadTemplates(Templates):
     """Templates that fail."""
 
     def render(self, page: object) -> Deferred[bytes]:

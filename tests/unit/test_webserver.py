@@ -22,6 +22,7 @@ from zope.interface.verify import verifyObject
 from finger.interfaces import IDrainable
 from finger.net.http import MAX_BODY, MAX_REQUESTS, TOO_LARGE, BoundedChannel, BoundedSite
 from finger.timing import LATE
+from tests.support.typed import asType
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -70,6 +71,11 @@ class Echo(Resource):
         return NOT_DONE_YET
 
 
+class _Transport(StringTransport):
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
+
 class WebServerTestCase(SynchronousTestCase):
     """A connection to a site that allows 10 seconds for headers, 30 for a body and 45 for the answer."""
 
@@ -79,17 +85,16 @@ class WebServerTestCase(SynchronousTestCase):
         self.echo = Echo(waits)
         self.site = BoundedSite(self.echo, self.clock)
         self.channel = self.site.buildProtocol(None)
-        self.transport: Any = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 5), lenient=True)
+        self.transport: Any = _Transport(peerAddress=IPv4Address("TCP", "192.0.2.1", 5), lenient=True)
         if secure:
             alsoProvides(self.transport, ISSLTransport)
-            self.transport.setTcpNoDelay = lambda enabled: None
         self.channel.makeConnection(self.transport)
 
     def send(self, *data: bytes) -> bytes:
         """Send, in pieces; what has been answered so far."""
         for piece in data:
             self.channel.dataReceived(piece)
-        return self.transport.value()
+        return asType(bytes, self.transport.value())
 
     def leave(self) -> None:
         """The connection is lost; nothing is left of it."""

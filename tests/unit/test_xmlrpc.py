@@ -20,6 +20,10 @@ from finger.testing import BrokenDouble
 USERS = MemoryFingerService({"moshez": "Happy and well", "zoë": "\x1b[2J\0\ufffe"})
 
 
+class _Request(DummyRequest):
+    content: BytesIO
+
+
 class XMLRPCTests(SynchronousTestCase):
     """Calls and Faults."""
 
@@ -28,7 +32,7 @@ class XMLRPCTests(SynchronousTestCase):
         resource = IXMLRPCResource(service)
         verifyObject(IXMLRPCResource, resource)
         verifyObject(IResource, resource)
-        request = DummyRequest([b""])
+        request = _Request([b""])
         request.method = b"POST"
         request.content = BytesIO(body)
         answer = resource.render(request)
