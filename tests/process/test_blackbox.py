@@ -25,6 +25,7 @@ from xmlrpc.client import Fault, ServerProxy
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask, need, needRoot, receive, twistdPath
+from tests.support.typed import asType, notNone
 
 USERS = Path(ROOT, "etc", "users")
 EXAMPLES = Path(ROOT, "docs", "examples")
@@ -192,10 +193,10 @@ class Port79Tests(BlackBoxTestCase):
         server = self.start(f"--file={USERS}", *self.ports)
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         for field in ("Uid", "Gid"):
-            ids = set(re.search(rf"^{field}:\s*(.*)$", status, re.MULTILINE)[1].split())
+            ids = set(notNone(re.search(rf"^{field}:\s*(.*)$", status, re.MULTILINE))[1].split())
             self.assertEqual(len(ids), 1)
             self.assertNotEqual(ids, {"0"})
-        self.assertNotIn("0", re.search(r"^Groups:(.*)$", status, re.MULTILINE)[1].split())
+        self.assertNotIn("0", notNone(re.search(r"^Groups:(.*)$", status, re.MULTILINE))[1].split())
         self.assertEqual(ask("127.0.0.1", 79, b"moshez\r\n"), b"Happy and well\r\n")
 
     def test_uid(self) -> None:
@@ -573,7 +574,7 @@ class AttackTests(BlackBoxTestCase):
             server.log,
         ]
         with ServerProxy(url("127.0.0.1", server.port("webport"), "RPC2")) as proxy:
-            answers.append(proxy.getUser("m"))
+            answers.append(asType(str, proxy.getUser("m")))
         for answer in answers:
             self.assertNotRegex(answer, "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]")
 
@@ -581,7 +582,7 @@ class AttackTests(BlackBoxTestCase):
 def residentKiB(server: Server) -> int:
     """How much memory a server has."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(re.search(r"^VmRSS:\s*(\d+)", status, re.MULTILINE)[1])
+    return int(notNone(re.search(r"^VmRSS:\s*(\d+)", status, re.MULTILINE))[1])
 
 
 def get(address: str) -> str:

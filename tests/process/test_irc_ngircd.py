@@ -19,6 +19,7 @@ from finger.backends.memory import MemoryFingerService
 from finger.interfaces import IIRCClientFactory
 from tests.support.ircserver import IRCTestCase
 from tests.support.tools import FAMILIES
+from tests.support.typed import Observer
 
 USERS = {"moshez": "Happy and well", "zoë": "\n".join(f"☃ line {n}" for n in range(1, 10)), "long": "é" * 600}
 
@@ -199,7 +200,8 @@ class NgircdTests(IRCTestCase):
         await client.expect(" 303 joe :$")
         self.assertRegex(" ".join(reasons), "certificate verify failed")
 
-    def observe(self, observer: Callable[[Any], None]) -> None:
+    def observe(self, heard: Callable[[Any], None]) -> None:
         """Look at the log during this test."""
+        observer = Observer(heard)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)

@@ -20,6 +20,7 @@ from tests.process.test_abuse_process import SlowServer
 from tests.process.test_blackbox import BlackBoxTestCase, run, url, waitUntil
 from tests.support.everywhere import UNKNOWN, everyAnswer
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask, need
+from tests.support.typed import notNone
 
 PORTS = ("--fingerport=0", "--webport=0", "--ssl", "--httpsport=0", "--pbport=0", "--statusport=0")
 REFUSED = "finger_connections_refused_total"
@@ -158,7 +159,7 @@ class StatusProcessTests(BlackBoxTestCase):
         server.waitFor("read 2 users")
         waitUntil(lambda: state() == (2, 1, 1, 0), server.process)
         good = sample(server, READ_AT, part="file")
-        self.assertGreater(good, began)
+        self.assertGreater(notNone(good), notNone(began))
         users.unlink()
         server.process.send_signal(signal.SIGHUP)
         server.waitFor("its last good users stay")

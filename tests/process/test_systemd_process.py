@@ -172,7 +172,7 @@ class ActivatedTests(SystemdTestCase):
 class ManagedTests(SystemdTestCase):
     """A service manager, which is this test."""
 
-    def managed(self, *options: str, **environment: str) -> Server:
+    def managed(self, *options: str, **environment: Any) -> Server:
         """A server that has been passed the sockets."""
         before = passing(self.sockets, "finger:finger:finger")
         server = Server(*options, "--fingerport=systemd:finger", before=before, sockets=self.sockets, **environment)
