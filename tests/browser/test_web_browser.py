@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from justhtml import JustHTML
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
@@ -19,9 +18,12 @@ from twisted.web.server import Site
 
 import finger.adapters.profile  # noqa: F401  (registers the adapter)
 from finger.adapters.web.pages import Page
+from finger.adapters.web.resource import FingerResource
+from finger.adapters.web.templating import Templates
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.tools import FAMILIES, need
+from tests.support.typed import addressOf, asType, listenOn, notNone
 
 LONG = "https://example.org/" + "a/very/long/address/" * 20
 
@@ -39,6 +41,11 @@ OFFLINE = (
 DARK, LIGHT = "--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"
 
 
+def userLinks(page: JustHTML) -> list[str]:
+    """Return where the links of the user list go."""
+    return [notNone(notNone(link.attrs)["href"]) for link in page.query(".users a")]
+
+
 class BrowserTests(TestCase):
     """The same pages for everybody."""
 
@@ -46,16 +53,16 @@ class BrowserTests(TestCase):
 
     def setUp(self) -> None:
         """Serve at the root, and below a prefix as a reverse proxy might."""
-        self.resource = IResource(ProfilesDouble(*USERS))
+        self.resource = asType(FingerResource, IResource(ProfilesDouble(*USERS)))
         self.resource.putChild(b"RPC2", Resource())
         root = IResource(ProfilesDouble(*USERS))
         root.putChild(b"pre fix", self.resource)
         self.bases: dict[str, str] = {}
         for family, host in FAMILIES.items():
-            port = reactor.listenTCP(0, Site(root), interface=host)
+            port = listenOn(host, Site(root))
             self.addCleanup(port.stopListening)
             name = f"[{host}]" if ":" in host else host
-            self.bases[family] = f"http://{name}:{port.getHost().port}/pre%20fix/"
+            self.bases[family] = f"http://{name}:{addressOf(port).port}/pre%20fix/"
 
     async def run_(self, program: str, *arguments: str) -> tuple[str, str]:
         """Run a program, called as its package is, to its end; give its output and its errors."""
@@ -102,7 +109,7 @@ class BrowserTests(TestCase):
         """Every link of the list, followed, shows its user."""
         for base in self.bases.values():
             listed, _ = await self.run_("curl", "-s", base)
-            links = [link.attrs["href"] for link in JustHTML(listed).query(".users a")]
+            links = userLinks(JustHTML(listed))
             for profile, link in zip(sorted(USERS, key=lambda user: user.login), links, strict=True):
                 text, _ = await self.run_("lynx", "-dump", "-display_charset=utf-8", urljoin(base, link))
                 self.assertIn(f"1. {base.replace('%20', ' ')}", text)
@@ -128,15 +135,15 @@ class BrowserTests(TestCase):
         dom, console = await self.chromium(self.bases["IPv6"])
         self.assertEqual(console, [])
         page = JustHTML(dom, sanitize=False)
-        self.assertEqual(page.query_one("h1").to_text(), "Users")
-        links = [link.attrs["href"] for link in page.query(".users a")]
+        self.assertEqual(notNone(page.query_one("h1")).to_text(), "Users")
+        links = userLinks(page)
         self.assertEqual(len(links), len(USERS))
         for profile, link in zip(sorted(USERS, key=lambda user: user.login), links, strict=True):
             dom, console = await self.chromium(urljoin(self.bases["IPv4"], link))
             self.assertEqual(console, [])
             page = JustHTML(dom, sanitize=False)
-            self.assertEqual(page.query_one("h1").to_text(), profile.name or profile.login)
-            self.assertEqual(page.query_one("pre").to_text(), profile.plan)
+            self.assertEqual(notNone(page.query_one("h1")).to_text(), profile.name or profile.login)
+            self.assertEqual(notNone(page.query_one("pre")).to_text(), profile.plan)
             self.assertEqual(page.query("script, img"), [])
 
     async def test_chromiumRefused(self) -> None:
@@ -150,7 +157,7 @@ class BrowserTests(TestCase):
         """Even where a script got into a page, the policy that is sent with it keeps it from running."""
         self.resource.templates = ScriptTemplates()
         dom, console = await self.chromium(self.bases["IPv4"])
-        self.assertEqual(JustHTML(dom, sanitize=False).query_one("h1").to_text(), "safe")
+        self.assertEqual(notNone(JustHTML(dom, sanitize=False).query_one("h1")).to_text(), "safe")
         self.assertEqual(len(console), 1)
         self.assertIn("Content Security Policy", console[0])
 
@@ -169,7 +176,7 @@ class BrowserTests(TestCase):
             self.assertGreater(len({colour for row in rows for colour in row}), 2)
 
 
-class ScriptTemplates:
+class ScriptTemplates(Templates):
     """Templates that somebody got a script into."""
 
     def render(self, page: Page) -> Deferred[bytes]:

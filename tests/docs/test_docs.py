@@ -32,7 +32,6 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.protocol import Factory
 from twisted.python.reflect import namedAny
-from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
@@ -44,6 +43,7 @@ from finger.tap import Options
 from tests.support.ircserver import IRCServer
 from tests.support.pages import FILES, PAGES, Block, Page, Section, differs, isPrinted, rows, typed
 from tests.support.tools import DEADLINE, ROOT, need
+from tests.support.typed import notNone
 
 PROGRAMS = {"curl": "curl", "lynx": "lynx", "openssl": "openssl", "promtool": "prometheus"}
 """What the pages type that Python does not bring, and what Debian calls the packages."""
@@ -354,7 +354,8 @@ class NameTests(SynchronousTestCase):
     def test_options(self) -> None:
         """Options are ours, twistd's own, or the client's."""
         client = {name for action in makeParser()._actions for name in action.option_strings}
-        known = client | {f"--{name.rstrip('=')}" for name in (*Options().longOpt, *ServerOptions().longOpt)}
+        twistd = namedAny("twisted.scripts.twistd.ServerOptions")()
+        known = client | {f"--{name.rstrip('=')}" for name in (*Options().longOpt, *twistd.longOpt)}
         for page, code in self.each("code"):
             for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", code):
                 self.assertIn(option, known, f"{page.path.name}: {code}")
@@ -379,7 +380,7 @@ class NameTests(SynchronousTestCase):
     def test_limits(self) -> None:
         """The table of limits says what the code says."""
         for _, value, names in rows(PAGES["running.md"].section("Limits")):
-            number, unit = re.fullmatch(r"([\d,]+)(?: (KiB|MiB|s|bytes))?.*", value).groups()
+            number, unit = notNone(re.fullmatch(r"([\d,]+)(?: (KiB|MiB|s|bytes))?.*", value)).groups()
             wanted = int(number.replace(",", "")) * {"KiB": 1024, "MiB": 1024**2}.get(unit, 1)
             (name,) = re.findall(r"`([^`]+)`", names)
             self.assertEqual(namedAny(name), wanted, name)

@@ -29,6 +29,7 @@ from finger.interfaces import IFingerService
 from finger.log.formats import formatJSONLine
 from finger.net.limits import LimitedFactory
 from tests.fuzz.inputs import chunkings, pieces
+from tests.support.typed import asType
 
 PEER = IPv4Address("TCP", "192.0.2.7", 54321)
 
@@ -233,7 +234,7 @@ class FuzzTestCase(SynchronousTestCase):
                 clock.advance(2 * MOST_SECONDS)  # Who has gone may leave the back end to its work.
             self.assertEqual(limited.taken, 0)
             self.assertEqual(clock.getDelayedCalls(), [])
-        return wire.value()
+        return asType(bytes, wire.value())
 
     def _say(self, protocol: Any, wire: Wire, clock: Clock, waiting: deque[bytes], behaviour: Behaviour) -> None:
         while waiting and wire.takesMore and not wire.isOver:

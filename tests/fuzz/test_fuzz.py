@@ -29,6 +29,7 @@ import finger.adapters.profile
 import finger.adapters.setter
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
+from finger.adapters.finger import FingerFactory
 from finger.adapters.health import StatusResource
 from finger.adapters.irc.bot import IRCBotFactory
 from finger.adapters.irc.messages import (
@@ -81,6 +82,7 @@ from tests.fuzz import inputs
 from tests.fuzz.inputs import labels, texts, tries
 from tests.fuzz.peers import USERS, Behaviour, FuzzTestCase, SlowDouble, behaviours, readResponses
 from tests.support.othernet import ClientDouble, Network
+from tests.support.typed import asType
 
 
 class WireTests(FuzzTestCase):
@@ -243,7 +245,8 @@ class UsersFileTests(FuzzTestCase):
     def test_roundTrip(self, users: dict[str, tuple[str, str]]) -> None:
         """What is written by the rules is read as it was meant."""
         with self.quiet():
-            expected, lines = {}, []
+            expected: dict[str, Profile] = {}
+            lines: list[str] = []
             for login, (name, status) in users.items():
                 name, status = (cleanLine(text).translate(dict.fromkeys(b"():")).strip() for text in (name, status))
                 if login.strip() and not login.startswith("#"):
@@ -342,7 +345,7 @@ class FingerTests(ServerTestCase):
     def test_query(self, data: bytes, behaviour: Behaviour, utf8: bool, matchNames: bool) -> None:
         """One answer, the same in whatever pieces the query came; or a close, if there was no query."""
         clock, service = self.begin(behaviour)
-        factory = IFingerFactory(service)
+        factory = asType(FingerFactory, IFingerFactory(service))
         factory.clock, factory.utf8, factory.matchNames = clock, utf8, matchNames
         factory.queries = QueryLog(clock)
         answer = self.converse(factory, clock, data, behaviour)
@@ -595,13 +598,13 @@ class OtherServerTests(FuzzTestCase):
     def test_proxy(self, data: bytes, cut: str, query: bytes, utf8: bool) -> None:
         """The proxy fails with errors of ours alone; what it is told is told on, clean."""
         with self.quiet():
-            proxy = ProxyFingerService(ClientDouble({}, Answer(data or b"\n", cut)))  # type: ignore[arg-type]
+            proxy = ProxyFingerService(ClientDouble({}, Answer(data or b"\n", cut)))
             for asked in (proxy.getUser("moshez"), proxy.getUsers(), proxy.getProfiles(), proxy.getUser("a b")):
                 found: list[Any] = []
                 asked.addBoth(found.append)
                 if isinstance(found[0], Failure):
                     self.assertIsInstance(found[0].value, FingerError)
-            factory = IFingerFactory(PolicyFingerService(proxy, Clock()))
+            factory = asType(FingerFactory, IFingerFactory(PolicyFingerService(proxy, Clock())))
             answer = encode(self.successResultOf(factory.answer(query.partition(b"\n")[0], "x")), utf8)
             self.assertClean(answer, utf8=utf8)
             self.flushLoggedErrors(FingerError)  # Some of these answers say that the other server is broken.

@@ -138,7 +138,7 @@ def copyDistributions(distributions: Iterable[Distribution], target: Path) -> No
         for file in installed.files or ():
             if ".." not in file.parts:
                 (target / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(installed.locate_file(file), target / file)
+                shutil.copy2(str(installed.locate_file(file)), target / file)
 
 
 class Environment:
@@ -164,15 +164,15 @@ class Environment:
         self.twistd.write_text(TWISTD.format(python=self.python))
         self.twistd.chmod(0o755)
 
-    def pip(self, *arguments: str | Path, **environment: str) -> None:
+    def pip(self, *arguments: str | Path, path: str = "") -> None:
         """Have pip work on this environment."""
         pip = (sys.executable, "-m", "pip", "--python", self.python, "--disable-pip-version-check")
-        run(*pip, *arguments, cwd=self.directory, **environment)
+        run(*pip, *arguments, cwd=self.directory, PYTHONPATH=path)
 
     def install(self, *what: str | Path) -> None:
         """Install something, without a network, by the tools that are here; without those, it is complete then."""
         offline = ("--no-index", "--no-build-isolation", "--no-compile")
-        self.pip("install", *offline, *what, PYTHONPATH=str(work().tools))
+        self.pip("install", *offline, *what, path=str(work().tools))
         self.pip("check")
 
     def files(self) -> set[str]:
@@ -275,7 +275,7 @@ class InstallTests(SynchronousTestCase):
     def assertServes(self, environment: Environment) -> None:
         """It answers finger and the web, over both families."""
         users = f"--file={work().source}/etc/users"
-        server = Server(users, "--fingerport=0", "--webport=0", program=str(environment.twistd), **NO_PATH)
+        server = Server(users, "--fingerport=0", "--webport=0", program=str(environment.twistd), PYTHONPATH="")
         self.addCleanup(server.__exit__)
         for host in FAMILIES.values():
             self.assertEqual(ask(host, server.port("fingerport"), b"moshez\r\n"), b"Happy and well\r\n")

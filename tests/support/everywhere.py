@@ -13,6 +13,7 @@ from xmlrpc.client import ServerProxy
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.spread.pb import PBClientFactory, RemoteError
 
 from tests.support.ircserver import Client, IRCTestCase
@@ -156,7 +157,7 @@ def answerOfXMLRPC(url: str, user: str) -> str:
 async def answerOfPB(host: str, port: int, user: str) -> str:
     """What Perspective Broker answers, by the error or without."""
     factory = PBClientFactory()
-    reactor.connectTCP(host, port, factory)
+    await HostnameEndpoint(reactor, host, port).connect(factory)
     root = await factory.getRootObject()
     gone: Deferred[None] = Deferred()
     root.broker.notifyOnDisconnect(lambda: gone.callback(None))

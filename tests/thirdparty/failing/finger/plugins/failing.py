@@ -1,6 +1,8 @@
 """A back end that always breaks, in one of two ways."""
 
-from twisted.internet.defer import fail
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
@@ -9,10 +11,10 @@ from finger.interfaces import IFingerBackend, IFingerService
 
 @implementer(IFingerService)
 class Failing:
-    def getUser(self, user):
+    def getUser(self, user: str) -> Deferred[str]:
         return fail(LookupError(user)) if user == "other" else fail(ZeroDivisionError(user))
 
-    def getUsers(self):
+    def getUsers(self) -> Deferred[list[str]]:
         raise RuntimeError("not even a Deferred")
 
 
@@ -22,7 +24,7 @@ class FailingBackend:
     argument = ""
     summary = "always breaks"
 
-    def makeBackend(self, argument, reactor):
+    def makeBackend(self, argument: str, reactor: object) -> Failing:
         return Failing()
 
 
