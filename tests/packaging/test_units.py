@@ -13,6 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.config.model import Config
+from finger.plugins.discovery import findAdapters
 from finger.tap import Options
 from tests.support.tools import ROOT, need, venv
 
@@ -116,11 +117,10 @@ class AgreementTests(SynchronousTestCase):
 
     def test_sockets(self) -> None:
         """A socket for each family, at the port the option has by default, under the name that others call it by."""
-        defaults = Config()
-        ports = {"finger": defaults.fingerPorts, "web": defaults.webPorts, "https": defaults.httpsPorts}
+        table = findAdapters().table.settings
         for name, path in SOCKETS.items():
             settings = read(path)
-            (port,) = ports.get(name, ("9079",))
+            (port,) = table[f"{name}port"].initial if name != "status" else ("9079",)
             v4, v6 = ("127.0.0.1", "[::1]") if name == "status" else ("0.0.0.0", "[::]")
             self.assertEqual(settings["ListenStream"], [f"{v4}:{port}", f"{v6}:{port}"])
             self.assertEqual(settings["BindIPv6Only"], ["ipv6-only"])
