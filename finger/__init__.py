@@ -21,7 +21,8 @@ from finger.interfaces import (
     IPerspectiveFinger,
 )
 from finger.profile import Profile
-from finger.service import makeService, openService
+from finger.service import makeServer as makeService
+from finger.service import openService
 
 __all__ = [
     "Config",

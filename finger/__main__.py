@@ -161,7 +161,7 @@ class Asking:
             why = str(error) if isinstance(error, RemoteUnreachable) else f"no IPv{self._options.family} address"
             return self._fail(f"could not connect to {host} port {self._options.port}: {cleanLine(why)}")
         self._print(target, answer)
-        return not answer.cut or self._fail(f"the answer of {host} was cut: {answer.cut}")
+        return not answer.truncated or self._fail(f"the answer of {host} was cut: {answer.truncated}")
 
     def _print(self, target: Target, answer: Answer) -> None:
         header = [f"[{target.host}]"] if target.host else []

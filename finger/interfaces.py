@@ -104,7 +104,7 @@ class ICountsUsers(Interface):
     def countUsers() -> int:
         """Count the users.  Asks nobody, reads nothing, and never fails."""
 
-    def heldUsers() -> Set[str]:
+    def userNames() -> Set[str]:
         """
         Give their names, so that a chain of back ends can count a user whom several have once.
 

@@ -53,7 +53,7 @@ from finger.plugins.discovery import findAdapters, findBackends
 from finger.timing import Buckets
 
 
-def makeService(config: Config, reactor: Any) -> FingerServer:
+def makeServer(config: Config, reactor: Any) -> FingerServer:
     """
     Make the server that a configuration describes.
 
@@ -81,7 +81,7 @@ def openService(config: Config, reactor: Any) -> FingerServer:
     @raise ConfigError: if the configuration cannot be, or a port cannot be had.
     """
     reactor.seconds = time.monotonic
-    server = makeService(config, reactor)
+    server = makeServer(config, reactor)
     server.open()
     return server
 

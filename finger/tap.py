@@ -26,8 +26,7 @@ from finger.log.formats import makeObserver, showWarnings
 from finger.ops.privileges import unprivileged
 from finger.ops.server import FingerServer
 from finger.plugins.discovery import Adapters, findAdapters, findBackends
-from finger.service import makeService as makeServer
-from finger.service import openService
+from finger.service import makeServer, openService
 
 FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": None}
 """What twistd's own options mean where there is no twistd."""

@@ -196,7 +196,7 @@ class FingerServiceContract:
         service = self.makeService()
         if ICountsUsers.providedBy(service):
             users = self.result(service.getUsers())
-            assert sorted(service.heldUsers()) == users
+            assert sorted(service.userNames()) == users
             assert service.countUsers() == len(users)
 
     def test_set(self) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 MAX_KEYS = 10_000
 """How many keys L{Buckets} tell apart; a flood of addresses takes no more memory than that."""
 
-LATE = 1.0
+DRAIN_GRACE = 1.0
 """Seconds that a first query has to arrive when the server is being stopped: it may be on its way."""
 
 
@@ -29,7 +29,7 @@ class Deadline:
         self._clock = clock
         self._call: IDelayedCall | None = None
 
-    def allow(self, seconds: float, end: Callable[[], object]) -> None:
+    def start(self, seconds: float, end: Callable[[], object]) -> None:
         """Begin a phase that may take so long; the one before it is over.  If it takes longer, C{end} is called."""
         self.cancel()
         if self._clock is not None:

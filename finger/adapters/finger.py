@@ -39,7 +39,7 @@ from finger.protocol.wire import (
     parseQuery,
     splitHost,
 )
-from finger.timing import CLOSE_GRACE, LATE, Deadline
+from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Deadline
 
 MAX_DISCARDED = 64 * 1024
 """How much of a query that is too long is read, in bytes, in the hope of its end."""
@@ -74,12 +74,12 @@ class FingerProtocol(LineReceiver):
     def connectionMade(self) -> None:
         """Wait for the query."""
         self._deadline = Deadline(self.factory.clock)
-        self._deadline.allow(self.factory.queryTimeout, self.transport.abortConnection)
+        self._deadline.start(self.factory.queryTimeout, self.transport.abortConnection)
 
     def lineReceived(self, line: bytes) -> None:
         """Look the answer up.  What the peer sends after its query is thrown away."""
         self.setRawMode()
-        self._deadline.allow(self.factory.answerTimeout, self.transport.abortConnection)
+        self._deadline.start(self.factory.answerTimeout, self.transport.abortConnection)
         self._answering = self.factory.answer(line, self._peer())
         self._answering.addBoth(self._answer)
 
@@ -89,7 +89,7 @@ class FingerProtocol(LineReceiver):
         self._isTooLong = True
         self.factory.queries.begin("finger", self._peer(), _escaped(line[:MAX_LOGGED]))("BadQuery")
         self._write(BadQuery.words)
-        self._deadline.allow(self.factory.discardTimeout, self._close)
+        self._deadline.start(self.factory.discardTimeout, self._close)
         self.rawDataReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -108,7 +108,7 @@ class FingerProtocol(LineReceiver):
     def drain(self) -> None:
         """See L{IDrainable.drain}.  Who has not asked yet has a moment: the query may be on its way."""
         if self.line_mode:
-            self._deadline.allow(LATE, self.transport.loseConnection)
+            self._deadline.start(DRAIN_GRACE, self.transport.loseConnection)
 
     def _answer(self, result: str | Failure) -> None:
         self._answering = None
@@ -121,7 +121,7 @@ class FingerProtocol(LineReceiver):
         self.transport.write(self.factory.encode(text))
 
     def _close(self) -> None:
-        self._deadline.allow(self.factory.closeTimeout, self.transport.abortConnection)
+        self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)
         self.transport.loseConnection()
 
     def _peer(self) -> str:
@@ -186,7 +186,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         return encode(answer, self.utf8)
 
     async def _answer(self, line: bytes, peer: str) -> str:
-        tell = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
+        finish = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
         try:
             lookups = self._lookups(parseQuery(line))
         except BadQuery as error:
@@ -196,9 +196,9 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             try:
                 told = await gatherResults(waiting, consumeErrors=True)
             except Exception:  # Cancelled: the peer has left.
-                tell("Gone")
+                finish("Gone")
                 raise
-        tell(",".join(outcome for _, outcome in told))
+        finish(",".join(outcome for _, outcome in told))
         return "\n".join(answer for answer, _ in told)
 
     def _lookups(self, query: Query) -> list[Awaitable[str]]:

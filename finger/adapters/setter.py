@@ -25,7 +25,7 @@ from finger.config.options import PORTS, Option
 from finger.config.types import Port
 from finger.errors import BadQuery
 from finger.interfaces import IAdapterContext, IDrainable, IFingerAdapter, IFingerSetterFactory, IFingerSetterService
-from finger.log.querylog import QueryLog, tellOutcome
+from finger.log.querylog import QueryLog, finishQuery
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import cleanLine, encode
 from finger.timing import Deadline
@@ -91,7 +91,7 @@ class FingerSetterProtocol(Protocol):
         """Wait for the message."""
         self._actor = peerUser(self.transport)
         self._deadline = Deadline(self.factory.clock)
-        self._deadline.allow(self.factory.timeout, self.transport.abortConnection)
+        self._deadline.start(self.factory.timeout, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the message.  One that is too long is refused at once; its peer has a moment to notice."""
@@ -102,7 +102,7 @@ class FingerSetterProtocol(Protocol):
             self._isTooLong = True
             self._message.clear()
             self.transport.write(encode(TOO_LONG))
-            self._deadline.allow(self.factory.discardTimeout, self._end)
+            self._deadline.start(self.factory.discardTimeout, self._end)
 
     def readConnectionLost(self) -> None:
         """The peer has said all."""
@@ -125,7 +125,7 @@ class FingerSetterProtocol(Protocol):
             self.transport.loseConnection()
 
     def _end(self) -> None:
-        self._deadline.allow(self.factory.discardTimeout, self.transport.abortConnection)
+        self._deadline.start(self.factory.discardTimeout, self.transport.abortConnection)
         self.transport.loseConnection()
 
     def _tell(self, line: str) -> None:
@@ -165,9 +165,9 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
         @param peer: from where, for the log.
         @return: what to tell the peer; never fails.
         """
-        tell = self.queries.begin("setter", peer, message.partition(b"\n")[0].decode("utf-8", "backslashreplace"))
+        finish = self.queries.begin("setter", peer, message.partition(b"\n")[0].decode("utf-8", "backslashreplace"))
         done = Deferred.fromCoroutine(self._set(message, actor))
-        done.addBoth(tellOutcome, tell)
+        done.addBoth(finishQuery, finish)
         return done.addErrback(self._refuse)
 
     async def _set(self, message: bytes, actor: str | None) -> str:

@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from finger.errors import NoSuchUser
 from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService, IXMLRPCResource
-from finger.log.querylog import QueryLog, tellOutcome
+from finger.log.querylog import QueryLog, finishQuery
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import clean
 
@@ -67,7 +67,7 @@ class FingerXMLRPC(XMLRPC):
 
     def _told(self, request: Request, query: str, answer: Deferred[T]) -> Deferred[T]:
         peer = hostOf(request.getClientAddress())
-        return answer.addBoth(tellOutcome, self.queries.begin("xmlrpc", peer, query))
+        return answer.addBoth(finishQuery, self.queries.begin("xmlrpc", peer, query))
 
     def _unknownOrFault(self, failure: Failure) -> str:
         return NoSuchUser.words if failure.check(NoSuchUser) else self._fault(failure)

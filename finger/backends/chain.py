@@ -56,11 +56,11 @@ class ChainFingerService:
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}.  A user whom several back ends have is one."""
-        return len(self.heldUsers())
+        return len(self.userNames())
 
-    def heldUsers(self) -> Set[str]:
-        """See L{ICountsUsers.heldUsers}."""
-        return frozenset().union(*[service.heldUsers() for service in self._counted])
+    def userNames(self) -> Set[str]:
+        """See L{ICountsUsers.userNames}."""
+        return frozenset().union(*[service.userNames() for service in self._counted])
 
     async def _first(self, lookups: Sequence[Callable[[str], Deferred[T]]], user: str) -> T:
         broken: Exception | None = None

@@ -117,8 +117,8 @@ class FileFingerService(Service):
         """See L{ICountsUsers.countUsers}."""
         return len(self._profiles)
 
-    def heldUsers(self) -> Set[str]:
-        """See L{ICountsUsers.heldUsers}."""
+    def userNames(self) -> Set[str]:
+        """See L{ICountsUsers.userNames}."""
         return self._profiles.keys()
 
     @property

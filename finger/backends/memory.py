@@ -70,8 +70,8 @@ class MemoryFingerService:
         """See L{ICountsUsers.countUsers}."""
         return len(self._users)
 
-    def heldUsers(self) -> Set[str]:
-        """See L{ICountsUsers.heldUsers}."""
+    def userNames(self) -> Set[str]:
+        """See L{ICountsUsers.userNames}."""
         return self._users.keys()
 
     def _keepWaiting(self) -> None:

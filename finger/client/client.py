@@ -19,10 +19,10 @@ from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from finger.client.resolver import ResolvedReactor, alternate, hostOf, knownAddresses, lookUp
-from finger.client.singleflight import UnderWay
+from finger.client.resolver import ResolvedReactor, alternate, knownAddresses, lookUp
+from finger.client.singleflight import SingleFlight
 from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable
-from finger.protocol.hosts import parseHost
+from finger.protocol.hosts import hostOf, parseHost
 from finger.protocol.wire import decode, formatQuery
 
 FINGER_PORT: Final = 79
@@ -60,22 +60,22 @@ class Answer:
     What another server said.
 
     @ivar content: the bytes as they came, one at least.
-    @ivar cut: why they are not all of the answer; empty if they are.
+    @ivar truncated: why they are not all of the answer; empty if they are.
     """
 
     content: bytes
-    cut: str = ""
+    truncated: str = ""
 
     @property
     def text(self) -> str:
         """The answer, safe to show, with a last line that says so if it was cut: half a plan is better than none."""
-        mark = f"\n[answer cut: {self.cut}]" if self.cut else ""
+        mark = f"\n[answer cut: {self.truncated}]" if self.truncated else ""
         return decode(self.content) + mark
 
     @property
     def wholeLines(self) -> str:
         """The answer as far as its lines are whole, for readers of a list: half a name is somebody else's."""
-        end = self.content.rfind(b"\n") + 1 if self.cut else len(self.content)
+        end = self.content.rfind(b"\n") + 1 if self.truncated else len(self.content)
         return decode(self.content[:end])
 
 
@@ -122,9 +122,9 @@ class FingerClient:
         self._connectTimeout = min(connectTimeout, timeout)
         self._timeout = timeout
         self._maxBytes = maxBytes
-        self._queries: UnderWay[Answer] = UnderWay(maxQueries)
+        self._queries: SingleFlight[Answer] = SingleFlight(maxQueries)
         # A thread that looks a name up is not free before the system gives up, whoever still waits for it.
-        self._lookups: UnderWay[list[IAddress]] = UnderWay(MAX_LOOKUPS, abandoned=False)
+        self._lookups: SingleFlight[list[IAddress]] = SingleFlight(MAX_LOOKUPS, abandoned=False)
 
     def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
         """

@@ -20,12 +20,6 @@ from zope.interface import implementer
 from finger.protocol.hosts import parseAddress
 
 
-def hostOf(address: IAddress) -> str:
-    """The address alone, as text."""
-    assert isinstance(address, IPv4Address | IPv6Address)
-    return address.host
-
-
 def alternate(addresses: Sequence[IAddress]) -> list[IAddress]:
     """Alternate the families, the resolver's first choice first (RFC 8305, section 4): one may not work here."""
     first = [address for address in addresses if type(address) is type(addresses[0])]

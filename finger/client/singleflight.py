@@ -13,7 +13,7 @@ from finger.errors import RemoteUnreachable
 T = TypeVar("T")
 
 
-class UnderWay(Generic[T]):
+class SingleFlight(Generic[T]):
     """
     Work under way, each piece of it done once for all who want its result.
 

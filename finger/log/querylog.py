@@ -57,13 +57,13 @@ class QueryLog:
         """
         began = self._now()
 
-        def end(outcome: str) -> None:
+        def finish(outcome: str) -> None:
             seconds = self._now() - began
             for listener in self.listeners:
                 listener(adapter, outcome, seconds)
             self._tell(adapter, peer, query, outcome, seconds * 1000)
 
-        return end
+        return finish
 
     def _tell(self, adapter: str, peer: str, query: str, outcome: str, milliseconds: float) -> None:
         if self._bucket is not None and not self._bucket.tryTake():
@@ -85,11 +85,11 @@ class QueryLog:
         return self._clock.seconds() if self._clock is not None else 0.0
 
 
-def tellOutcome(result: T, tell: Callable[[str], None]) -> T:
+def finishQuery(result: T, finish: Callable[[str], None]) -> T:
     """
     Tell the outcome of a lookup, and pass its result on; for L{twisted.internet.defer.Deferred.addBoth}.
 
-    @param tell: what L{QueryLog.begin} gave.
+    @param finish: what L{QueryLog.begin} gave.
     """
-    tell(type(result.value).__name__ if isinstance(result, Failure) else "ok")
+    finish(type(result.value).__name__ if isinstance(result, Failure) else "ok")
     return result

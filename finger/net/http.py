@@ -13,7 +13,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
-from finger.timing import CLOSE_GRACE, LATE, Deadline
+from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Deadline
 
 MAX_BODY = 64 * 1024
 """The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
@@ -96,7 +96,7 @@ class BoundedChannel(HTTPChannel):
         """Wait for the first request."""
         self._deadline = Deadline(self.clock)
         super().connectionMade()
-        self._deadline.allow(self.headersTimeout, self.transport.abortConnection)
+        self._deadline.start(self.headersTimeout, self.transport.abortConnection)
 
     def headerReceived(self, line: bytes) -> bool:
         """See L{HTTPChannel.headerReceived}.  Of a length of too many digits Python makes no number."""
@@ -107,7 +107,7 @@ class BoundedChannel(HTTPChannel):
 
     def allHeadersReceived(self) -> None:
         """A request has begun; its time has, too."""
-        self._deadline.allow(self.requestTimeout, self.transport.abortConnection)
+        self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         self._count += 1
         super().allHeadersReceived()
 
@@ -128,11 +128,11 @@ class BoundedChannel(HTTPChannel):
 
     def beginAnswer(self) -> None:
         """A request is complete."""
-        self._deadline.allow(self.answerTimeout, self.transport.abortConnection)
+        self._deadline.start(self.answerTimeout, self.transport.abortConnection)
 
     def requestDone(self, request: Request) -> None:
         """The answer is written, and may take its time to leave; the next request may come as long."""
-        self._deadline.allow(self.requestTimeout, self.transport.abortConnection)
+        self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         super().requestDone(request)
 
     def refuseBody(self) -> None:
@@ -140,7 +140,7 @@ class BoundedChannel(HTTPChannel):
         if not self.isRefused:
             self.isRefused = True
             self.transport.write(TOO_LARGE)
-            self._deadline.allow(self.discardTimeout, self._end)
+            self._deadline.start(self.discardTimeout, self._end)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Over."""
@@ -151,14 +151,14 @@ class BoundedChannel(HTTPChannel):
         """See L{IDrainable.drain}.  Who has not asked yet has a moment: the request may be on its way."""
         self._isDraining = True
         if not self._count and not self.requests:
-            self._deadline.allow(LATE, self.loseConnection)
+            self._deadline.start(DRAIN_GRACE, self.loseConnection)
             return
         self.persistent = False
         if not self.requests:
             self.loseConnection()
 
     def _end(self) -> None:
-        self._deadline.allow(self.discardTimeout, self.transport.abortConnection)
+        self._deadline.start(self.discardTimeout, self.transport.abortConnection)
         self.loseConnection()
 
 

@@ -38,7 +38,7 @@ _FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SocketSelector:
     """
     The inherited sockets a port option asks for: all of a name, or one.
 
@@ -52,7 +52,7 @@ class Wanted:
     domain: str = ""
 
 
-def parseWanted(value: str, label: str) -> Wanted:
+def parseSelector(value: str, label: str) -> SocketSelector:
     """
     Read C{systemd:NAME}, C{systemd:index=NUMBER}, or Twisted's C{systemd:domain=INET6:name=NAME}.
 
@@ -68,7 +68,7 @@ def parseWanted(value: str, label: str) -> Wanted:
     if not readable or len(fields) < len(pairs) or ("name" in fields) == ("index" in fields):
         raise ConfigError(f"{label}: is neither systemd:NAME nor systemd:index=NUMBER")
     index = fields.get("index")
-    return Wanted(fields.get("name", ""), int(index) if index else None, fields.get("domain", ""))
+    return SocketSelector(fields.get("name", ""), int(index) if index else None, fields.get("domain", ""))
 
 
 class InheritedSockets(Service):
@@ -88,14 +88,14 @@ class InheritedSockets(Service):
         self._isOurs = self._listenPid == str(pid)
         self._adopted: dict[InheritedSocket, str] = {}
 
-    def adopt(self, wanted: Wanted, label: str) -> list[InheritedSocket]:
+    def adopt(self, selector: SocketSelector, label: str) -> list[InheritedSocket]:
         """
         Find sockets, which then are nobody else's.
 
         @param label: the option that asks, and its value.
         @raise ConfigError: if they are not there, or adopted already.
         """
-        found = self._find(wanted, label)
+        found = self._find(selector, label)
         for one in found:
             before = self._adopted.setdefault(one, label)
             if before != label:
@@ -115,7 +115,7 @@ class InheritedSockets(Service):
             with suppress(OSError):
                 os.set_inheritable(one.descriptor, False)
 
-    def _find(self, wanted: Wanted, label: str) -> list[InheritedSocket]:
+    def _find(self, selector: SocketSelector, label: str) -> list[InheritedSocket]:
         if not self._isOurs:
             raise ConfigError(
                 f"{label}: systemd gave its sockets to process {self._listenPid}, and this is another; "
@@ -126,24 +126,24 @@ class InheritedSockets(Service):
                 f"{label}: systemd gave no sockets; "
                 "enable the unit that has them, as in 'systemctl enable --now finger.socket'"
             )
-        if wanted.index is not None:
-            found = list(self._sockets[wanted.index : wanted.index + 1])
+        if selector.index is not None:
+            found = list(self._sockets[selector.index : selector.index + 1])
         else:
-            found = [one for one in self._sockets if one.name == wanted.name]
+            found = [one for one in self._sockets if one.name == selector.name]
         if not found:
             raise ConfigError(f"{label}: no such socket; systemd gave {_describe(self._sockets)}")
-        return self._ofDomain(found, wanted, label) if wanted.domain else found
+        return self._ofDomain(found, selector, label) if selector.domain else found
 
-    def _ofDomain(self, found: list[InheritedSocket], wanted: Wanted, label: str) -> list[InheritedSocket]:
-        fitting = [one for one in found if _family(one.descriptor) == _FAMILIES[wanted.domain]]
+    def _ofDomain(self, found: list[InheritedSocket], selector: SocketSelector, label: str) -> list[InheritedSocket]:
+        fitting = [one for one in found if _family(one.descriptor) == _FAMILIES[selector.domain]]
         if fitting:
             return fitting
-        if wanted.index is None:
+        if selector.index is None:
             raise ConfigError(
-                f"{label}: none of the sockets {wanted.name!r} is {wanted.domain}; systemd:NAME takes all"
+                f"{label}: none of the sockets {selector.name!r} is {selector.domain}; systemd:NAME takes all"
             )
         self.log.warn(
-            "{label}: the socket is not {domain}, and is taken as what it is", label=label, domain=wanted.domain
+            "{label}: the socket is not {domain}, and is taken as what it is", label=label, domain=selector.domain
         )
         return found
 

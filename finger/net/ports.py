@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from finger.errors import ConfigError
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import MakeProtocol, UDPEndpoint
-from finger.net.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, parseWanted
+from finger.net.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, parseSelector
 from finger.net.listenerrors import errnoOf, whyNot
 from finger.net.proxyprotocol import PREFIX, trustingProxyEndpoint
 from finger.net.systemd import InheritedSocket
@@ -312,7 +312,7 @@ def portService(
 
     if bare.startswith(SYSTEMD):
         inherited = inherited or InheritedSockets({}, 0)
-        find = partial(inherited.adopt, parseWanted(bare, label), label)
+        find = partial(inherited.adopt, parseSelector(bare, label), label)
         return InheritedPortService(find, lambda found: listenAt(AdoptingEndpoint(reactor, found)))
     try:
         endpoint = serverFromString(V6OnlyReactor(reactor), bare)

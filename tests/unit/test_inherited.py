@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from finger.errors import ConfigError
-from finger.net.inherited import AdoptingEndpoint, InheritedSockets, Wanted, parseWanted
+from finger.net.inherited import AdoptingEndpoint, InheritedSockets, SocketSelector, parseSelector
 from finger.net.ports import openPorts, portService
 from finger.net.proxyprotocol import parseTrusted
 from finger.net.systemd import (
@@ -40,17 +40,17 @@ class WantedTests(SynchronousTestCase):
     def test_good(self) -> None:
         """A name, a number, and Twisted's way to say it."""
         for value, wanted in (
-            ("systemd:finger", Wanted("finger")),
-            ("systemd:name=finger", Wanted("finger")),
-            ("systemd:finger.socket", Wanted("finger.socket")),
-            ("systemd:INET", Wanted("INET")),
-            ("systemd:index=0", Wanted(index=0)),
-            ("systemd:index=12", Wanted(index=12)),
-            ("systemd:domain=INET6:name=finger", Wanted("finger", domain="INET6")),
-            ("systemd:name=finger:domain=UNIX", Wanted("finger", domain="UNIX")),
-            ("systemd:INET:index=1", Wanted(index=1, domain="INET")),
+            ("systemd:finger", SocketSelector("finger")),
+            ("systemd:name=finger", SocketSelector("finger")),
+            ("systemd:finger.socket", SocketSelector("finger.socket")),
+            ("systemd:INET", SocketSelector("INET")),
+            ("systemd:index=0", SocketSelector(index=0)),
+            ("systemd:index=12", SocketSelector(index=12)),
+            ("systemd:domain=INET6:name=finger", SocketSelector("finger", domain="INET6")),
+            ("systemd:name=finger:domain=UNIX", SocketSelector("finger", domain="UNIX")),
+            ("systemd:INET:index=1", SocketSelector(index=1, domain="INET")),
         ):
-            self.assertEqual(parseWanted(value, "--p"), wanted)
+            self.assertEqual(parseSelector(value, "--p"), wanted)
 
     def test_bad(self) -> None:
         """Anything else is an error of one line that says what would be right."""
@@ -354,7 +354,7 @@ class LeftOverTests(SynchronousTestCase):
         with listening(V4, V4) as (a, b):
             os.set_inheritable(b.fileno(), True)
             inherited = inherit((a, "finger"), (b, "web"))
-            inherited.adopt(Wanted("finger"), "--fingerport=systemd:finger")
+            inherited.adopt(SocketSelector("finger"), "--fingerport=systemd:finger")
             self.assertEqual(
                 self.started(inherited),
                 ["systemd gave sockets that no option adopts, and nobody answers there: 'web' (1)"],

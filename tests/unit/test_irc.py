@@ -38,7 +38,7 @@ from finger.adapters.irc.messages import (
     wrap,
 )
 from finger.adapters.irc.outbox import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox, Timers
-from finger.adapters.irc.service import Patience, checkChannel, checkNickname, ircEndpoint, ircService
+from finger.adapters.irc.service import BackoffPolicy, checkChannel, checkNickname, ircEndpoint, ircService
 from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, ForwardingRefused
 from finger.interfaces import IFingerService, IIRCClientFactory
@@ -161,7 +161,7 @@ class WireTests(SynchronousTestCase):
 
 
 class TimingTests(SynchronousTestCase):
-    """Patience."""
+    """BackoffPolicy."""
 
     def setUp(self) -> None:
         """A clock, and an outbox that tells what it sends."""
@@ -996,10 +996,10 @@ class PatienceTests(SynchronousTestCase):
 
     def test_jitter(self) -> None:
         """By chance, but never longer than the longest, nor hardly at all."""
-        patience = Patience()
-        delays = [patience(1) for _ in range(2000)]
+        policy = BackoffPolicy()
+        delays = [policy(1) for _ in range(2000)]
         self.assertTrue(2.5 <= delays[0] <= 5)
         self.assertTrue(all(150 <= delay <= 300 for delay in delays[10:]))
         self.assertGreater(len({round(delay) for delay in delays[10:]}), 50)
-        patience.reset()
-        self.assertLessEqual(patience(1), 5)
+        policy.reset()
+        self.assertLessEqual(policy(1), 5)

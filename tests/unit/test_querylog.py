@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import NoSuchUser
-from finger.log.querylog import QueryLog, tellOutcome
+from finger.log.querylog import QueryLog, finishQuery
 
 
 class QueryLogTests(SynchronousTestCase):
@@ -68,6 +68,6 @@ class QueryLogTests(SynchronousTestCase):
         """Results and failures are told and passed on."""
         told: list[str] = []
         failure = Failure(NoSuchUser())
-        self.assertEqual(tellOutcome("x", told.append), "x")
-        self.assertIs(tellOutcome(failure, told.append), failure)
+        self.assertEqual(finishQuery("x", told.append), "x")
+        self.assertIs(finishQuery(failure, told.append), failure)
         self.assertEqual(told, ["ok", "NoSuchUser"])

@@ -31,7 +31,7 @@ from finger.interfaces import IReloadable
 from finger.net.limits import LimitedFactory
 from finger.net.ports import PortService, openPorts, portService
 from finger.ops.server import FingerServer
-from finger.service import makeService
+from finger.service import makeServer
 from tests.support.tools import ROOT
 
 USERS = str(Path(ROOT, "etc", "users"))
@@ -49,7 +49,7 @@ class MakeServiceTests(TestCase):
 
     def start(self, **fields: Any) -> FingerServer:
         """A server, running until the end of the test."""
-        server = makeService(configure(**fields), reactor)
+        server = makeServer(configure(**fields), reactor)
         server.privilegedStartService()
         server.startService()
         self.addCleanup(server.stopService)
@@ -80,7 +80,7 @@ class MakeServiceTests(TestCase):
 
     def test_stop(self) -> Deferred[None]:
         """Stopped, nothing listens, and it can be started again."""
-        server = makeService(configure(pbPorts=("0",)), reactor)
+        server = makeServer(configure(pbPorts=("0",)), reactor)
         server.open()
         server.startService()
         stopped: Deferred[None] = server.stopService()
@@ -89,26 +89,26 @@ class MakeServiceTests(TestCase):
     def test_backends(self) -> None:
         """One back end is itself, several are a chain, and both are started with the server."""
         with patch("finger.service.PolicyFingerService", side_effect=ZeroDivisionError) as policy:
-            self.assertRaises(ZeroDivisionError, makeService, configure(backends=("memory",)), reactor)
+            self.assertRaises(ZeroDivisionError, makeServer, configure(backends=("memory",)), reactor)
             self.assertNotIsInstance(policy.call_args.args[0], ChainFingerService)
             both = configure(backends=("memory", f"file:{USERS}"))
-            self.assertRaises(ZeroDivisionError, makeService, both, reactor)
+            self.assertRaises(ZeroDivisionError, makeServer, both, reactor)
             self.assertIsInstance(policy.call_args.args[0], ChainFingerService)
 
     def test_counted(self) -> None:
         """Users are counted by the back ends, or not at all."""
         memory = ("memory", f"file:{USERS}")
-        counted = makeService(configure(backends=memory), reactor).counted
+        counted = makeServer(configure(backends=memory), reactor).counted
         assert counted is not None
         self.assertEqual(counted.countUsers(), 6)
-        self.assertIsNone(makeService(configure(backends=(*memory, "proxy")), reactor).counted)
+        self.assertIsNone(makeServer(configure(backends=(*memory, "proxy")), reactor).counted)
 
     def test_irc(self) -> None:
         """A bot only with a nickname."""
         with patch("finger.adapters.irc.service.ircService") as irc:
-            makeService(configure(), reactor)
+            makeServer(configure(), reactor)
             irc.assert_not_called()
-            makeService(configure(ircNick="bot", ircServer="h:1", ircChannels=("#a",)), reactor)
+            makeServer(configure(ircNick="bot", ircServer="h:1", ircChannels=("#a",)), reactor)
         _, factory, server = irc.call_args.args
         self.assertEqual((factory.nickname, factory.channels, server), ("bot", ("#a",), "h:1"))
 
@@ -130,7 +130,7 @@ class MakeServiceTests(TestCase):
             ({"backends": ("proxy",), "fingerPorts": ("79",)}, "--backend=proxy: would ask this server itself"),
             ({"backends": ("proxy:LOCALHOST:1079",), "fingerPorts": ("1079",)}, "would ask this server itself"),
         ):
-            error = self.assertRaises(ConfigError, makeService, configure(**fields), reactor)
+            error = self.assertRaises(ConfigError, makeServer, configure(**fields), reactor)
             self.assertIn(words, str(error))
             self.assertNotIn("\n", str(error))
 
@@ -142,15 +142,15 @@ class MakeServiceTests(TestCase):
             ({"ircNick": "bot"}, "finger.adapters.irc.service.SSL.Context"),
         ):
             with patch(maker, side_effect=denied):
-                error = self.assertRaises(ConfigError, makeService, configure(**fields), reactor)
+                error = self.assertRaises(ConfigError, makeServer, configure(**fields), reactor)
             self.assertIn("say MemoryDenyWriteExecute=no in its systemd unit", str(error))
             with patch(maker, side_effect=MemoryError):
-                self.assertRaises(MemoryError, makeService, configure(**fields), reactor)
+                self.assertRaises(MemoryError, makeServer, configure(**fields), reactor)
 
     def test_proxy(self) -> None:
         """A proxy of another server, or another port, is fine."""
-        makeService(configure(backends=("proxy",)), reactor)
-        makeService(configure(backends=("proxy:finger.example.org",), fingerPorts=("79",)), reactor)
+        makeServer(configure(backends=("proxy",)), reactor)
+        makeServer(configure(backends=("proxy:finger.example.org",), fingerPorts=("79",)), reactor)
 
 
 EVERYTHING: dict[str, Any] = {
@@ -175,7 +175,7 @@ class LimitTests(SynchronousTestCase):
     def factories(self, **fields: Any) -> dict[str, LimitedFactory]:
         """The factories of a server of every adapter, by their options."""
         self.reactor = MemoryReactorClock()
-        server = makeService(configure(**EVERYTHING | fields), self.reactor)
+        server = makeServer(configure(**EVERYTHING | fields), self.reactor)
         return {factory.label.removesuffix("port"): factory for factory in server.factories}
 
     def ask(self, factory: LimitedFactory, host: str = "192.0.2.1") -> bytes | None:
@@ -228,7 +228,7 @@ class LimitTests(SynchronousTestCase):
         """Adapters that are not there take no descriptors from the others."""
         for fields, count in (({}, 5), ({"ssl": False, "setterPorts": ()}, 3), ({"pbPorts": ("none",)}, 4)):
             with patch("finger.service.fitDescriptors", return_value=500) as fit:
-                makeService(configure(**EVERYTHING | fields), MemoryReactorClock())
+                makeServer(configure(**EVERYTHING | fields), MemoryReactorClock())
             fit.assert_called_with(500, count)
 
     def test_times(self) -> None:
@@ -252,7 +252,7 @@ class LoginTests(SynchronousTestCase):
                 patch("finger.adapters.web.adapter.BoundedSite") as site,
                 patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb,
             ):
-                makeService(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())
+                makeServer(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())
             web, perspective = site.call_args.args[0].authority, pb.call_args.args[0].authority
             self.assertEqual(web is not None, bool(checkers))
             self.assertEqual(perspective.hasPasswords, bool(checkers))
@@ -260,7 +260,7 @@ class LoginTests(SynchronousTestCase):
     def test_readOnly(self) -> None:
         """Nowhere, if there is nothing to set."""
         with patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb:
-            makeService(configure(), MemoryReactorClock())
+            makeServer(configure(), MemoryReactorClock())
         self.assertIsNone(pb.call_args.args[0].authority)
 
 
@@ -342,7 +342,7 @@ class ReloadTests(TestCase):
         users, pem = directory / "users", directory / "both.pem"
         users.write_text("a: 1\n")
         pem.write_bytes(developmentCertificate())
-        server = makeService(
+        server = makeServer(
             configure(usersFile=str(users), ssl=True, httpsPorts=("none",), certificate=str(pem)), reactor
         )
         self.assertEqual(len(server.reloadables), 3)
@@ -351,7 +351,7 @@ class ReloadTests(TestCase):
     def test_hangup(self) -> Deferred[Any]:
         """The signal reloads; before the server is started and after it has stopped, it does not."""
         before = signal.getsignal(signal.SIGHUP)
-        server = makeService(configure(), reactor)
+        server = makeServer(configure(), reactor)
         reloaded: Deferred[None] = Deferred()
 
         @implementer(IReloadable)

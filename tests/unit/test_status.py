@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger.adapters.health import NOT_INSTALLED, StatusResource
 from finger.adapters.web.tls import developmentCertificate
 from finger.net.http import BoundedSite
-from finger.service import makeService
+from finger.service import makeServer
 from finger.testing import ThreadlessReactor
 from tests.support.typed import asType
 from tests.unit.test_service import configure
@@ -82,7 +82,7 @@ class HealthTests(StatusTestCase):
                 raise AttributeError(name)
 
         reactor: Any = MemoryReactorClock()
-        server = makeService(configure(), reactor)
+        server = makeServer(configure(), reactor)
         service: Any = Service()
         server.service = server.counted = service
         with patch("signal.signal"):
@@ -155,7 +155,7 @@ class CompositionTests(SynchronousTestCase):
     def make(self, **fields: Any) -> tuple[Any, list[str]]:
         """A server, and what its making has logged."""
         with capturedLogs() as logs:
-            server = makeService(configure(**fields), MemoryReactorClock())
+            server = makeServer(configure(**fields), MemoryReactorClock())
         return server, [formatEvent(event) for event in logs]
 
     def test_default(self) -> None:
@@ -209,7 +209,7 @@ class CompositionTests(SynchronousTestCase):
     def numbersOf(self, **fields: Any) -> tuple[Any, str]:
         """A server with a status port, and its numbers."""
         reactor = ThreadlessReactor()
-        server = makeService(configure(statusPorts=("1081",), **fields), reactor)
+        server = makeServer(configure(statusPorts=("1081",), **fields), reactor)
         return server, self.render(server)
 
     def render(self, server: Any) -> str:

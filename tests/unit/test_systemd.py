@@ -23,7 +23,7 @@ from finger.net.systemd import (
 )
 from finger.ops.notify import Notifier
 from finger.ops.server import FingerServer
-from finger.service import makeService
+from finger.service import makeServer
 from tests.unit.test_service import configure
 
 PID = 4711
@@ -109,7 +109,7 @@ class ServiceTests(SynchronousTestCase):
     def make(self, **environment: str) -> FingerServer:
         """A server made in an environment."""
         with patch("finger.service.startEnvironment", return_value=environment):
-            return makeService(configure(fingerPorts=("systemd:finger",)), Clock())
+            return makeServer(configure(fingerPorts=("systemd:finger",)), Clock())
 
     def test_onlyMade(self) -> None:
         """A service can be made, to check its configuration, where no sockets are passed."""

@@ -22,7 +22,7 @@ from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFin
 from finger.profile import Profile
 from finger.protocol.wire import MAX_LINE
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
-from finger.timing import LATE
+from finger.timing import DRAIN_GRACE
 from tests.support.typed import asType, notNone
 
 ADA = Profile("ada", "Ada Lovelace", "Weaving", home="/home/ada")
@@ -327,7 +327,7 @@ class DrainTests(FingerTestCase):
             self.protocol.dataReceived(sent)
             self.protocol.drain()
             self.assertFalse(transport.disconnecting)
-            self.clock.advance(LATE)
+            self.clock.advance(DRAIN_GRACE)
             self.assertTrue(transport.disconnecting)
 
     def test_onItsWay(self) -> None:

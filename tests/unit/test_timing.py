@@ -23,22 +23,22 @@ class DeadlineTests(TimingTestCase):
         """Each has its own time; when it is over, nothing of it is left."""
         ended: list[str] = []
         deadline = Deadline(self.clock)
-        deadline.allow(10, lambda: ended.append("first"))
+        deadline.start(10, lambda: ended.append("first"))
         self.clock.advance(9)
-        deadline.allow(10, lambda: ended.append("second"))
+        deadline.start(10, lambda: ended.append("second"))
         self.clock.advance(9)
         self.assertEqual(ended, [])
         self.clock.advance(1)
         self.assertEqual(ended, ["second"])
         deadline.cancel()
-        deadline.allow(10, lambda: ended.append("third"))
+        deadline.start(10, lambda: ended.append("third"))
         deadline.cancel()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noClock(self) -> None:
         """Without a clock there is no end."""
         deadline = Deadline(None)
-        deadline.allow(1, lambda: None)
+        deadline.start(1, lambda: None)
         deadline.cancel()
 
 

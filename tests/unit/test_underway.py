@@ -5,17 +5,17 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.client.singleflight import UnderWay
+from finger.client.singleflight import SingleFlight
 from finger.errors import RemoteUnreachable
 
 
 class UnderWayTests(SynchronousTestCase):
-    """L{UnderWay}."""
+    """L{SingleFlight}."""
 
     def setUp(self) -> None:
         self.started: list[Deferred[str]] = []
         self.cancelled: list[Deferred[str]] = []
-        self.underWay: UnderWay[str] = UnderWay(2)
+        self.underWay: SingleFlight[str] = SingleFlight(2)
 
     def start(self) -> Deferred[str]:
         self.started.append(Deferred(self.cancelled.append))
@@ -84,7 +84,7 @@ class UnderWayTests(SynchronousTestCase):
 
     def test_notAbandoned(self) -> None:
         """Work that cannot be cancelled counts until it is done."""
-        underWay: UnderWay[str] = UnderWay(1, abandoned=False)
+        underWay: SingleFlight[str] = SingleFlight(1, abandoned=False)
         waiting = underWay.join("a", self.start)
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)

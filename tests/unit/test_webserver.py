@@ -21,7 +21,7 @@ from zope.interface.verify import verifyObject
 
 from finger.interfaces import IDrainable
 from finger.net.http import MAX_BODY, MAX_REQUESTS, TOO_LARGE, BoundedChannel, BoundedSite
-from finger.timing import LATE
+from finger.timing import DRAIN_GRACE
 from tests.support.typed import asType
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -359,7 +359,7 @@ class DrainTests(WebServerTestCase):
         self.connect()
         self.channel.drain()
         self.assertFalse(self.transport.disconnecting)
-        self.clock.advance(LATE)
+        self.clock.advance(DRAIN_GRACE)
         self.assertTrue(self.transport.disconnecting)
         self.leave()
 

@@ -146,9 +146,9 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         return Deferred.fromCoroutine(self._answer(query, peer, nickname))
 
     async def _answer(self, query: str, peer: str, nickname: str) -> str:
-        tell = self.queries.begin("irc", cleanLine(peer), query)
+        finish = self.queries.begin("irc", cleanLine(peer), query)
         words, outcome = await self._look(query)
-        tell(outcome.__name__ if outcome else "ok")
+        finish(outcome.__name__ if outcome else "ok")
         if outcome is NoSuchUser and query.lower() in HELP_WORDS:
             return HELP.format(nickname=nickname)
         return f"Status of {cut(cleanLine(query), MAX_NAME)}: {words}"

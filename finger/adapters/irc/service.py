@@ -101,11 +101,11 @@ def ircService(
     """
     factory.nickname = checkNickname(factory.nickname)
     factory.channels = tuple(map(checkChannel, factory.channels))
-    patience = Patience()
+    policy = BackoffPolicy()
     factory.clock = factory.clock or reactor
-    factory.welcomed = patience.reset
+    factory.welcomed = policy.reset
     endpoint = _ToldEndpoint(ircEndpoint(reactor, server), server)
-    return ClientService(endpoint, factory, retryPolicy or patience, clock=reactor)
+    return ClientService(endpoint, factory, retryPolicy or policy, clock=reactor)
 
 
 def ircEndpoint(reactor: Any, server: str) -> IStreamClientEndpoint:
@@ -144,7 +144,7 @@ def _hostEndpoint(reactor: Any, server: str) -> IStreamClientEndpoint | None:
     return wrapClientTLS(optionsForClientTLS(host), endpoint)
 
 
-class Patience:
+class BackoffPolicy:
     """
     How long to wait before the next attempt: longer each time, until one ends in a welcome.
 

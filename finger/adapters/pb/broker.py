@@ -95,7 +95,7 @@ class BoundedBroker(pb.Broker):
         self._deadline = Deadline(self.clock)
         self._reading = Deadline(self.clock)
         self.transport.registerProducer(self, True)
-        self._deadline.allow(self.idleTimeout, self.transport.abortConnection)
+        self._deadline.start(self.idleTimeout, self.transport.abortConnection)
         super().connectionMade()
 
     def dataReceived(self, chunk: bytes) -> None:
@@ -109,7 +109,7 @@ class BoundedBroker(pb.Broker):
 
     def _take(self, piece: bytes) -> None:
         if not self._unfinished:
-            self._deadline.allow(self.messageTimeout, self.transport.abortConnection)
+            self._deadline.start(self.messageTimeout, self.transport.abortConnection)
         self._received += len(piece)
         self._unfinished += len(piece)
         if self._unfinished > MAX_MESSAGE or self._received > MAX_CONNECTION:
@@ -117,7 +117,7 @@ class BoundedBroker(pb.Broker):
         super().dataReceived(piece)
         if not self._unfinished:
             isBetween = not self.buffer and not self.listStack
-            self._deadline.allow(
+            self._deadline.start(
                 self.idleTimeout if isBetween else self.messageTimeout, self.transport.abortConnection
             )
 
@@ -174,7 +174,7 @@ class BoundedBroker(pb.Broker):
         """The peer does not take what we send: it has some time to do so, and is not listened to meanwhile."""
         self._isPaused = True
         self.transport.pauseProducing()
-        self._reading.allow(self.closeTimeout, self.transport.abortConnection)
+        self._reading.start(self.closeTimeout, self.transport.abortConnection)
 
     def resumeProducing(self) -> None:
         """It does: now for what it has asked meanwhile."""

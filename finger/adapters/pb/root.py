@@ -20,7 +20,7 @@ from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.config.options import PORTS, Option
 from finger.config.types import Port
 from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService, IPerspectiveFinger
-from finger.log.querylog import QueryLog, tellOutcome
+from finger.log.querylog import QueryLog, finishQuery
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import clean
 
@@ -124,12 +124,12 @@ class PerspectiveFinger(pb.Root):
         """See L{IPerspectiveFinger.remote_getUser}."""
         if not isinstance(user, str):
             return fail(Refused("getUser takes one string, the user's name"))
-        answer = self._service.getUser(user).addBoth(tellOutcome, self.queries.begin("pb", self._peer(), user))
+        answer = self._service.getUser(user).addBoth(finishQuery, self.queries.begin("pb", self._peer(), user))
         return answer.addCallbacks(clean, self._inWords)
 
     def remote_getUsers(self) -> Deferred[list[str]]:
         """See L{IPerspectiveFinger.remote_getUsers}."""
-        answer = self._service.getUsers().addBoth(tellOutcome, self.queries.begin("pb", self._peer(), ""))
+        answer = self._service.getUsers().addBoth(finishQuery, self.queries.begin("pb", self._peer(), ""))
         return answer.addCallbacks(lambda users: [clean(user) for user in users], self._inWords)
 
     def remote_login(self, username: bytes | str) -> Any:

@@ -154,7 +154,7 @@ class FingerResource(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Request, look: Callable[[], Deferred[Page]], asked: str) -> None:
-        tell = self.queries.begin("web", hostOf(request.getClientAddress()), asked)
+        finish = self.queries.begin("web", hostOf(request.getClientAddress()), asked)
         looking = self._inTime(look)
         ended = request.notifyFinish().addErrback(lambda reason: looking.cancel())
         try:
@@ -166,7 +166,7 @@ class FingerResource(Resource):
             page = errorPage(words, code, asked, "../" * len(request.postpath or ()) or "./")
         if not ended.called:
             await self._send(request, page, code)
-        tell(outcome)
+        finish(outcome)
 
     def _put(self, request: Request, user: str) -> Deferred[Page]:
         return Deferred.fromCoroutine(self._set(request, user))
