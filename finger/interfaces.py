@@ -23,6 +23,7 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.protocol import DatagramProtocol
+    from twisted.web.resource import Resource
 
     from finger.access.authority import Authority
     from finger.config.model import CommonConfig
@@ -228,7 +229,6 @@ class IAdapterContext(Interface):
     queries: QueryLog = Attribute("Where queries are logged and counted.")
     authority: Authority | None = Attribute("Lets users set their status; L{None} if no back end can be set.")
     server: FingerServer = Attribute("The server as a whole.")
-    webChildren: dict[bytes, IResource] = Attribute("The web resources that adapters have added, by path.")
 
     def ports(option: str) -> list[str]:
         """
@@ -267,6 +267,13 @@ class IAdapterContext(Interface):
         Serve a resource at C{/path} of the web.
 
         @raise finger.errors.ConfigError: if another adapter does so already.
+        """
+
+    def mountWebChildren(root: Resource) -> None:
+        """
+        Serve what adapters have added by L{addWebChild}, and will add, below a root of the web.
+
+        @param root: the resource at C{/} of the ports that the adapter listens at.
         """
 
     def add(part: object, name: str = "") -> None:

@@ -271,8 +271,8 @@ class _Composition:
             metrics.expectUsers(self._server.counted)
         for limited in self._server.factories:
             metrics.expectConnections(limited)
-        for adapter in self._additions.queries:
-            metrics.expectQueries(adapter)
+        for name in self._additions.queries + (self._additions.webQueries if self._additions.isWebOpen else []):
+            metrics.expectQueries(name)
         for gauge in self._additions.gauges:
             metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
 

@@ -154,7 +154,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         """What is wrong; for an unknown name, which one was meant, or which plugin would have brought it."""
         problem, hint, name = str(error), "", ""
         if isinstance(error, UnknownOption):
-            name = error.name
+            name, problem, hint = error.name, error.problem, error.hint
         elif problem.startswith("option --") and problem.endswith("not recognized"):
             flag = problem.split()[1]
             name, hint = flag.removeprefix("--"), didYouMean(flag, self.adapters.table.flags())

@@ -42,11 +42,15 @@ class UnknownOption(ConfigError):
     An option that is not in the table.
 
     @ivar name: its name.
+    @ivar problem: what is wrong.
+    @ivar hint: which one may have been meant.
     """
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, name: str, problem: str, hint: str) -> None:
+        super().__init__(problem + hint)
         self.name = name
+        self.problem = problem
+        self.hint = hint
 
 
 Layer: TypeAlias = Mapping[str, Setting]
@@ -120,7 +124,7 @@ def _parse(path: str, named: str) -> dict[str, Any]:
 def _fromFile(path: str, table: OptionTable, name: str, value: object) -> Setting:
     option = table.settings.get(name)
     if option is None:
-        raise UnknownOption(name, f"{path}: {name}: there is no such option{didYouMean(name, table.settings)}")
+        raise UnknownOption(name, f"{path}: {name}: there is no such option", didYouMean(name, table.settings))
     if _isTooLarge(value):
         raise ConfigError(f"{path}: {name}: has a number of more than 64 bits, which TOML has not")
     values = value if option.repeated and isinstance(value, list) else [value]

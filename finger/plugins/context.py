@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
 from twisted.internet.interfaces import IProtocolFactory
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
 from finger.access.authority import Authority
@@ -63,6 +63,8 @@ class Additions:
     @ivar gauges: the numbers of theirs.
     @ivar metrics: what counts; L{None} for nothing.
     @ivar queries: the names of queries that can come.
+    @ivar webQueries: the names of queries to the web resources.
+    @ivar isWebOpen: whether these can come, too.
     """
 
     streams: list[StreamPorts] = field(default_factory=list)
@@ -71,6 +73,8 @@ class Additions:
     gauges: list[Gauge] = field(default_factory=list)
     metrics: Metrics | None = None
     queries: list[str] = field(default_factory=list)
+    webQueries: list[str] = field(default_factory=list)
+    isWebOpen: bool = False
 
 
 @implementer(IAdapterContext)
@@ -109,7 +113,7 @@ class AdapterContext:
         self.reactor = reactor
         self.queries = queries
         self.authority = authority
-        self.webChildren = additions.webChildren
+        self._servesWeb = False
 
     def ports(self, option: str) -> list[str]:
         """See L{IAdapterContext.ports}."""
@@ -119,6 +123,7 @@ class AdapterContext:
         """See L{IAdapterContext.listen}."""
         if self.ports(option):
             self._additions.streams.append(StreamPorts(self._rows[option], self.ports(option), factory, refusal))
+            self._additions.isWebOpen |= self._servesWeb
             self._expectQueries()
 
     def listenDatagram(self, option: str, makeProtocol: MakeProtocol) -> None:
@@ -134,10 +139,15 @@ class AdapterContext:
 
     def addWebChild(self, path: bytes, resource: IResource) -> None:
         """See L{IAdapterContext.addWebChild}."""
-        if path in self.webChildren:
+        if path in self._additions.webChildren:
             raise ConfigError(f"{self._adapter.name}: another adapter serves /{path.decode('ascii', 'replace')}, too")
-        self.webChildren[path] = resource
-        self._expectQueries()
+        self._additions.webChildren[path] = resource
+        self._additions.webQueries += self._adapter.queries
+
+    def mountWebChildren(self, root: Resource) -> None:
+        """See L{IAdapterContext.mountWebChildren}."""
+        root.children = self._additions.webChildren
+        self._servesWeb = True
 
     def add(self, part: object, name: str = "") -> None:
         """See L{IAdapterContext.add}."""

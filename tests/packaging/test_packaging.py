@@ -181,10 +181,10 @@ class Environment:
         files = (path.relative_to(self.packages) for path in self.packages.rglob("*") if path.is_file())
         return {str(file) for file in files if file.name not in notes}
 
-    def run(self, program: str, *arguments: str, status: int = 0) -> str:
+    def run(self, program: str, *arguments: str, status: int = 0, **variables: str) -> str:
         """Run one of its programs."""
         path = self.directory / "bin" / program
-        return run(path, *arguments, cwd=self.directory, status=status, COLUMNS="100")
+        return run(path, *arguments, cwd=self.directory, status=status, **{"COLUMNS": "100", **variables})
 
 
 class ArchiveTests(SynchronousTestCase):

@@ -187,7 +187,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertIn("\nfinger_users 6.0", text)
         self.assertIn("\nfinger_certificate_expiry_timestamp_seconds 1", text)
         _, text = self.numbersOf(fingerPorts=("79",), backends=("proxy:192.0.2.1",))
-        self.assertEqual(re.findall(r'adapter="(\w+)",outcome', text), ["finger", "xmlrpc"])
+        self.assertEqual(re.findall(r'adapter="(\w+)",outcome', text), ["finger"])
         self.assertEqual(re.findall(r'finger_connections{option="(\w+)"', text), ["fingerport", "statusport"])
         self.assertNotIn("finger_users", text)
         self.assertNotIn("certificate", text)

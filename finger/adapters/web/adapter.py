@@ -94,7 +94,7 @@ class WebAdapter:
 
     def _makeRoot(self, context: IAdapterContext) -> FingerResource:
         root = FingerResource(context.service)
-        root.children = context.webChildren
+        context.mountWebChildren(root)
         root.clock = context.reactor
         root.queries = context.queries
         root.authority = context.authority if context.config.checkers else None
