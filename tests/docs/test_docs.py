@@ -2,8 +2,8 @@
 The documentation, read as its readers do: what it shows is typed, and what it names is looked for.
 
 What the fenced blocks of a page are, L{tests.support.pages} says.  A C{twistd -n} that does not end goes on until the
-section's end; nothing need be below it.  Each section (C{##}) has a directory of its own, with the checkout's C{docs}
-and C{etc}, and the files of its page.
+section's end; nothing need be below it.  Each section (C{##}) has a directory of its own, with C{docs}, C{etc} and
+C{templates} of the checkout, and the files of its page.
 
 The ports are those a reader would use.  Here, free ones take their places: in what is typed, in files, and, the other
 way round, in what is printed.
@@ -72,7 +72,7 @@ class Terminal:
         if any("6667" in block.text for block in section.of("console")):
             self._irc = IRCServer()
             self._ports[6667] = self._irc.port
-        for name in ("docs", "etc"):
+        for name in ("docs", "etc", "templates"):
             (self.directory / name).symlink_to(ROOT / name)
         if section.of("diff"):
             shutil.copytree(ROOT / "finger", self.directory / "finger", ignore=shutil.ignore_patterns("__pycache__"))

@@ -23,6 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
 from tests.support.container import finish, system
+from tests.support.rendering import PROGRAM, templatesOf
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, need, needRoot, venv
 
 CONTAINERFILE = ROOT / "Containerfile"
@@ -226,6 +227,11 @@ class RunTests(SynchronousTestCase):
         podman()("stop", container.name)
         self.assertEqual(container.state["ExitCode"], 0)
         self.assertIn("Server Shut Down.", container.log[-1]["message"])
+
+    def test_templates(self) -> None:
+        """A page is rendered from the templates in the image."""
+        templates = templatesOf(self.container().run("python", "-c", PROGRAM))
+        self.assertTrue(templates.match("/opt/finger/lib/python3.*/site-packages/finger/templates"), templates)
 
     def test_reload(self) -> None:
         """Told to, it reads the users again."""

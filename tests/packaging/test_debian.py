@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger import __version__
 from tests.support.container import Container, contents, dependencies, package, run
 from tests.support.everywhere import bracketed
+from tests.support.rendering import PROGRAM, templatesOf
 from tests.support.tools import ROOT, need, needRoot
 
 CLIENTS = ("curl", "finger", "netbase", "procps")
@@ -108,6 +109,7 @@ class PackageTests(SynchronousTestCase):
         self.assertTrue(
             {"debian/rules", "finger/tap.py", "docs/running.md", "tests/packaging/test_debian.py"} <= names
         )
+        self.assertIn("templates/layout.html", names)
         self.assertEqual([name for name in names if name.endswith("/x")], [])
 
     def test_files(self) -> None:
@@ -129,6 +131,13 @@ class PackageTests(SynchronousTestCase):
             self.assertIn(name, files)
         conffiles = run("dpkg-deb", "--info", self.package, "conffiles").split()
         self.assertEqual(conffiles, ["/etc/finger/finger.toml", "/etc/finger/users"])
+
+    def test_templates(self) -> None:
+        """A page is rendered from the templates in the package."""
+        (environment,) = self.unpacked().resolve().glob("usr/lib/twisted-finger")
+        (packages,) = environment.glob("lib/python3.*/site-packages")
+        printed = run("env", f"PYTHONPATH={packages}", "/usr/bin/python3", "-B", "-c", PROGRAM, cwd=environment)
+        self.assertEqual(templatesOf(printed), packages / "finger" / "templates")
 
     def test_copyright(self) -> None:
         """Each library that is bundled is in the list of these, and in debian/copyright."""

@@ -21,7 +21,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from twisted.trial.unittest import SynchronousTestCase
 
+from finger.adapters.web.templating import NAMES
 from tests.support.everywhere import EverywhereTestCase, bracketed, statusOfPage
+from tests.support.rendering import PROGRAM, templatesOf
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask
 
 EXTRAS = ["docs", "metrics", "test"]
@@ -196,30 +198,32 @@ class ArchiveTests(SynchronousTestCase):
         modules = {
             str(path.relative_to(source))
             for path in Path(source, "finger").rglob("*")
-            if path.suffix in {".py", ".html"} or path.name == "py.typed"
+            if path.suffix == ".py" or path.name == "py.typed"
         }
-        self.assertTrue({"finger/tap.py", "finger/py.typed", "finger/templates/layout.html"} <= modules)
+        self.assertTrue({"finger/tap.py", "finger/py.typed"} <= modules)
+        self.templates = {f"templates/{name}" for name in NAMES}
         self.expected = modules | {"twisted/plugins/finger_plugin.py"}
         self.assertEqual([name for name in self.expected if "cache" in name], [])
 
     def test_wheel(self) -> None:
         """
-        The package, the one file that is twistd's, the commands, and the licence.  No C{__init__.py} above that file:
-        it would take the place of Twisted's own, and be gone with us.
+        The package with the templates in it, the one file that is twistd's, the commands, and the licence.  No
+        C{__init__.py} above that file: it would take the place of Twisted's own, and be gone with us.
         """
         information = {
             f"{informationDirectory()}/{name}"
             for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
         }
-        self.assertEqual(namesInWheel(), self.expected | information)
+        templates = {f"finger/{name}" for name in self.templates}
+        self.assertEqual(namesInWheel(), self.expected | templates | information)
         self.assertTrue(work().wheel.name.endswith("-py3-none-any.whl"))
 
     def test_sdist(self) -> None:
-        """The same, and what builds it."""
+        """The same, with the templates where the checkout has them, and what builds it."""
         with tarfile.open(work().sdist) as archive:
             names = {member.name.partition("/")[2] for member in archive if member.isfile()}
         others = {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
-        self.assertEqual(names - {".gitignore"}, self.expected | others)
+        self.assertEqual(names - {".gitignore"}, self.expected | self.templates | others)
 
     def test_metadata(self) -> None:
         """It needs what it needs, and nothing else unless it is to be measured or tested or its documents built."""
@@ -255,11 +259,12 @@ class InstallTests(SynchronousTestCase):
     """Each way to install it."""
 
     def environment(self, *what: str | Path) -> Environment:
-        """A clean environment, with something installed."""
+        """A clean environment, with something installed, or nothing."""
         environment = Environment(Path(tempfile.mkdtemp(dir=work().directory)))
         self.addCleanup(shutil.rmtree, environment.directory)
         self.before = environment.files()
-        environment.install(*what)
+        if what:
+            environment.install(*what)
         return environment
 
     def assertWorks(self, environment: Environment) -> None:
@@ -272,10 +277,14 @@ class InstallTests(SynchronousTestCase):
         self.assertNotRegex(listed, FINGER_IN_HELP)
         self.assertRegex(listed, r"(?m)^    web ")
 
-    def assertServes(self, environment: Environment) -> None:
-        """It answers finger and the web, over both families."""
-        users = f"--file={work().source}/etc/users"
-        server = Server(users, "--fingerport=0", "--webport=0", program=str(environment.twistd), PYTHONPATH="")
+    def assertServes(self, environment: Environment, path: str = "") -> None:
+        """
+        It answers finger and the web, over both families.
+
+        @param path: the C{PYTHONPATH}.
+        """
+        options = (f"--file={work().source}/etc/users", "--fingerport=0", "--webport=0")
+        server = Server(*options, program=str(environment.twistd), PYTHONPATH=path)
         self.addCleanup(server.__exit__)
         for host in FAMILIES.values():
             self.assertEqual(ask(host, server.port("fingerport"), b"moshez\r\n"), b"Happy and well\r\n")
@@ -288,19 +297,24 @@ class InstallTests(SynchronousTestCase):
         """Where the package is imported from."""
         return Path(environment.run("python", "-c", "import finger; print(finger.__file__)").strip()).parent
 
+    def assertRendersFrom(self, environment: Environment, templates: Path) -> None:
+        """It makes pages of the templates in this directory."""
+        self.assertEqual(templatesOf(environment.run("python", "-c", PROGRAM)), templates)
+
     def assertCopied(self, *what: str | Path) -> None:
         """It works, from copies of just those files that are in the wheel."""
         environment = self.environment(*what)
         self.assertEqual(environment.files() - self.before, namesInWheel())
         self.assertEqual(self.home(environment), environment.packages / "finger")
+        self.assertRendersFrom(environment, environment.packages / "finger" / "templates")
         self.assertWorks(environment)
 
     def test_directory(self) -> None:
-        """C{pip install .}"""
+        """C{pip install .}, for which the wheel is built from the checkout."""
         self.assertCopied(work().source)
 
     def test_wheel(self) -> None:
-        """C{pip install finger-....whl}"""
+        """C{pip install finger-....whl}, which was built from the sdist."""
         self.assertCopied(work().wheel)
 
     def test_sdist(self) -> None:
@@ -311,7 +325,16 @@ class InstallTests(SynchronousTestCase):
         """C{pip install -e .}"""
         environment = self.environment("--editable", work().source)
         self.assertEqual(self.home(environment), work().source / "finger")
+        self.assertRendersFrom(environment, work().source / "templates")
         self.assertWorks(environment)
+
+    def test_checkout(self) -> None:
+        """Not installed at all: a checkout on C{PYTHONPATH}."""
+        environment = self.environment()
+        path = str(work().source)
+        printed = run(environment.python, "-c", PROGRAM, cwd=environment.directory, PYTHONPATH=path)
+        self.assertEqual(templatesOf(printed), work().source / "templates")
+        self.assertServes(environment, path)
 
 
 class ThirdPartyTests(EverywhereTestCase):

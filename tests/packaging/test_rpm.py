@@ -8,6 +8,7 @@ stand-ins here.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -22,6 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger import __version__
 from tests.packaging.test_packaging import isNoSource
 from tests.support import container
+from tests.support.rendering import PROGRAM, templatesOf
 from tests.support.tools import ROOT, need, needRoot
 
 SPEC = ROOT / "rpm" / "twisted-finger.spec"
@@ -160,17 +162,20 @@ class RPMTests(SynchronousTestCase):
         self.assertEqual(provided, {re.sub(r"(\.0)+$", "", line) for line in bundled})
 
     def test_runs(self) -> None:
-        """At its place it runs, with the Python of this machine."""
+        """At its place it runs, with the Python of this machine, and renders a page from the package's templates."""
         needRoot("mounts the package's files in a place of its own")
         root = extracted(Path(self.mktemp()))
         mount = f'mount -t overlay overlay -o "lowerdir={root}/usr/lib64:/usr/lib64" /usr/lib64'
 
-        def runs(command: str) -> str:
-            return container.run("unshare", "--mount", "sh", "-c", f"{mount} && {HOME}/bin/{command}")
+        def runs(*command: str) -> str:
+            program = f"{mount} && exec {HOME}/bin/{shlex.join(command)}"
+            return container.run("unshare", "--mount", "sh", "-c", program)
 
-        self.assertEqual(runs("twisted-finger --version"), f"finger {__version__}\n")
-        checked = runs(f"twisted-fingerd --file={root}/etc/finger/users --check-config")
+        self.assertEqual(runs("twisted-finger", "--version"), f"finger {__version__}\n")
+        checked = runs("twisted-fingerd", f"--file={root}/etc/finger/users", "--check-config")
         self.assertEqual(checked.splitlines()[-1], "twisted-fingerd: the configuration is good")
+        templates = templatesOf(runs("python", "-IB", "-c", PROGRAM))
+        self.assertTrue(templates.match(f"{HOME}/lib/python3.*/site-packages/finger/templates"), templates)
 
 
 def toCompare(names: set[str]) -> list[str]:

@@ -9,8 +9,9 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from finger.adapters.web import templating
 from finger.adapters.web.pages import errorPage, listPage, userPage
-from finger.adapters.web.templating import NAMES, OWN, Templates
+from finger.adapters.web.templating import NAMES, PACKAGE_TEMPLATES, Templates, findPackageTemplates
 from finger.adapters.web.views import SAMPLES
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
@@ -42,12 +43,30 @@ class TemplatesTests(SynchronousTestCase):
         return message[len(start) :]
 
     def test_own(self) -> None:
-        """The package has all of them, and every sort of page can be made with them."""
-        self.assertEqual({path.name for path in OWN.iterdir()}, set(NAMES))
+        """The package has all of them, and every kind of page can be made with them."""
+        self.assertEqual({path.name for path in PACKAGE_TEMPLATES.iterdir()}, set(NAMES))
         templates = Templates()
         verifyObject(IReloadable, templates)
         for page in SAMPLES:
             self.assertIn(b"<h1>", self.successResultOf(templates.render(page)))
+
+    def test_ownMissing(self) -> None:
+        """An incomplete installation is one line, whichever templates are configured; a reload keeps the pages."""
+        self.write("user.html", "<p>mine</p>")
+        installed = Templates(self.directory)
+        missing = self.directory / "missing"
+        self.patch(templating, "PACKAGE_TEMPLATES", missing)
+        for directory in (None, self.directory):
+            message = str(self.assertRaises(ConfigError, Templates, directory))
+            self.assertEqual(
+                message,
+                f"{missing}: holds no layout.html; the package's own templates should be there, or in templates/ "
+                "beside the package",
+            )
+        with capturedLogs() as events:
+            self.assertIs(self.successResultOf(installed.reload()), False)
+        self.assertIn("holds no layout.html", events[0]["error"])
+        self.assertIn(b"<p>mine</p>", self.successResultOf(installed.render(userPage(Profile("ada")))))
 
     def test_all(self) -> None:
         """A directory with all of them replaces all."""
@@ -212,3 +231,36 @@ class TemplatesTests(SynchronousTestCase):
         self.assertIn(b"<p>two</p>", shown())
         self.assertEqual([event["log_level"].name for event in events], ["info", "error"])
         self.assertIn("error.html: line 1: no element found", events[1]["error"])
+
+
+class FindPackageTemplatesTests(SynchronousTestCase):
+    """Where the package's own templates are."""
+
+    def setUp(self) -> None:
+        """A package without templates."""
+        self.package = Path(self.mktemp(), "finger")
+        self.package.mkdir(parents=True)
+        self.inside, self.beside = self.package / "templates", self.package.parent / "templates"
+
+    def put(self, directory: Path, name: str = "layout.html") -> None:
+        """Put a file into a directory."""
+        directory.mkdir(exist_ok=True)
+        (directory / name).touch()
+
+    def test_beside(self) -> None:
+        """In a checkout they are beside the package; what an editor left inside does not hide them."""
+        self.put(self.beside)
+        self.assertEqual(findPackageTemplates(self.package), self.beside)
+        self.put(self.inside, "layout.html~")
+        self.assertEqual(findPackageTemplates(self.package), self.beside)
+
+    def test_inside(self) -> None:
+        """Installed, they are in the package; a directory beside it belongs to another package."""
+        self.put(self.inside)
+        self.assertEqual(findPackageTemplates(self.package), self.inside)
+        self.put(self.beside)
+        self.assertEqual(findPackageTemplates(self.package), self.inside)
+
+    def test_neither(self) -> None:
+        """If they are in neither place, the place inside is the one to name."""
+        self.assertEqual(findPackageTemplates(self.package), self.inside)

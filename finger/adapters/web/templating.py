@@ -23,7 +23,31 @@ from finger.adapters.web.views import LAYOUT, pageView, tryTemplates
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
 
-OWN: Final = Path(__file__).parents[2] / "templates"
+
+def findPackageTemplates(package: Path) -> Path:
+    """
+    Return the directory of the package's own templates.
+
+    In the sources, C{templates/} is at the top, beside the package, where designers look for it.  A wheel cannot
+    install it there: the directory above an installed package belongs to all packages.  So a wheel, and what is made
+    from one, has it inside the package; a checkout and an editable install have it beside the package.
+
+    A directory counts only if C{layout.html} is in it: an update of an old checkout keeps C{finger/templates} if an
+    editor's backup files are in it.
+
+    @param package: the directory of the package C{finger}.
+    @return: the place inside if the templates are in neither.  L{Templates} reports that: an import could not do so
+        in one line.
+    """
+    places = package / "templates", package.parent / "templates"
+    return next((place for place in places if _hasTemplates(place)), places[0])
+
+
+def _hasTemplates(directory: Path) -> bool:
+    return (directory / LAYOUT).is_file()
+
+
+PACKAGE_TEMPLATES: Final = findPackageTemplates(Path(__file__).parents[2])
 """The package's own templates."""
 
 NAMES: Final = (LAYOUT, "users.html", "user.html", "error.html")
@@ -39,13 +63,14 @@ class Templates:
     copies C{layout.html} alone.  It must hold one at least, and no other C{.html} file, which would be misspelt.
 
     @param directory: where they are; the package's own by default.
-    @raise ConfigError: if one of them cannot be read, is not well-formed, or cannot be filled with what a page has.
+    @raise ConfigError: if the package's own are missing, or if one of them cannot be read, is not well-formed, or
+        cannot be filled with what a page has.
     """
 
     log = Logger()
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._directory = OWN if directory is None else Path(directory)
+        self._directory = PACKAGE_TEMPLATES if directory is None else Path(directory)
         self._templates = self._read()
 
     def reload(self) -> Deferred[bool]:
@@ -65,9 +90,10 @@ class Templates:
         )
 
     def _read(self) -> dict[str, Flattenable]:
+        _checkInstallation()
         try:
             present = _namesIn(self._directory)
-            read = {name: _parse(name, self._directory if name in present else OWN) for name in NAMES}
+            read = {name: _parse(name, self._directory if name in present else PACKAGE_TEMPLATES) for name in NAMES}
             tryTemplates(read)
         except ConfigError as error:
             raise ConfigError(f"--templates={self._directory}: {error}") from error
@@ -75,6 +101,14 @@ class Templates:
 
 
 # Read, and say what is wrong in one line.
+
+
+def _checkInstallation() -> None:
+    if not _hasTemplates(PACKAGE_TEMPLATES):
+        raise ConfigError(
+            f"{PACKAGE_TEMPLATES}: holds no {LAYOUT}; the package's own templates should be there, or in templates/ "
+            "beside the package"
+        )
 
 
 def _namesIn(directory: Path) -> set[str]:
