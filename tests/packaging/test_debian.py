@@ -99,7 +99,9 @@ class PackageTests(SynchronousTestCase):
         """The source package has the source, and nothing that is made from it."""
         with tempfile.TemporaryDirectory() as temporary:
             copy = Path(temporary, "checkout")
-            shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build", ".venv"), symlinks=True)
+            shutil.copytree(
+                ROOT, copy, ignore=shutil.ignore_patterns("build", ".venv", "_trial_temp*"), symlinks=True
+            )
             for litter in ("build/x", ".venv/x", "_trial_temp/x", "finger/__pycache__/x", ".mypy_cache/x", "dist/x"):
                 (copy / litter).parent.mkdir(exist_ok=True)
                 (copy / litter).write_text("litter")
