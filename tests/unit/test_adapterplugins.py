@@ -1,0 +1,334 @@
+"""Adapters as plugins: how they are found, and what they add to a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+from unittest.mock import patch
+
+from twisted.application.service import Service
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.resource import Resource
+from twisted.web.static import Data
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from finger.config.model import Config
+from finger.config.options import Option, OptionTable
+from finger.config.types import DatagramPort, Kind, Port, Switch
+from finger.errors import ConfigError
+from finger.interfaces import IAdapterContext, IFingerAdapter
+from finger.net.ports import openPorts
+from finger.ops.server import FingerServer
+from finger.plugins.context import AdapterContext
+from finger.plugins.discovery import Adapters, findAdapters
+from finger.service import makeServer
+from finger.tap import optionsOf
+from tests.support.typed import addressOf
+from tests.unit.test_service import configure
+
+NUMBERS = count()
+"""Of the packages of plugins, so that none is another's."""
+
+SOURCE = """
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from finger.config.options import Option
+from finger.config.types import Kind, Port, Switch
+from finger.interfaces import IFingerAdapter
+
+@implementer(IFingerAdapter)
+class Adapter:
+    name = {name!r}
+    options = ({options})
+    queries = ()
+
+    def build(self, context):
+        pass
+
+adapter = Adapter()
+"""
+
+
+def source(name: str, options: str = "") -> str:
+    """The source of a module with an adapter."""
+    return SOURCE.format(name=name, options=options)
+
+
+def option(name: str, kind: str = "Kind()", **more: object) -> str:
+    """The source of an option."""
+    rest = "".join(f", {key}={value!r}" for key, value in more.items())
+    return f"Option(name={name!r}, kind={kind}, group='G', help='H.'{rest}),"
+
+
+class FindAdaptersTests(SynchronousTestCase):
+    """A package of plugins."""
+
+    def find(self, **modules: str) -> Adapters:
+        """What is found in a package of these modules, besides our own adapters."""
+        name = f"fingeradapters{next(NUMBERS)}"
+        directory = Path(self.mktemp()) / name
+        directory.mkdir(parents=True)
+        for module, text in {"__init__": "", **modules}.items():
+            (directory / f"{module}.py").write_text(text)
+        sys.path.insert(0, str(directory.parent))
+        self.addCleanup(sys.path.remove, str(directory.parent))
+        package: ModuleType = __import__(name)
+        return findAdapters(package)
+
+    def why(self, **modules: str) -> dict[str, str]:
+        """Why modules cannot be used, by the last part of their names."""
+        return {broken.module.rpartition(".")[2]: broken.why for broken in self.find(**modules).broken}
+
+    def test_ours(self) -> None:
+        """Ours are all there, in the order of the help, and as they should be."""
+        adapters = findAdapters()
+        names = [adapter.name for adapter in adapters.found]
+        self.assertEqual(names, ["finger", "web", "xmlrpc", "pb", "setter", "irc", "status"])
+        self.assertEqual(adapters.broken, [])
+        for adapter in adapters.found:
+            verifyObject(IFingerAdapter, adapter)
+
+    def test_others(self) -> None:
+        """One of another package is found, with its options; found once though two modules have it."""
+        adapters = self.find(theirs=source("json", option("jsonport", "Port()", initial=(), repeated=True)))
+        self.assertEqual([adapter.name for adapter in adapters.found], ["json"])
+        self.assertEqual(adapters.table.settings["jsonport"].key, "jsonport")
+        again = self.find(a=source("x"), b="from .a import adapter\n")
+        self.assertEqual([adapter.name for adapter in again.found], ["x"])
+
+    def test_notUsable(self) -> None:
+        """One that is not as it should be is named with the reason."""
+        for text, why in (
+            ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+            (source("x").replace("queries = ()", ""), "BrokenImplementation: The object "),
+            (source("x").replace("'x'", "7"), "its name is not a string"),
+            (source("x", "'port',"), "'port' is not an Option"),
+            (source("x", option("xport", "Port()", initial=("7",), repeated=True)), "its option xport opens a port "),
+            (source("x").replace("options = ()", "options = 7"), "TypeError: 'int' object is not iterable"),
+            (source("x", option("hops")), "its option, --hops, is taken by a built-in one"),
+            (source("x", option("z", "Switch()", short="f", initial=False)), "its option, --f, is taken by "),
+        ):
+            told = self.why(theirs=text)
+            self.assertIn(why, told.get("theirs", ""), text)
+
+    def test_twice(self) -> None:
+        """Of two with one name, or one option, neither is used; against a built-in one, the built-in one is."""
+        told = self.why(a=source("x"), b=source("x"), c=source("y"))
+        self.assertEqual(told, dict.fromkeys("ab", "its name, x, is that of another package's plugin, too"))
+        told = self.why(d=source("x", option("z")), e=source("y", option("z")))
+        self.assertEqual(told, dict.fromkeys("de", "its option, --z, is that of another package's plugin, too"))
+        adapters = self.find(finger_adapters=source("x", option("z")), a=source("x"), b=source("y", option("z")))
+        self.assertEqual([adapter.name for adapter in adapters.found], ["x"])
+        self.assertEqual(len(adapters.broken), 2)
+
+    def test_unknown(self) -> None:
+        """An option that a broken plugin mentions is probably its own."""
+        adapters = self.find(theirs=source("json", option("jsonport")) + "1/0\n")
+        self.assertIn(".theirs cannot be used: ZeroDivisionError: division by zero", adapters.whyUnknown("jsonport"))
+        self.assertEqual(adapters.whyUnknown("json"), adapters.whyUnknown("jsonport"))
+        self.assertEqual(adapters.whyUnknown("jsonports"), "")
+        Path(adapters.broken[0].path).unlink()
+        self.assertEqual(adapters.whyUnknown("jsonport"), "")
+
+    def test_optionsWithout(self) -> None:
+        """What names an option of a plugin that cannot be used is refused, and says why."""
+        adapters = self.find(theirs=source("json", option("json-port")) + "1/0\n")
+        options = optionsOf(adapters)()
+        for arguments, environment, told in (
+            (["--json-port=1"], {}, "option --json-port not recognized; fingeradapters"),
+            ([], {"FINGER_JSON_PORT": "1"}, "FINGER_JSON_PORT: fingeradapters"),
+        ):
+            with patch.dict("os.environ", environment):
+                error = self.assertRaises(SystemExit, options.parseOptions, arguments)
+            self.assertIn(told, str(error.code))
+            self.assertIn("cannot be used: ZeroDivisionError", str(error.code))
+        path = Path(self.mktemp())
+        path.write_text("json-port = 1\n")
+        error = self.assertRaises(SystemExit, options.parseOptions, [f"--config={path}"])
+        self.assertIn(f"{path}: json-port: there is no such option; fingeradapters", str(error.code))
+
+
+@implementer(IFingerAdapter)
+class EverythingAdapter:
+    """An adapter that does what C{doBuild} says."""
+
+    name = "everything"
+    options = (
+        Option(name="everyport", kind=Port(), repeated=True, initial=(), group="Everything", help="A stream port."),
+        Option(name="everydatagram", kind=DatagramPort(), repeated=True, initial=(), group="Everything", help="UDP."),
+        Option(name="everyword", kind=Kind(), group="Everything", help="A word."),
+    )
+    queries = ("everything",)
+
+    def __init__(self, doBuild: Callable[[IAdapterContext], object]) -> None:
+        self._build = doBuild
+
+    def build(self, context: IAdapterContext) -> None:
+        """See L{IFingerAdapter.build}."""
+        self._build(context)
+
+
+class Echo(DatagramProtocol):
+    """Sends back what it receives."""
+
+    noisy = False
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """Send it back; or fail."""
+        if datagram == b"fail":
+            raise ZeroDivisionError
+        assert self.transport is not None
+        self.transport.write(datagram, addr)
+
+
+class Asker(DatagramProtocol):
+    """Sends a datagram, and fires with what comes back."""
+
+    noisy = False
+
+    def __init__(self, host: str, port: int, datagram: bytes) -> None:
+        self._to = host, port
+        self._datagram = datagram
+        self.answer: Deferred[bytes] = Deferred()
+
+    def startProtocol(self) -> None:
+        """Send it."""
+        assert self.transport is not None
+        self.transport.write(self._datagram, self._to)
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """The answer."""
+        self.answer.callback(datagram)
+
+
+class ContextTests(TestCase):
+    """What an adapter can add."""
+
+    def make(self, doBuild: Callable[[IAdapterContext], object], reactor: Any = None, **fields: Any) -> FingerServer:
+        """A server with our own adapters and one that builds so."""
+        ours = findAdapters()
+        found: list[IFingerAdapter] = [*ours.found, EverythingAdapter(doBuild)]
+        adapters = Adapters(found, ours.broken, OptionTable(row for one in found for row in one.options))
+        with patch("finger.service.findAdapters", return_value=adapters):
+            return makeServer(configure(**fields), reactor or MemoryReactorClock())
+
+    def test_interface(self) -> None:
+        """The context is what it should be; only what is set is asked for."""
+        contexts: list[IAdapterContext] = []
+        self.make(contexts.append, everyword="x")
+        (context,) = contexts
+        self.assertIsInstance(context, AdapterContext)
+        verifyObject(IAdapterContext, context)
+        self.assertEqual(context.options, {"everyport": (), "everydatagram": (), "everyword": "x"})
+        self.assertEqual(context.ports("everyport"), [])
+
+    def test_notAsked(self) -> None:
+        """Without a port, nothing is opened."""
+
+        def build(context: IAdapterContext) -> None:
+            context.listen("everyport", None)  # type: ignore[arg-type]
+            context.listenDatagram("everydatagram", Echo)
+
+        self.assertEqual(self.make(build, everyport=("none",)).openPorts(), {})
+
+    def test_connections(self) -> None:
+        """Outgoing connections, as many as there are, are started with the server."""
+        services = [Service(), Service()]
+
+        def build(context: IAdapterContext) -> None:
+            for service in services:
+                context.connect(service)
+
+        server = self.make(build)
+        server.startService()
+        self.addCleanup(server.stopService)
+        self.assertEqual([bool(service.running) for service in services], [True, True])
+
+    def test_webChildren(self) -> None:
+        """A resource of one adapter is below the web's root; a second one at its place is refused."""
+        child = Data(b"", "text/plain")
+        roots: list[Resource] = []
+        with patch("finger.adapters.web.adapter.BoundedSite", side_effect=lambda root, *rest: roots.append(root)):
+            self.make(lambda context: context.addWebChild(b"extra", child))
+        self.assertIs(roots[0].children[b"extra"], child)
+        error = self.assertRaises(ConfigError, self.make, lambda context: context.addWebChild(b"RPC2", child))
+        self.assertEqual(str(error), "everything: another adapter serves /RPC2, too")
+
+    async def test_datagrams(self) -> None:
+        """Datagrams are answered on both families, and a failure costs one answer."""
+        server = self.make(
+            lambda context: context.listenDatagram("everydatagram", Echo), reactor, everydatagram=("0",)
+        )
+        server.privilegedStartService()
+        server.startService()
+        self.addCleanup(server.stopService)
+        (service,) = [service for service in server if str(service.name).startswith("--everydatagram")]
+        ports = [addressOf(port).port for port in openPorts(service)]
+        self.assertEqual(len(set(ports)), 1)
+        for host in ("127.0.0.1", "::1"):
+            failing = Asker(host, ports[0], b"fail")
+            listening = cast(Any, reactor).listenUDP(0, failing, interface=host)
+            self.addCleanup(listening.stopListening)
+            asker = Asker(host, ports[0], b"hello")
+            listening = cast(Any, reactor).listenUDP(0, asker, interface=host)
+            self.addCleanup(listening.stopListening)
+            self.assertEqual(await asker.answer, b"hello")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_badDatagramPort(self) -> None:
+        """A datagram port is a number."""
+
+        def build(context: IAdapterContext) -> None:
+            context.listenDatagram("everydatagram", Echo)
+
+        error = self.assertRaises(ConfigError, self.make, build, everydatagram=("tcp:7",))
+        self.assertEqual(str(error), "--everydatagram=tcp:7: a port is a number from 0 to 65535")
+
+    def test_fails(self) -> None:
+        """An adapter that fails is left out with a line in the log; one that is asked for keeps the server down."""
+
+        def build(context: IAdapterContext) -> None:
+            raise ZeroDivisionError("oops")
+
+        with capturedLogs() as logs:
+            self.make(build)
+        told = [formatEvent(event) for event in logs]
+        self.assertIn("adapter everything cannot be used: ZeroDivisionError: oops", told)
+        error = self.assertRaises(ConfigError, self.make, build, everyword="x")
+        self.assertEqual(str(error), "adapter everything cannot be used: ZeroDivisionError: oops")
+
+    def test_broken(self) -> None:
+        """A module that cannot be used is one line in the log."""
+        ours = findAdapters()
+        broken = Adapters(ours.found, [*ours.broken, "x.y cannot be used: z"], ours.table)  # type: ignore[list-item]
+        with patch("finger.service.findAdapters", return_value=broken), capturedLogs() as logs:
+            makeServer(configure(), MemoryReactorClock())
+        self.assertIn("x.y cannot be used: z", [formatEvent(event) for event in logs])
+
+    def test_unknownField(self) -> None:
+        """A field that no adapter has is refused by name."""
+        error = self.assertRaises(ConfigError, makeServer, Config(fingerPort=("79",)), MemoryReactorClock())
+        self.assertEqual(str(error), "Config: there is no field fingerPort; did you mean fingerPorts?")
+
+
+class DatagramPortTests(SynchronousTestCase):
+    """What a datagram port's option takes."""
+
+    def test_read(self) -> None:
+        """A number, or none."""
+        kind = DatagramPort()
+        self.assertEqual([kind.read(value) for value in ("79", 79, "none")], ["79", "79", "none"])
+        for value in ("", "x", True, "65536", "tcp:79", -1, "9" * 5000):
+            self.assertRaises(ValueError, kind.read, value)
+        self.assertIsNot(kind, Switch())
