@@ -63,10 +63,10 @@ browser: $(VENV)/installed-test
 	$(TRIAL) tests.browser
 
 tutorial: $(VENV)/installed-test
-	$(TRIAL) -j3 tutorial.tests
+	$(TRIAL) -j3 tutorial.engine.tests
 
 docs: $(VENV)/installed-docs
-	$(BIN)/python -m tutorial.pages build
+	$(BIN)/python -m tutorial.engine.pagebuilder build
 
 # The Debian package, of what the checkout is now: in build/debian.
 deb:

@@ -1,7 +1,7 @@
 """The check of exercise 05."""
 
-from ...harness import Running
-from .. import expectAnswer
+from tutorial.engine.harness import Running
+from tutorial.engine.exercises import expectAnswer
 
 
 def check(running: Running) -> None:

@@ -1,7 +1,7 @@
 """The check of exercise 10."""
 
-from ...harness import Running
-from .. import expect, expectAnswer
+from tutorial.engine.harness import Running
+from tutorial.engine.exercises import expect, expectAnswer
 
 
 def check(running: Running) -> None:

@@ -1,7 +1,7 @@
 """The check of exercise 14."""
 
-from ...harness import Running
-from .. import expect
+from tutorial.engine.harness import Running
+from tutorial.engine.exercises import expect
 
 
 def check(running: Running) -> None:

@@ -1,7 +1,7 @@
 """The check of exercise 19a."""
 
-from ...harness import Running
-from .. import expect, expectAnswer
+from tutorial.engine.harness import Running
+from tutorial.engine.exercises import expect, expectAnswer
 
 REPLACES = "finger19a_changes.py"
 

@@ -1,7 +1,7 @@
 """The check of exercise proxy."""
 
-from ...harness import Running
-from .. import expect, expectAnswer
+from tutorial.engine.harness import Running
+from tutorial.engine.exercises import expect, expectAnswer
 
 DENIED = b"Finger forwarding service denied\r\n"
 

@@ -5,5 +5,5 @@ transcripts  types what a page shows, against the running stage, and compares or
 sources      what the site is made of: pages with code and diffs put in, links that lead somewhere
 inventory    where other people's names are documented, for the API reference
 site         Sphinx for the pages, pydoctor for the API reference
-cli          python -m tutorial.pages
+cli          python -m tutorial.engine.pagebuilder
 """

@@ -37,7 +37,7 @@ def buildReference(work: Path, target: Path) -> int:
         "--project-name=finger",
         "--project-url=../index.html",
         "--docformat=epytext",
-        "--system-class=tutorial.pagebuilder.reference.System",
+        "--system-class=tutorial.engine.pagebuilder.reference.System",
         f"--project-base-dir={CHECKOUT}",
         f"--html-output={target}",
         "--warnings-as-errors",

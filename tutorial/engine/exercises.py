@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from ..harness import HarnessError, PromiseBroken, Running
-from ..stages import TUTORIAL, Stage, load_stages
+from .harness import HarnessError, PromiseBroken, Running
+from .stages import TUTORIAL, Stage, load_stages
 
-HERE = Path(__file__).resolve().parent
+HERE = TUTORIAL / "exercises"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def load(number: str) -> Exercise:
     """The exercise of a stage; `KeyError` if it has none."""
     if number not in numbers():
         raise KeyError(number)
-    module = importlib.import_module(f"{__name__}.{number}.check")
+    module = importlib.import_module(f"tutorial.exercises.{number}.check")
     return Exercise(number, HERE / number, load_stages()[number], module)
 
 

@@ -1,8 +1,8 @@
-"""python -m tutorial.pages: check the pages, bring their transcripts up to date, build the site.
+"""python -m tutorial.engine.pagebuilder: check the pages, bring their transcripts up to date, build the site.
 
-python -m tutorial.pages check [NUMBER ...]     form and transcripts; the exit status is 1 if one is wrong
-python -m tutorial.pages update NUMBER ...      rewrite the outputs in transcripts by running them
-python -m tutorial.pages build [FOLDER]         the site, in build/docs unless a folder is named
+python -m tutorial.engine.pagebuilder check [NUMBER ...]    form and transcripts; the exit status is 1 if one is wrong
+python -m tutorial.engine.pagebuilder update NUMBER ...     rewrite the outputs in transcripts by running them
+python -m tutorial.engine.pagebuilder build [FOLDER]        the site, in build/docs unless a folder is named
 """
 
 import sys
@@ -18,7 +18,7 @@ from .page import load, pagePath
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what was asked; the exit status."""
     parser = ArgumentParser(
-        prog="python -m tutorial.pages",
+        prog="python -m tutorial.engine.pagebuilder",
         description=__doc__,
         formatter_class=RawDescriptionHelpFormatter,
     )

@@ -172,7 +172,7 @@ class Running:
 
     def _command(self) -> list[str]:
         if any(v for k, v in self._environment().items() if k.startswith("FINGER_HARNESS_")):
-            runner = TUTORIAL / "stage_runner.py"
+            runner = TUTORIAL / "engine" / "stage_runner.py"
             return [sys.executable, str(runner), self.served.start, str(self.file)]
         if self.served.start == "twistd":
             return [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "-y", str(self.file)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TUTORIAL = Path(__file__).resolve().parent
+TUTORIAL = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
