@@ -13,6 +13,7 @@ import os
 import pwd
 import runpy
 import sys
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import reactor
@@ -23,7 +24,7 @@ from twisted.internet.task import deferLater
 SECRET = "the reason is no business of the caller"
 
 
-def troubled_lookup(user: str) -> Deferred:
+def troubled_lookup(user: str) -> Deferred[str]:
     print("lookup:", user, flush=True)
     if user.startswith("raise"):
         raise RuntimeError(SECRET)
@@ -36,10 +37,11 @@ def troubled_lookup(user: str) -> Deferred:
 
 def trouble() -> None:
     """Put the troubled lookup in the place of every one that there is."""
-    for thing in gc.get_objects():
-        if isinstance(thing, Factory | Service) and hasattr(thing, "getUser"):
-            thing.getUser = troubled_lookup
-            thing.getUsers = lambda: fail(RuntimeError(SECRET))
+    holders: list[Any] = [thing for thing in gc.get_objects() if isinstance(thing, Factory | Service)]
+    for holder in holders:
+        if hasattr(holder, "getUser"):
+            holder.getUser = troubled_lookup
+            holder.getUsers = lambda: fail(RuntimeError(SECRET))
 
 
 def add_accounts(path: str) -> None:
@@ -51,9 +53,7 @@ def add_accounts(path: str) -> None:
         if user not in homes:
             return real(user)
         owner = os.stat(homes[user])
-        return pwd.struct_passwd(
-            (user, "x", owner.st_uid, owner.st_gid, user, homes[user], "/bin/sh")
-        )
+        return pwd.struct_passwd((user, "x", owner.st_uid, owner.st_gid, user, homes[user], "/bin/sh"))
 
     pwd.getpwnam = getpwnam
 

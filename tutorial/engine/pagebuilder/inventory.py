@@ -38,7 +38,7 @@ def write(folder: Path) -> list[str]:
 
 def mentioned() -> set[str]:
     """The modules our modules import, and all that is named in them with "twisted" in front."""
-    names = set()
+    names: set[str] = set()
     for found in pkgutil.walk_packages(finger.__path__, "finger."):
         spec = importlib.util.find_spec(found.name)
         assert spec is not None and spec.origin is not None

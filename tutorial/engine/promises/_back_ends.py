@@ -6,8 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from ..harness import HOST, Running, free_offset
+from ..harness import Running, free_offset
 from ..stages import TUTORIAL, load_stages
+from ..world import HOST
 from ._registry import (
     GUEST_ON_THE_WIRE,
     IE,

@@ -8,7 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from ..harness import HOST, Running
+from ..harness import Running
+from ..world import HOST
 from ._registry import (
     GUEST_ON_THE_WIRE,
     IE,
@@ -168,9 +169,7 @@ def limits_connections(running: Running) -> None:
         closed = select.select(sockets, [], [], running.patience)[0]
         expect(closed, "a caller too many to be hung up on", f"{len(callers)} open connections")
         expect(sockets[0] not in closed, "the first caller to be kept", "a closed connection")
-    running.wait_for(
-        lambda: running.ask(b"nobody-of-that-name\r\n"), "room again", lambda: "a full house"
-    )
+    running.wait_for(lambda: running.ask(b"nobody-of-that-name\r\n"), "room again", lambda: "a full house")
 
 
 @promise

@@ -9,8 +9,9 @@ import time
 import xmlrpc.client
 from collections.abc import Iterator
 
-from ..harness import HOST, TWISTD, DidNotStart, Running, end, free_offset
+from ..harness import TWISTD, DidNotStart, Running, end, free_offset
 from ..stages import TUTORIAL
+from ..world import HOST
 from ._registry import expect, expect_answer, expect_on_page, promise, promise_elsewhere
 from ._source import classes
 
@@ -25,9 +26,7 @@ def five_things_are_apart(running: Running) -> None:
     (templates / "user.html").write_text(USER_PAGE)
     content = running.directory / "other users"
     content.write_text("moshez: Elsewhere\n")
-    other = running.variant(
-        "other content", FINGER_TEMPLATES=str(templates), FINGER_USERS=str(content)
-    )
+    other = running.variant("other content", FINGER_TEMPLATES=str(templates), FINGER_USERS=str(content))
     expect_answer(other, b"moshez\r\n", b"Elsewhere\r\n")
     expect_on_page(other, "/moshez", "<em>Elsewhere</em>")
 
@@ -164,9 +163,7 @@ def answers_as_twistd_finger_does(running: Running) -> None:
     """Byte for byte the answers of `twistd finger` on the same users: finger, the web, XML-RPC."""
     with twistd_finger(running) as ports:
         for query in QUERIES:
-            expect_same(
-                repr(query), raw(running.port("finger"), query), raw(ports["finger"], query)
-            )
+            expect_same(repr(query), raw(running.port("finger"), query), raw(ports["finger"], query))
         for request in requests():
             ours, theirs = raw(running.port("web"), request), raw(ports["web"], request)
             expect_same(repr(request), dateless(ours), dateless(theirs))

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from ..harness import HOST, PromiseBroken, Running, end
+from ..harness import PromiseBroken, Running, end
+from ..world import HOST
 from ._registry import MOSHEZ, expect, expect_in_log, promise, promise_elsewhere
 
 HOST6 = "::1"

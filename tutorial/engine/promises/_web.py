@@ -4,7 +4,8 @@ import ssl
 from html import escape
 from urllib.parse import quote
 
-from ..harness import HOST, PromiseBroken, Running
+from ..harness import PromiseBroken, Running
+from ..world import HOST
 from ._registry import (
     GUEST_PRINTABLE,
     SECRET,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import pydoc
 import re
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class ReadingTests(Session):
 
     def test_colours(self) -> None:
         self.patch(paper, "interactive", lambda: True)
-        self.patch(paper.pydoc, "pager", print)
+        self.patch(pydoc, "pager", print)
         self.setVariable("TERM", "xterm")
         self.assertIn("\x1b[32m+USERS", self.step("diff", "07"))
         self.setVariable("NO_COLOR", "1")
@@ -96,7 +97,7 @@ class ReadingTests(Session):
     def test_pages_only_what_is_too_long(self) -> None:
         paged: list[str] = []
         self.patch(paper, "interactive", lambda: True)
-        self.patch(paper.pydoc, "pager", paged.append)
+        self.patch(pydoc, "pager", paged.append)
         self.setVariable("LINES", "30")
         self.step("show", "01")
         self.assertEqual(paged, [])

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..harness import free_offset
 from ..stages import TUTORIAL
 from ..stepper import running
+from ..stepper.copies import usersFile
 from .session import STAGES, Session
 
 HOST = "127.0.0.1"
@@ -23,7 +24,7 @@ class RunTests(Session):
 
     def test_says_how_to_run_it_by_hand(self) -> None:
         self.step("start", "14")
-        environment = running.usersFile(self.folder / "my/finger14.tac") | {"FINGER_PORT_OFFSET": "1000"}
+        environment = usersFile(self.folder / "my/finger14.tac") | {"FINGER_PORT_OFFSET": "1000"}
         typed = running.byHand(STAGES["14"], self.folder / "my/finger14.tac", environment)
         self.assertIn("FINGER_USERS=my/users FINGER_PORT_OFFSET=1000 ", typed)
         self.assertTrue(typed.endswith("twistd -ny my/finger14.tac"), typed)
