@@ -16,16 +16,16 @@ from twisted.web.resource import IResource
 # Code: the package's, installed or in this checkout. Here its parts are only put together.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from finger import FingerService, IFingerFactory, IIRCClientFactory, IPerspectiveFinger
-from finger.interfaces import IXMLRPCResource
+from finger.access.policy import PolicyFingerService
 from finger.adapters.irc.service import ircService
+from finger.adapters.pb.broker import BoundedPBServerFactory
+from finger.adapters.web.templating import Templates
+from finger.interfaces import IXMLRPCResource
+from finger.log.querylog import QueryLog
+from finger.net.http import BoundedSite
 from finger.net.limits import LimitedFactory
 from finger.net.ports import portService
-from finger.adapters.pb.broker import BoundedPBServerFactory
-from finger.access.policy import PolicyFingerService
 from finger.ops.privileges import unprivileged
-from finger.log.querylog import QueryLog
-from finger.adapters.web.templating import Templates
-from finger.net.http import BoundedSite
 
 # Configuration: what differs from machine to machine.
 OFFSET = int(os.environ.get("FINGER_PORT_OFFSET", "0"))

@@ -9,6 +9,7 @@ from twisted.internet import reactor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # wherever twistd was started
 import finger_config
+
 from finger.ops.privileges import unprivileged
 
 OFFSET = int(os.environ.get("FINGER_PORT_OFFSET", "0"))

@@ -1,6 +1,6 @@
 """Exercises: a task, a stub that does not do it yet, a solution that does, and the check of both.
 
-Each has a folder, named for its stage:
+Each has a folder in tutorial/exercises/, named for its stage:
 
     README.md            the task; it ends with what the check says of the stub
     stub.py, .tac        where to begin

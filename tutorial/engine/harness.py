@@ -223,9 +223,7 @@ class Running:
         There is no IRC server for it until `late_irc()` is called on it.
         """
         irc = f"{HOST}:{free_offset({'irc': 0})}"
-        return self.variant(
-            "troubled", FINGER_HARNESS_TROUBLE="1", FINGER_TIMEOUT="1", FINGER_IRC=irc
-        )
+        return self.variant("troubled", FINGER_HARNESS_TROUBLE="1", FINGER_TIMEOUT="1", FINGER_IRC=irc)
 
     def late_irc(self) -> IRCServer:
         """The IRC server of a stage that was started without one."""
@@ -242,9 +240,7 @@ class Running:
         environment = self._environment() | {"FINGER_PORT_OFFSET": str(offset)}
         process = subprocess.Popen([sys.executable, str(file)], env=environment)
         try:
-            self.wait_for(
-                lambda: self._listens(port, offset), f"{file.name} to listen", lambda: "nobody"
-            )
+            self.wait_for(lambda: self._listens(port, offset), f"{file.name} to listen", lambda: "nobody")
             yield f"http://{HOST}:{port + offset}/"
         finally:
             end(process)
@@ -332,9 +328,7 @@ class Running:
         connection: http.client.HTTPConnection
         if service == "https":
             context = ssl._create_unverified_context()
-            connection = http.client.HTTPSConnection(
-                HOST, port, timeout=self.patience, context=context
-            )
+            connection = http.client.HTTPSConnection(HOST, port, timeout=self.patience, context=context)
         else:
             connection = http.client.HTTPConnection(HOST, port, timeout=self.patience)
         headers = {"Content-Type": "text/xml"} if body else {}

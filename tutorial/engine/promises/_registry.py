@@ -83,7 +83,5 @@ def irc_answer(running: Running, irc: IRCServer, text: str) -> str:
     """What the bot says next, when it is told this."""
     before = len(irc.said())
     irc.tell(text)
-    running.wait_for(
-        lambda: len(irc.said()) > before, f"an answer to {text!r} on IRC", lambda: irc.lines
-    )
+    running.wait_for(lambda: len(irc.said()) > before, f"an answer to {text!r} on IRC", lambda: irc.lines)
     return irc.said()[before]

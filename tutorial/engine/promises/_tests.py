@@ -27,9 +27,7 @@ def source(helper: str) -> str:
 
 def trial(running: Running, stage: str) -> subprocess.CompletedProcess[str]:
     """Run the stage's tests on a file, and forbid them the network."""
-    modules = [
-        name.removesuffix(".py") for name in running.served.helpers if name.startswith("test_")
-    ]
+    modules = [name.removesuffix(".py") for name in running.served.helpers if name.startswith("test_")]
     if not modules:
         raise PromiseBroken("a stage with tests", "none")
     return running.run(["-c", TRIAL, *modules], FINGER_STAGE=stage)

@@ -87,7 +87,7 @@ def checking(stage: Stage) -> Callable[[TranscriptTests], None]:
     def test(self: TranscriptTests) -> None:
         self.checkPage(stage)
 
-    test.__doc__ = f"The page of stage {stage.number}; also: python -m tutorial.engine.pagebuilder check {stage.number}"
+    test.__doc__ = f"The page of stage {stage.number}: python -m tutorial.engine.pagebuilder check {stage.number}"
     return test
 
 

@@ -1,7 +1,7 @@
 """The check of exercise 07."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expectAnswer
+from tutorial.engine.harness import Running
 
 
 def check(running: Running) -> None:

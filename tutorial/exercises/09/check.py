@@ -1,7 +1,7 @@
 """The check of exercise 09."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expect, expectAnswer
+from tutorial.engine.harness import Running
 
 REFUSED = (b".last", b"first.", b"first..last", b"..", b".", b"../passwd", b"-l", b"a b", b"root@host")
 

@@ -1,7 +1,7 @@
 """The check of exercise 10."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expect, expectAnswer
+from tutorial.engine.harness import Running
 
 
 def check(running: Running) -> None:

@@ -1,7 +1,7 @@
 """The check of exercise 15."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expect
+from tutorial.engine.harness import Running
 
 PLAIN = "text/plain; charset=utf-8"
 

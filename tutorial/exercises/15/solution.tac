@@ -89,9 +89,7 @@ class FingerProtocol(LineReceiver, TimeoutMixin):
         self.transport.loseConnection()
 
 
-def sendPage(
-    request: http.Request, lookup: Deferred[tuple[int, str]], kind: bytes = b"text/html"
-) -> int:
+def sendPage(request: http.Request, lookup: Deferred[tuple[int, str]], kind: bytes = b"text/html") -> int:
     """Send the status code and the text that a lookup comes to, or that it failed."""
     gone: list[Failure] = []  # a browser that has left cannot be answered
     request.notifyFinish().addErrback(gone.append)

@@ -1,7 +1,7 @@
 """The check of exercise 19a."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expect, expectAnswer
+from tutorial.engine.harness import Running
 
 REPLACES = "finger19a_changes.py"
 

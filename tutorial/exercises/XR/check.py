@@ -1,7 +1,7 @@
 """The check of exercise XR."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expect
+from tutorial.engine.harness import Running
 
 LINES = ["nobody-of-that-name: No such user", "moshez: Happy and well"]
 

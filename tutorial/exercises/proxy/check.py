@@ -1,7 +1,7 @@
 """The check of exercise proxy."""
 
-from tutorial.engine.harness import Running
 from tutorial.engine.exercises import expect, expectAnswer
+from tutorial.engine.harness import Running
 
 DENIED = b"Finger forwarding service denied\r\n"
 
