@@ -11,7 +11,7 @@ from ..exercises import Exercise
 from ..harness import PromiseBroken
 from ..stages import load_stages
 
-SHORT_PATIENCE = 1.0  # seconds to wait for what a stub will not do
+SHORT_PATIENCE = 3.0  # seconds to wait for what a stub will not do
 FEWEST = 10
 
 
