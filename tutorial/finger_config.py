@@ -2,20 +2,21 @@
 
 makeService({"usersFile": "etc/users", "fingerPorts": "1079", "ssl": "no"}, reactor)
 
-The options are the fields of finger.Config. One that does not exist is an error, which names it.
+The options are those of the package and its adapters. One that does not exist is an error.
 """
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from twisted.application.service import IService
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # the package of this checkout
 import finger
+from finger.plugins.discovery import findAdapters
 
-DEFAULTS = {f.name: f.default for f in fields(finger.Config) if f.name != "checkers"}
+OPTIONS = findAdapters().table.settings.values()
+DEFAULTS = {option.key: option.initial for option in OPTIONS if option.key != "checkers"}
 TRUTH = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False, "": False}
 
 
