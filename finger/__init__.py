@@ -5,6 +5,13 @@ Importing it registers every adapter, so that C{IFingerFactory(service)} and its
 L{IFingerService}.
 """
 
+import finger.adapters.finger
+import finger.adapters.irc.bot
+import finger.adapters.pb.root
+import finger.adapters.profile
+import finger.adapters.setter
+import finger.adapters.web.resource
+import finger.adapters.xmlrpc  # noqa: F401  (importing an adapter registers it)
 from finger.backends.file import FileFingerService as FingerService
 from finger.backends.local import LocalFingerService
 from finger.backends.memory import MemoryFingerService

@@ -14,9 +14,6 @@ from typing import Any, cast
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-import finger.adapters.finger
-import finger.adapters.irc.bot
-import finger.adapters.profile  # noqa: F401  (importing an adapter registers it)
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
 from finger.backends.chain import ChainFingerService
