@@ -30,7 +30,7 @@ from finger.interfaces import IAdapterContext, IFingerAdapter
 from finger.net.ports import openPorts
 from finger.ops.server import FingerServer
 from finger.plugins.context import AdapterContext
-from finger.plugins.discovery import Adapters, findAdapters
+from finger.plugins.discovery import Adapters, Broken, findAdapters
 from finger.service import makeServer
 from finger.tap import optionsOf
 from tests.support.typed import addressOf
@@ -138,6 +138,8 @@ class FindAdaptersTests(SynchronousTestCase):
         self.assertIn(".theirs cannot be used: ZeroDivisionError: division by zero", adapters.whyUnknown("jsonport"))
         self.assertEqual(adapters.whyUnknown("json"), adapters.whyUnknown("jsonport"))
         self.assertEqual(adapters.whyUnknown("jsonports"), "")
+        self.assertEqual(adapters.broken[0].package, "")
+        self.assertRegex(Broken("twisted.web.server", "", "").package, r"Twisted \d+\.\d+")
         Path(adapters.broken[0].path).unlink()
         self.assertEqual(adapters.whyUnknown("jsonport"), "")
 
