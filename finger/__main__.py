@@ -19,7 +19,7 @@ from twisted.internet.task import react
 
 from finger import __version__
 from finger.client.client import FINGER_PORT, Allowed, Answer, FingerClient
-from finger.client.setstatus import setStatus
+from finger.client.setstatus import Reply, setStatus
 from finger.config.completion import clientCompletion
 from finger.config.help import discardOutput, printText, showAnything
 from finger.config.options import SHELLS
@@ -183,12 +183,14 @@ def _run(reactor: Any, options: Namespace, targets: Sequence[Target]) -> Deferre
 
 def _set(where: int | str, user: str) -> int:
     try:
-        said = setStatus(where, user, sys.stdin.read() if sys.stdin is not None else "")
+        reply = setStatus(where, user, sys.stdin.read() if sys.stdin is not None else "")
     except (OSError, BadQuery, UnicodeError) as error:
-        said = f"could not set a status at {where}: {error}"
-    isSet = said.startswith("Status of ")
-    print(said if isSet else f"finger: {said}", file=sys.stdout if isSet else sys.stderr)
-    return 0 if isSet else 1
+        reply = Reply(f"could not set a status at {where}: {error}", isSet=False)
+    if reply.isSet:
+        print(reply.text)
+        return 0
+    print(f"finger: {reply.text}", file=sys.stderr)
+    return 1
 
 
 def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoReturn:

@@ -27,30 +27,9 @@ from finger.errors import BadQuery
 from finger.interfaces import IAdapterContext, IDrainable, IFingerAdapter, IFingerSetterFactory, IFingerSetterService
 from finger.log.querylog import QueryLog, finishQuery
 from finger.protocol.hosts import LOCAL, hostOf
-from finger.protocol.wire import cleanLine, encode
+from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, formatReply, parseMessage
+from finger.protocol.wire import encode
 from finger.timing import Deadline
-
-MAX_MESSAGE = 256 * 1024
-"""The longest message taken, in bytes."""
-
-TOO_LONG = f"Nothing was set: a message has at most {MAX_MESSAGE} bytes"
-USAGE = "Nothing was set: expected the user on the first line and the status from the second on"
-
-
-def parseMessage(message: bytes) -> tuple[str, str]:
-    """
-    Read a message: the user on the first line, the status on those that follow.
-
-    @raise BadQuery: if it is not UTF-8, or a part is missing.
-    """
-    try:
-        text = message.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise BadQuery("Nothing was set: the message is not UTF-8") from None
-    user, _, status = text.partition("\n")
-    if not user.strip() or not status.strip():
-        raise BadQuery(USAGE)
-    return user.strip(), status.strip("\n")
 
 
 def peerUser(transport: object, users: Any = pwd) -> str | None:
@@ -173,7 +152,7 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
     async def _set(self, message: bytes, actor: str | None) -> str:
         user, status = parseMessage(message)
         await self.authority.set(actor, user, status)
-        return f"Status of {cleanLine(user)} is set"
+        return formatReply(user)
 
     def _refuse(self, failure: Failure) -> str:
         words = self.queries.failures.explain(failure, self.log)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 import socket
+from dataclasses import dataclass
 from typing import Final
 
 from finger.errors import BadQuery
+from finger.protocol.setting import formatMessage, parseReply
 from finger.protocol.wire import decode
 
 TIMEOUT: Final = 30.0
@@ -15,23 +17,35 @@ TIMEOUT: Final = 30.0
 MAX_ANSWER: Final = 64 * 1024
 
 
-def setStatus(where: int | str, user: str, status: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    What the setter replies.
+
+    @ivar text: its words, safe to print.
+    @ivar isSet: whether the status is set.
+    """
+
+    text: str
+    isSet: bool
+
+
+def setStatus(where: int | str, user: str, status: str) -> Reply:
     """
     Set a status.
 
     @param where: the setter's port on this machine, or the path of its UNIX socket.
-    @param user: whose; empty for one's own.
-    @return: what the setter says.
-    @raise BadQuery: if a user is no single line, or one's own name is not known.
+    @param user: the user; empty for the user who runs this.
+    @raise BadQuery: if the user is not a single line, or the name of the user who runs this is not known.
     @raise OSError: if the setter cannot be reached.
     """
     user = user or _oneself()
-    if not user.isprintable():
-        raise BadQuery("a user's name holds no control characters")
+    message = formatMessage(user, status)
     with _connect(where) as connection:
-        connection.sendall(f"{user}\n{status}".encode())
+        connection.sendall(message)
         connection.shutdown(socket.SHUT_WR)
-        return decode(_receive(connection))
+        text = decode(_receive(connection))
+    return Reply(text, parseReply(text) is not None)
 
 
 def _oneself() -> str:

@@ -46,8 +46,7 @@ from finger.adapters.irc.messages import (
 )
 from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.adapters.pb.root import PerspectiveFinger
-from finger.adapters.setter import MAX_MESSAGE, FingerSetterFactory
-from finger.adapters.setter import parseMessage as parseSetting
+from finger.adapters.setter import FingerSetterFactory
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
 from finger.adapters.xmlrpc import FingerXMLRPC
@@ -63,6 +62,8 @@ from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
 from finger.protocol import wire
 from finger.protocol.hosts import isGlobal, parseAddress, parseHost, parseHostPort
+from finger.protocol.setting import MAX_MESSAGE
+from finger.protocol.setting import parseMessage as parseSetting
 from finger.protocol.wire import (
     MAX_NAMES,
     Query,

@@ -18,7 +18,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import main
-from finger.client.setstatus import MAX_ANSWER, setStatus
+from finger.client.setstatus import MAX_ANSWER, Reply, setStatus
 from finger.errors import BadQuery
 from tests.support.tools import DEADLINE, receive
 
@@ -90,7 +90,7 @@ class SetStatusTests(SetClientTestCase):
         starts: tuple[Callable[[], tuple[Any, SetterDouble]], ...] = (self.tcp, self.unix)
         for start in starts:
             where, double = start()
-            self.assertEqual(setStatus(where, "zoë", "a ☕\n\nb\n"), "Status of moshez is set")
+            self.assertEqual(setStatus(where, "zoë", "a ☕\n\nb\n"), Reply("Status of moshez is set", True))
             double.end()
             self.assertEqual(double.taken, "zoë\na ☕\n\nb\n".encode())
 
@@ -115,14 +115,15 @@ class SetStatusTests(SetClientTestCase):
     def test_clean(self) -> None:
         """What the other side says cannot harm the terminal."""
         where, _ = self.tcp(b"a\x1b[2Jb\xff\r\n")
-        said = setStatus(where, "moshez", "x")
-        self.assertTrue(said.isprintable(), said)
+        reply = setStatus(where, "moshez", "x")
+        self.assertTrue(reply.text.isprintable(), reply)
+        self.assertFalse(reply.isSet)
 
     def test_endless(self) -> None:
         """There is an end to what is listened to."""
         with patch("finger.client.setstatus.MAX_ANSWER", 10_000):
             where, _ = self.tcp(b"x" * 100_000)
-            self.assertLess(len(setStatus(where, "moshez", "x")), 20_000)
+            self.assertLess(len(setStatus(where, "moshez", "x").text), 20_000)
         self.assertLess(len(ANSWER), MAX_ANSWER)
 
     def test_unreachable(self) -> None:

@@ -15,10 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from finger.access.authority import Authority
-from finger.adapters.setter import MAX_MESSAGE, TOO_LONG, USAGE, FingerSetterFactory, peerUser
+from finger.adapters.setter import FingerSetterFactory, peerUser
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, BadQuery
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
+from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, USAGE
 from finger.testing import BrokenDouble
 from tests.support.typed import asType, notNone
 
