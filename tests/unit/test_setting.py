@@ -33,7 +33,7 @@ class MessageTests(SynchronousTestCase):
             (b"\nhere", USAGE),
             (b"\xff\nx", NOT_UTF8),
         ):
-            self.assertEqual(str(self.assertRaises(BadQuery, parseMessage, message)), NOT_UTF8)
+            self.assertEqual(str(self.assertRaises(BadQuery, parseMessage, message)), told)
         self.assertRaises(BadQuery, formatMessage, "a\nb", "x")
 
 
