@@ -87,8 +87,12 @@ class FileTests(SynchronousTestCase):
 
     def test_unchanged(self) -> None:
         """A file that has not changed is not read."""
-        with patch("finger.backends.file._read", side_effect=AssertionError("read")):
+        with patch("finger.backends.file._read", wraps=_read) as read:
+            self.reactor.pump([INTERVAL] * 3)
+            read.assert_not_called()
+            self.path.write_text("c: 3\n")
             self.reactor.advance(INTERVAL)
+            read.assert_called_once_with(str(self.path))
 
     def test_reload(self) -> None:
         """A reload does not wait for the next look."""

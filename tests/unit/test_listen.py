@@ -97,21 +97,27 @@ class RealPortTests(TestCase):
         """Endpoint strings for both families can share a number, too."""
         service = self.start(portService("fingerport", "tcp:0:interface=127.0.0.1", reactor, FACTORY))
         port = number(service)
-        self.start(portService("fingerport", rf"tcp6:{port}:interface=\:\:1", reactor, FACTORY))
-        socket.create_connection(("::1", port)).close()
+        other = self.start(portService("fingerport", rf"tcp6:{port}:interface=\:\:1", reactor, FACTORY))
+        self.assertEqual(number(other), port)
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port)).close()
 
     def test_unix(self) -> None:
         """Any other kind of endpoint will do."""
         path = os.path.join(tempfile.mkdtemp(), "socket")
         self.addCleanup(os.rmdir, os.path.dirname(path))
-        self.start(portService("fingerport", f"unix:{path}", reactor, FACTORY))
+        service = self.start(portService("fingerport", f"unix:{path}", reactor, FACTORY))
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(path)
+            self.assertEqual(connection.getpeername(), path)
+        (port,) = openPorts(service)
+        self.assertEqual(formatAddress(port.getHost()), f"unix:{path}")
 
     def test_oneFamily(self) -> None:
         """A free number is found on a machine without IPv6, too."""
         with patch("socket.has_dualstack_ipv6", return_value=False):
-            DualPortService(reactor, 0, FACTORY)
+            service = self.start(DualPortService(reactor, 0, FACTORY, loopback=True))
+        socket.create_connection(("127.0.0.1", number(service))).close()
 
     def test_taken(self) -> None:
         """A port that is taken is one line that says which, and what to do."""

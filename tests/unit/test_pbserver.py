@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -23,7 +23,6 @@ from finger.adapters.pb.broker import (
     MAX_DEPTH,
     MAX_MESSAGE,
     PIECE,
-    BoundedBroker,
     BoundedPBServerFactory,
 )
 from finger.adapters.pb.root import PerspectiveFinger
@@ -374,11 +373,16 @@ class TimeTests(BrokerTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_noClock(self) -> None:
-        """Without a clock there are no limits of time."""
-        broker = BoundedBroker()
-        self.patch(broker, "factory", BoundedPBServerFactory(PerspectiveFinger(USERS), Clock()))
-        broker.makeConnection(StringTransport())
-        broker.connectionLost(Failure(ConnectionLost()))
+        """Without a clock there are no limits of time, and all else is as ever."""
+        self.connect()
+        self.leave()
+        self.broker = self.factory.buildProtocol(None)
+        self.broker.clock = None
+        self.transport = StringTransport()
+        self.broker.makeConnection(self.transport)
+        self.broker.dataReceived(DIALECT + call())
+        self.assertEqual(self.answers(), [[b"answer", 1, [b"unicode", b"Happy and well"]]])
+        self.leave()
 
 
 class DrainTests(BrokerTestCase):

@@ -32,6 +32,7 @@ from finger.net.limits import LimitedFactory
 from finger.net.ports import PortService, openPorts, portService
 from finger.ops.server import FingerServer
 from finger.service import makeServer
+from finger.testing import ThreadlessReactor
 from tests.support.tools import ROOT
 
 USERS = str(Path(ROOT, "etc", "users"))
@@ -149,8 +150,8 @@ class MakeServiceTests(TestCase):
 
     def test_proxy(self) -> None:
         """A proxy of another server, or another port, is fine."""
-        makeServer(configure(backends=("proxy",)), reactor)
-        makeServer(configure(backends=("proxy:finger.example.org",), fingerPorts=("79",)), reactor)
+        for fields in ({"backends": ("proxy",)}, {"backends": ("proxy:h.example",), "fingerPorts": ("79",)}):
+            self.assertIsInstance(makeServer(configure(**fields), reactor), FingerServer)
 
 
 EVERYTHING: dict[str, Any] = {
@@ -335,18 +336,22 @@ class OnlyLoopbackTests(SynchronousTestCase):
 class ReloadTests(TestCase):
     """SIGHUP."""
 
-    def test_reloadables(self) -> Deferred[Any]:
+    def test_reloadables(self) -> None:
         """Users, templates and the certificate are read again; what is bad now stays as it was."""
         directory = Path(self.mktemp())
         directory.mkdir()
         users, pem = directory / "users", directory / "both.pem"
         users.write_text("a: 1\n")
         pem.write_bytes(developmentCertificate())
-        server = makeServer(
-            configure(usersFile=str(users), ssl=True, httpsPorts=("none",), certificate=str(pem)), reactor
-        )
-        self.assertEqual(len(server.reloadables), 3)
-        return server.reload()
+        fields = {"usersFile": str(users), "ssl": True, "httpsPorts": ("none",), "certificate": str(pem)}
+        server = makeServer(configure(**fields), ThreadlessReactor())
+        self.assertEqual(set(server.reloadables), {"file", "templates", "certificate"})
+        users.write_text("b: 2\n")
+        self.assertIs(self.successResultOf(server.reload()), True)
+        self.assertEqual(self.successResultOf(server.service.getUsers()), ["b"])
+        pem.write_bytes(b"nonsense")
+        self.assertIs(self.successResultOf(server.reload()), False)
+        self.assertEqual(self.successResultOf(server.service.getUsers()), ["b"])
 
     def test_hangup(self) -> Deferred[Any]:
         """The signal reloads; before the server is started and after it has stopped, it does not."""

@@ -118,8 +118,12 @@ class SetterTests(SynchronousTestCase):
     def test_noClock(self) -> None:
         """Without a clock, as long as it takes."""
         factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
-        protocol = notNone(factory.buildProtocol(None))
-        protocol.makeConnection(StringTransport())
+        protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"moshez\nnew")
+        self.assertFalse(transport.disconnected)
+        protocol.readConnectionLost()
+        self.assertEqual(transport.value(), b"Status of moshez is set\r\n")
         protocol.connectionLost()
 
 

@@ -89,9 +89,11 @@ class TemplatesTests(SynchronousTestCase):
         self.assertIn("All users", html)
 
     def test_byteOrderMark(self) -> None:
-        """Some editors begin a file so."""
-        self.write("error.html", b"\xef\xbb\xbf<p/>")
-        Templates(self.directory)
+        """Some editors begin a file so.  It is no part of the page."""
+        self.write("error.html", b"\xef\xbb\xbf<p>mine</p>")
+        html = self.successResultOf(Templates(self.directory).render(errorPage("No", 404)))
+        self.assertIn(b"<p>mine</p>", html)
+        self.assertNotIn(b"\xef\xbb\xbf", html)
 
     def test_comments(self) -> None:
         """Comments are for who writes templates."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
+from twisted.internet import reactor
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -36,10 +39,14 @@ class DeadlineTests(TimingTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noClock(self) -> None:
-        """Without a clock there is no end."""
+        """Without a clock there is no end, not even of a phase of no time."""
+        ended: list[str] = []
         deadline = Deadline(None)
-        deadline.start(1, lambda: None)
-        deadline.cancel()
+        with patch.object(reactor, "callLater") as callLater:
+            deadline.start(0, lambda: ended.append("phase"))
+            deadline.cancel()
+        self.assertEqual(ended, [])
+        callLater.assert_not_called()
 
 
 class BucketTests(TimingTestCase):

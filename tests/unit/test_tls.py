@@ -72,7 +72,11 @@ class DevelopmentCertificateTests(SynchronousTestCase):
         """A machine whose name no certificate can hold gets one all the same."""
         for name in ("höst", ""):
             with patch("finger.adapters.web.tls.gethostname", return_value=name):
-                contextFromPEM(developmentCertificate())
+                pem = developmentCertificate()
+            contextFromPEM(pem)
+            extensions = x509.load_pem_x509_certificate(pem).extensions
+            names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            self.assertEqual(set(names.get_values_for_type(x509.DNSName)), {"localhost"})
 
 
 class ReloadingCertificateTests(SynchronousTestCase):
