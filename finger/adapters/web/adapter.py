@@ -97,6 +97,7 @@ class WebAdapter:
         context.mountWebChildren(root)
         root.clock = context.reactor
         root.queries = context.queries
+        root.answerTimeout = context.config.answerSeconds
         root.authority = context.authority if context.config.checkers else None
         directory = context.options["templates"]
         root.templates = Templates(Path(directory) if directory else None)
