@@ -20,7 +20,7 @@ from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerService
 from finger.profile import Profile
-from finger.protocol.wire import MAX_LINE
+from finger.protocol.wire import MAX_LINE, MAX_NAMES
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
 from finger.timing import DRAIN_GRACE
 from tests.support.typed import asType, notNone
@@ -174,6 +174,12 @@ class QueryTests(FingerTestCase):
         same = ProfilesDouble(*(Profile(f"ada{n}", "Ada") for n in range(3)))
         self.assertEqual(self.ask(b"ada\r\n", same, matchNames=True).count(b"Login: "), 3)
         self.assertEqual(self.ask(b"nobody\r\n", people, matchNames=True), b"No such user\r\n")
+
+    def test_matchesMany(self) -> None:
+        """Of many who are called the same, as many are told of as may be asked for at once."""
+        for count in (MAX_NAMES, MAX_NAMES + 1):
+            same = ProfilesDouble(*(Profile(f"ada{n}", "Ada") for n in range(count)))
+            self.assertEqual(self.ask(b"ada\r\n", same, matchNames=True).count(b"Login: "), MAX_NAMES)
 
     def test_matchNamesWithoutList(self) -> None:
         """Who is not told the list is not helped to guess it."""
