@@ -5,7 +5,6 @@ from __future__ import annotations
 # Imported by others at the first request or look-up, when it may not be readable any more.
 import encodings.idna  # noqa: F401
 import os
-import time
 from collections.abc import Sequence
 from functools import partial
 from socket import gethostname
@@ -47,16 +46,17 @@ from finger.plugins.context import (
     nothingToSet,
 )
 from finger.plugins.discovery import findAdapters, findBackends
-from finger.timing import Buckets
+from finger.timing import Buckets, followMonotonicClock
 
 
 def makeServer(config: Config, reactor: Any) -> FingerServer:
     """
     Make the server that a configuration describes.
 
-    @param reactor: what it is to run on.
+    @param reactor: what it is to run on.  It follows the monotonic clock from now on; see L{followMonotonicClock}.
     @raise ConfigError: if the configuration cannot be.
     """
+    followMonotonicClock(reactor)
     try:
         return _Composition(config, reactor).compose()
     except MemoryError as error:
@@ -73,11 +73,9 @@ def openService(config: Config, reactor: Any) -> FingerServer:
     Make the server that a configuration describes, and open its ports at once: twistd opens those of a C{.tac} file
     when nobody looks any more, and tells of one that cannot be had by a traceback.
 
-    @param reactor: what it is to run on.  Its time is monotonic from now on: deadlines are about time that passes,
-        not about what a clock on the wall is set to.
+    @param reactor: as for L{makeServer}.
     @raise ConfigError: if the configuration cannot be, or a port cannot be had.
     """
-    reactor.seconds = time.monotonic
     server = makeServer(config, reactor)
     server.open()
     return server

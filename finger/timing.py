@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python import runtime
 
 MAX_KEYS = 10_000
 """How many keys L{Buckets} tell apart; a flood of addresses takes no more memory than that."""
@@ -16,6 +19,20 @@ DRAIN_GRACE = 1.0
 
 CLOSE_GRACE = 15.0
 """Seconds between the end of a back end's time and that of the connection: time to send the error."""
+
+
+def followMonotonicClock(reactor: Any) -> None:
+    """
+    Have a reactor follow the monotonic clock instead of the wall clock: deadlines are about time that passes, and the
+    wall clock may be set.  Calls that are already scheduled keep their delays.  A reactor with a clock of its
+    own, such as L{twisted.internet.task.Clock}, keeps it.
+    """
+    if reactor.seconds is not runtime.seconds:
+        return
+    shift = time.monotonic() - reactor.seconds()
+    reactor.seconds = time.monotonic
+    for call in reactor.getDelayedCalls():
+        call.delay(shift)
 
 
 class Deadline:

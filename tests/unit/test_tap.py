@@ -15,7 +15,6 @@ from unittest.mock import patch
 
 from twisted.application.service import Application, IServiceMaker
 from twisted.cred.checkers import FilePasswordDB
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.plugin import getPlugins
@@ -31,6 +30,7 @@ from finger.ops.server import FingerServer
 from finger.tap import FingerOptions, Options, makeService
 from tests.support.tools import DEADLINE, ROOT, venv
 from tests.support.typed import Observer
+from tests.unit.test_timing import WallClockReactor
 
 USERS = str(Path(ROOT, "etc", "users"))
 NOWHERE = ["--fingerport=none", "--webport=none", "--pbport=none"]
@@ -351,16 +351,11 @@ class ConfigurationTests(TestCase):
 class MakeServiceTests(TestCase):
     """From the options to the service."""
 
-    def makeService(self, options: FingerOptions) -> FingerServer:
-        """Make a service, and give the reactor its clock back, which the tests' own timers follow."""
-        with patch.object(reactor, "seconds", reactor.seconds):
-            return makeService(options)
-
     def make(self, *options: str) -> FingerServer:
         """The service of some options, its ports open until the end of the test."""
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *options])
-        service = self.makeService(parsed)
+        service = makeService(parsed)
         self.addCleanup(self.stop, service)
         return service
 
@@ -378,17 +373,12 @@ class MakeServiceTests(TestCase):
 
     def test_clock(self) -> None:
         """The reactor's time is what passes, not what a clock on the wall is set to."""
+        wall = WallClockReactor()
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
-        before = reactor.seconds
-        with patch.object(reactor, "seconds", before):
-            self.addCleanup(self.stop, makeService(parsed))
-            self.assertIs(reactor.seconds, time.monotonic)
-            with patch("time.time", return_value=0.0):
-                timer = reactor.callLater(1000, lambda: None)
-                self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
-            timer.cancel()
-        self.assertEqual(reactor.seconds, before)
+        with patch("twisted.internet.reactor", wall):
+            makeService(parsed)
+        self.assertIs(wall.seconds, time.monotonic)
 
     def test_openedAtOnce(self) -> None:
         """The ports are open before twistd goes on."""
@@ -410,7 +400,7 @@ class MakeServiceTests(TestCase):
         for uid, after in ((None, (65534, 65533)), (0, (0, 7)), (1234, (1234, 7))):
             parsed.parent = twistd(uid=uid, gid=None if uid is None else 7)
             with patch("finger.tap.unprivileged", return_value=(65534, 65533)):
-                self.addCleanup(self.stop, self.makeService(parsed))
+                self.addCleanup(self.stop, makeService(parsed))
             self.assertEqual((parsed.parent["uid"], parsed.parent["gid"]), after)
 
     def test_notRoot(self) -> None:
@@ -419,7 +409,7 @@ class MakeServiceTests(TestCase):
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
         parsed.parent = twistd()
         with patch("os.geteuid", return_value=1000):
-            self.addCleanup(self.stop, self.makeService(parsed))
+            self.addCleanup(self.stop, makeService(parsed))
         self.assertIsNone(parsed.parent["uid"])
 
     def test_file(self) -> None:
@@ -446,7 +436,7 @@ class MakeServiceTests(TestCase):
             parsed = Options()
             parsed.parseOptions([f"--file={USERS}", *NOWHERE, "--log-format=json"])
             parsed.parent = twistd(uid=0, gid=0, **options)
-            service = self.makeService(parsed)
+            service = makeService(parsed)
             self.addCleanup(self.stop, service)
             application = Application("finger")
             service.setServiceParent(application)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
 from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python import runtime
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.timing import MAX_KEYS, Bucket, Buckets, Deadline
+from finger.config.model import Config
+from finger.service import makeServer, openService
+from finger.timing import MAX_KEYS, Bucket, Buckets, Deadline, followMonotonicClock
 
 
 class TimingTestCase(SynchronousTestCase):
@@ -47,6 +54,44 @@ class DeadlineTests(TimingTestCase):
             deadline.cancel()
         self.assertEqual(ended, [])
         callLater.assert_not_called()
+
+
+class WallClockReactor(MemoryReactorClock):
+    """A reactor that follows the wall clock, as Twisted's own do."""
+
+    seconds = staticmethod(runtime.seconds)
+
+
+class MonotonicTests(SynchronousTestCase):
+    """The clock of a server."""
+
+    WAYS: tuple[Callable[[Config, Any], object], ...] = (makeServer, openService)
+
+    def test_ways(self) -> None:
+        """However a server is made, its reactor follows the monotonic clock, and setting the time changes nothing."""
+        nowhere = dict.fromkeys(("fingerPorts", "webPorts", "pbPorts"), ("none",))
+        for make in self.WAYS:
+            reactor = WallClockReactor()
+            make(Config(backends=("memory",), **nowhere), reactor)
+            self.assertIs(reactor.seconds, time.monotonic)
+            with patch("time.time", return_value=0.0):
+                timer = reactor.callLater(1000, lambda: None)
+            self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
+
+    def test_scheduled(self) -> None:
+        """What was scheduled before keeps its delay."""
+        reactor = WallClockReactor()
+        timer = reactor.callLater(1000, lambda: None)
+        for _ in range(2):
+            followMonotonicClock(reactor)
+            self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
+
+    def test_own(self) -> None:
+        """A reactor with a clock of its own keeps it."""
+        clock = Clock()
+        timer = clock.callLater(10, lambda: None)
+        followMonotonicClock(clock)
+        self.assertEqual((clock.seconds(), timer.getTime()), (0, 10))
 
 
 class BucketTests(TimingTestCase):
