@@ -118,13 +118,19 @@ class FingerServer(MultiService):
         """
         for observer in self.observers:
             observer.reloading()
+        names = list(self.reloadables)
         reloads = [self._reload(name, part) for name, part in self.reloadables.items()]
-        return gatherResults(reloads).addCallback(self._reloaded)
+        return gatherResults(reloads).addCallback(self._reloaded, names)
 
-    def _reloaded(self, areRead: list[bool]) -> bool:
+    def _reloaded(self, areRead: list[bool], names: list[str]) -> bool:
         for observer in self.observers:
             observer.reloaded()
-        return all(areRead)
+        unread = [name for name, isRead in zip(names, areRead, strict=True) if not isRead]
+        if unread:
+            self.log.warn("finger has reloaded all but: {parts}", parts=", ".join(unread))
+        else:
+            self.log.info("finger has reloaded")
+        return not unread
 
     def _reload(self, name: str, part: IReloadable) -> Deferred[bool]:
         return Deferred.fromCoroutine(self._tellReload(name, part))

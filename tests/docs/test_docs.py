@@ -52,6 +52,9 @@ SHOWN = (79, 443, 1079, 1080, 1081, 2079, 6667, 8000, 8443, 8889, 9079)
 """The ports that the pages name."""
 
 
+RELOADED = "finger has reloaded"
+"""What a server logs at the end of a reload."""
+
 # What a reader does with it.
 
 
@@ -102,9 +105,10 @@ class Terminal:
         for program, package in PROGRAMS.items():
             if re.search(rf"(?<![\w./-]){program} ", command):
                 need(program, package=package)
+        reloads = self._reloads()
         printed = self._start(command) if _isServer(command) else self._run(command)
         if "kill -HUP" in command:
-            self._settle()
+            self._waitForReload(reloads)
         return self._documented(printed)
 
     def patch(self, diff: str) -> None:
@@ -158,12 +162,21 @@ class Terminal:
                 return
             time.sleep(0.02)
 
-    def _settle(self) -> None:
-        """Wait until the servers have read again what there is to read."""
-        for server, log in self._servers:
-            if server.poll() is None:
-                time.sleep(0.5)
-                self._waitFor(server, log)
+    def _reloads(self) -> int:
+        """How often the servers have reloaded so far."""
+        return sum(log.read_text("utf-8").count(RELOADED) for _, log in self._servers)
+
+    def _waitForReload(self, reloads: int) -> None:
+        """
+        Wait until a server has reloaded.
+
+        @param reloads: how often they had before.
+        """
+        deadline = time.monotonic() + DEADLINE
+        while self._reloads() == reloads:
+            if time.monotonic() > deadline:
+                raise AssertionError("no server has reloaded")
+            time.sleep(0.02)
 
     def _withPorts(self, command: str) -> str:
         """The ports that a command line does not name are not the real ones here, either."""

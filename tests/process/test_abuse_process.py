@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -121,10 +122,12 @@ class SignalTests(BlackBoxTestCase):
 
         with ThreadPoolExecutor(4) as pool:
             asking = [pool.submit(keepAsking, host) for host in [*FAMILIES.values()] * 2]
-            for _ in range(100):
-                server.process.send_signal(signal.SIGHUP)
-                time.sleep(0.005)
-            ended.set()
+            try:
+                for number in range(100):
+                    server.process.send_signal(signal.SIGHUP)
+                    waitUntil(lambda n=number: server.log.count("finger has reloaded\n") > n, server.process)
+            finally:
+                ended.set()
             for future in asking:
                 future.result(DEADLINE)
         self.assertEqual(set(answers), {b"Happy and well\r\n"})
@@ -152,9 +155,9 @@ class DescriptorTests(BlackBoxTestCase):
         waitUntil(lambda: b"finger is ready" in here.with_name("log").read_bytes(), process)
         port = int(here.with_name("log").read_text().split("listening on 0.0.0.0:")[1].split()[0])
         with contextlib.ExitStack() as stack:
-            for _ in range(60):
-                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            time.sleep(1)
+            silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(60)]
+            # What finds no place is closed, or told so.
+            waitUntil(lambda: len(select.select(silent, [], [], 0)[0]) >= 60 - 40, process)
             lines = here.with_name("log").read_text().count("\n")
         waitUntil(lambda: ask("::1", port, b"moshez\r\n") == b"Happy and well\r\n", process)
         self.assertIn("this process may have no more descriptors", here.with_name("log").read_text())

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -454,19 +455,21 @@ class SetterTests(BlackBoxTestCase):
         path = self.directory() / "users.json"
         server = self.start(f"--backend=memory:{path}", "--setport=0")
         acknowledged: list[int] = []
+        enough = threading.Event()
 
         def setOne(number: int) -> None:
             try:
                 if self.set(server, f"u{number}", f"status {number}") == f"Status of u{number} is set\r\n".encode():
                     acknowledged.append(number)
+                    if len(acknowledged) == 200:
+                        enough.set()
             except OSError:
                 pass  # Killed before it could be said.
 
         with ThreadPoolExecutor(8) as pool:
             for number in range(1000):
                 pool.submit(setOne, number)
-            while len(acknowledged) < 200:
-                time.sleep(0.001)
+            enough.wait(DEADLINE)
             server.process.kill()
         self.assertGreaterEqual(len(acknowledged), 200)
         kept = json.loads(path.read_bytes())

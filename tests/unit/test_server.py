@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -159,6 +159,30 @@ class ReloadTests(ServerTestCase):
             self.server.adopt(part)
         self.assertIs(self.successResultOf(self.server.reload()), True)
         self.assertEqual([part.count for part in parts], [1, 1])
+
+    def test_told(self) -> None:
+        """The log says when all is done, and what could not be."""
+        slow: Deferred[bool] = Deferred()
+        for name, outcome in (("good", succeed(True)), ("bad", succeed(False)), ("slow", slow)):
+            part = Reloadable()
+            part.reload = lambda outcome=outcome: outcome  # type: ignore[method-assign, misc]
+            self.server.adopt(part, name)
+        with capturedLogs() as logs:
+            reloaded = self.server.reload()
+            self.assertEqual(logs, [])
+            slow.callback(False)
+            self.successResultOf(reloaded)
+            for name in ("bad", "slow"):
+                del self.server.reloadables[name]
+            self.successResultOf(self.server.reload())
+        told = [(event["log_level"], formatEvent(event)) for event in logs]
+        self.assertEqual(
+            told,
+            [
+                (LogLevel.warn, "finger has reloaded all but: bad, slow"),
+                (LogLevel.info, "finger has reloaded"),
+            ],
+        )
 
     def test_names(self) -> None:
         """Each part is told of by its name; two of one name can be told apart."""
