@@ -52,6 +52,9 @@ SHOWN = (79, 443, 1079, 1080, 1081, 2079, 6667, 8000, 8443, 8889, 9079)
 """The ports that the pages name."""
 
 
+READY = re.compile(r"finger is ready|--jsonport=\d+: listening on \[::\]:\d+\n\Z")
+"""The last that a server logs when it starts; the second is one that has an adapter of a page's own, and no other."""
+
 RELOADED = "finger has reloaded"
 """What a server logs at the end of a reload."""
 
@@ -152,13 +155,10 @@ class Terminal:
         return path.read_text("utf-8")
 
     def _waitFor(self, server: subprocess.Popen[bytes], log: Path) -> None:
-        """Wait until a server says that it is ready, is silent while it runs, or has ended."""
+        """Wait until a server says that it is ready, or has ended."""
         deadline = time.monotonic() + DEADLINE
-        said, since = "", time.monotonic()
         while server.poll() is None and time.monotonic() < deadline:
-            before, said = said, log.read_text("utf-8") if log.exists() else ""
-            since = since if said == before else time.monotonic()
-            if "finger is ready" in said or ("reactor class" in said and time.monotonic() - since > 1):
+            if READY.search(log.read_text("utf-8") if log.exists() else ""):
                 return
             time.sleep(0.02)
 
