@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, Final
 
-from finger.access.checkers import makeChecker
+from finger.config.checkers import makeChecker
 from finger.profile import FIELD_OF_ATOM
 from finger.protocol.hosts import parseNetwork
 

@@ -30,7 +30,6 @@ import finger.adapters.setter
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
 from finger.adapters.finger import FingerFactory
-from finger.adapters.health import StatusResource
 from finger.adapters.irc.bot import IRCBotFactory
 from finger.adapters.irc.messages import (
     Features,
@@ -58,6 +57,7 @@ from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory, IFingerService
 from finger.log.querylog import QueryLog
 from finger.net.http import BoundedSite
+from finger.ops.health import StatusResource
 from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
 from finger.protocol import wire

@@ -13,9 +13,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.adapters.health import NOT_INSTALLED, StatusResource
 from finger.adapters.web.tls import developmentCertificate
 from finger.net.http import BoundedSite
+from finger.ops.health import NOT_INSTALLED, StatusResource
 from finger.service import makeServer
 from finger.testing import ThreadlessReactor
 from tests.support.typed import asType
