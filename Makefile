@@ -17,7 +17,7 @@ export SETPORT ?= 1080
 EXAMPLES ?= 10000
 JOBS ?= 2
 
-.PHONY: run test lint unit process packaging docstests browser fuzz tutorial docs deb clean
+.PHONY: run test lint unit process packaging docstests browser fuzz tutorial docs generate deb clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
@@ -43,6 +43,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 	@for check in $(CHECKS); do $(BIN)/mypy --no-error-summary $$check || exit 1; done
 	$(BIN)/lint-imports
+	$(BIN)/python docs/tools/generate.py --check
 
 # Unit tests alone must reach every line and branch of finger/.
 unit: $(VENV)/installed-test
@@ -69,7 +70,11 @@ browser: $(VENV)/installed-test
 tutorial: $(VENV)/installed-test
 	$(TRIAL) -j3 tutorial.engine.tests
 
-docs: $(VENV)/installed-docs
+# The parts of the documents and the manual that are made from the code.
+generate: $(VENV)/installed-test
+	$(BIN)/python docs/tools/generate.py
+
+docs: $(VENV)/installed-docs generate
 	$(BIN)/python -m tutorial.engine.pagebuilder build
 
 # The Debian package, of what the checkout is now: in build/debian.

@@ -29,21 +29,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
-from prometheus_client.parser import text_string_to_metric_families
-from twisted.internet.protocol import Factory
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.__main__ import makeParser
-from finger.backends.memory import MemoryFingerService
-from finger.net.limits import LimitedFactory
-from finger.ops.metrics import Metrics
-from finger.plugins.discovery import findAdapters
 from finger.tap import Options
 from tests.support.ircserver import IRCServer
 from tests.support.pages import FILES, PAGES, Block, Page, Section, differs, isPrinted, rows, typed
 from tests.support.tools import DEADLINE, ROOT, need
-from tests.support.typed import notNone
 
 PROGRAMS = {"curl": "curl", "lynx": "lynx", "openssl": "openssl", "promtool": "prometheus"}
 """What the pages type that Python does not bring, and what Debian calls the packages."""
@@ -293,10 +286,9 @@ class NameTests(SynchronousTestCase):
         return ((page, item) for page in PAGES.values() for item in getattr(page, what))
 
     def test_pages(self) -> None:
-        """The pages are there, and the README leads to each."""
+        """The README links to each page."""
         targets = {target for _, target in PAGES["README.md"].links}
-        pages = {f"docs/{name}" for name in PAGES if name != "README.md"}
-        self.assertTrue({f"docs/{name}.md" for name in ("design", "running", "backends", "adapters")} <= pages)
+        pages = {page.path.relative_to(ROOT).as_posix() for page in PAGES.values()} - {"README.md"}
         self.assertEqual(pages - targets, set())
 
     def test_blocks(self) -> None:
@@ -347,10 +339,10 @@ class NameTests(SynchronousTestCase):
     def test_tests(self) -> None:
         """A link to a test leads to one that is there."""
         for page, (text, target) in self.each("links"):
-            module = re.search(r"tests/(test_\w+)\.py$", target)
+            module = re.search(r"(tests/[\w/]*test_\w+)\.py$", target)
             if module and "." in text:
                 case, name = text.split(".")
-                found = getattr(import_module(f"tests.{module[1]}"), case, None)
+                found = getattr(import_module(module[1].replace("/", ".")), case, None)
                 self.assertTrue(hasattr(found, name), f"{page.path.name}: no {text} in {target}")
 
     def test_names(self) -> None:
@@ -370,62 +362,22 @@ class NameTests(SynchronousTestCase):
         twistd = namedAny("twisted.scripts.twistd.ServerOptions")()
         known = client | {f"--{name.rstrip('=')}" for name in (*Options().longOpt, *twistd.longOpt)}
         for page, code in self.each("code"):
-            for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", code):
+            for option in re.findall(r"(?<!\S)--[a-z][a-z-]*\b(?!\.)", code):
                 self.assertIn(option, known, f"{page.path.name}: {code}")
-
-    def test_optionsTable(self) -> None:
-        """The table of options has them all and no other, with their short forms and defaults."""
-        told = {}
-        for names, default, _ in rows(PAGES["running.md"].section("Every option")):
-            *short, option = re.findall(r"`([^`]+)`", names)
-            name, equals, value = option.removeprefix("--").partition("=")
-            told[name + equals + value] = [letter.removeprefix("-") for letter in short], default.strip("`")
-        self.assertEqual(told, dict(_options()))
 
     def test_messages(self) -> None:
         """What the troubleshooting says is said, is said somewhere in the code."""
         said = "\n".join(_constants(path) for path in sorted((ROOT / "finger").rglob("*.py")))
-        for message, _ in rows(PAGES["running.md"].section("When something is wrong")):
+        for message, _ in rows(PAGES["troubleshooting.md"].section("Messages at the start")):
             for words in re.findall(r"`([^`]+)`", message):
                 for fragment in re.split(r"\s*(?:\.\.\.|[A-Z]{3,})\s*", words):
                     self.assertIn(fragment, said, message)
 
-    def test_limits(self) -> None:
-        """The table of limits says what the code says."""
-        for _, value, names in rows(PAGES["running.md"].section("Limits")):
-            number, unit = notNone(re.fullmatch(r"([\d,]+)(?: (KiB|MiB|s|bytes))?.*", value)).groups()
-            wanted = int(number.replace(",", "")) * {"KiB": 1024, "MiB": 1024**2}.get(unit, 1)
-            (name,) = re.findall(r"`([^`]+)`", names)
-            self.assertEqual(namedAny(name), wanted, name)
-
-    def test_metrics(self) -> None:
-        """The table of metrics has them all and no other, with their labels."""
-        metrics = Metrics()
-        metrics.expectQueries("finger")
-        metrics.expectConnections(LimitedFactory(Factory(), "fingerport"))
-        metrics.expectReloads({"file": None})
-        metrics.expectUsers(MemoryFingerService())
-        metrics.addGauge("finger_certificate_expiry_timestamp_seconds", "When.", lambda: 0.0)
-        metrics.queried("finger", "BackendUnavailable", 0.0)
-        metrics.reloaded("file", True, 0.0)
-        there = {}
-        for family in text_string_to_metric_families(metrics.render("")[1].decode()):
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            there[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
-        told = rows(PAGES["running.md"].section("Status and metrics"))
-        names = [name.strip("`") for name, _, _ in told]
-        self.assertEqual(len(names), len(set(names)))
-        self.assertEqual({name.strip("`"): set(re.findall(r"`(\w+)`", labels)) for name, labels, _ in told}, there)
+    def test_rules(self) -> None:
+        """The alerts for Prometheus use metrics that the reference lists."""
         rules = "".join(path.read_text() for path in sorted((ROOT / "etc" / "prometheus").glob("*.yml")))
-        used = set(re.findall(r"\b(?:finger|process)_\w+", rules))
-        self.assertEqual({name for name in used if name.removesuffix("_bucket") not in there}, set())
-
-
-def _options() -> Iterator[tuple[str, tuple[list[str], str]]]:
-    """The options of C{twistd finger}: short forms and defaults."""
-    for option in findAdapters().table:
-        name = f"{option.name}={option.value}" if option.value else option.name
-        yield name, ([option.short] if option.short else [], option.defaultText)
+        used = {name.removesuffix("_bucket") for name in re.findall(r"\b(?:finger|process)_\w+", rules)}
+        self.assertEqual(used - set(PAGES["reference.md"].code), set())
 
 
 def _constants(path: Path) -> str:

@@ -109,7 +109,7 @@ class PackageTests(SynchronousTestCase):
             (archive,) = Path(temporary).glob("*.tar.xz")
             names = {name.partition("/")[2] for name in run("tar", "--list", "--file", archive).splitlines()}
         self.assertTrue(
-            {"debian/rules", "finger/tap.py", "docs/running.md", "tests/packaging/test_debian.py"} <= names
+            {"debian/rules", "finger/tap.py", "docs/install.md", "tests/packaging/test_debian.py"} <= names
         )
         self.assertIn("templates/layout.html", names)
         self.assertEqual([name for name in names if name.endswith("/x")], [])

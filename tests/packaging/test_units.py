@@ -171,6 +171,6 @@ class AgreementTests(SynchronousTestCase):
 
     def test_documented(self) -> None:
         """The documentation has all of them."""
-        text = (ROOT / "docs" / "running.md").read_text("utf-8")
+        text = (ROOT / "docs" / "install.md").read_text("utf-8")
         told = set(re.findall(r"\.\./etc/systemd/(?:examples/)?([\w.-]+)", text))
         self.assertEqual(told, {path.name for path in (SERVICE, *SOCKETS.values(), *DROP_INS)})
