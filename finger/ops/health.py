@@ -23,7 +23,7 @@ PLAIN: Final = "text/plain; charset=utf-8"
 
 ALLOWED: Final = (b"GET", b"HEAD")
 
-NOT_INSTALLED: Final = "no metrics: prometheus-client is not installed; pip install 'finger[metrics]' brings it"
+NOT_INSTALLED: Final = "no metrics: prometheus-client is not installed (pip install prometheus-client)"
 
 Answer = tuple[HTTPStatus, str, bytes]
 """The status, the type of the content, and the content."""

@@ -115,7 +115,7 @@ class MetricsTests(StatusTestCase):
         self.connect(StatusResource(list))
         status, _, body = self.ask(b"/metrics")
         self.assertEqual((status, body), (501, NOT_INSTALLED.encode() + b"\n"))
-        self.assertIn(b"pip install 'finger[metrics]'", body)
+        self.assertIn(b"pip install prometheus-client", body)
         self.assertEqual(self.ask(b"/healthz")[0], 200)
 
 

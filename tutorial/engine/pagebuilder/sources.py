@@ -8,6 +8,7 @@ import difflib
 import os
 import posixpath
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .page import CODE, DIFF, pagePath
 
 CHECKOUT = TUTORIAL.parent
 STAGES = "<!-- stages -->"
+PROJECT = "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"
+IMAGES = "docs/images"
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 MENTION = re.compile(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\b[Ss]tage (?P<number>\d\d[a-z]?)\b")
 LANGUAGES = {".py": "python", ".tac": "python", ".toml": "toml", ".md": "markdown", ".service": "ini", ".sh": "bash"}
@@ -63,6 +66,8 @@ class Sources:
                 yield relative(pagePath(stage)), f"tutorial/{pagePath(stage).name}"
         for path in sorted((CHECKOUT / "docs").glob("*.md")):
             yield relative(path), relative(path)
+        for name in PROJECT:
+            yield name, f"project/{name}"
 
     def write(self) -> None:
         """Write all of it."""
@@ -70,6 +75,7 @@ class Sources:
             self._write(target, self._page(source))
         for source in sorted(self.shown):
             self._write(shownName(source), showFile(source))
+        shutil.copytree(CHECKOUT / IMAGES, self.folder / IMAGES, dirs_exist_ok=True)
         self._write("api/index.md", API)
 
     def _write(self, name: str, text: str) -> None:
@@ -90,7 +96,7 @@ class Sources:
     def _front(self) -> str:
         names = [name.removesuffix(".md") for name in self.pages.values()]
         stages = [name for name in names if name.startswith("tutorial/") and name != "tutorial/index"]
-        docs = [name for name in names if name.startswith("docs/")]
+        docs = [name for name in names if name.startswith(("docs/", "project/"))]
         return FRONT.format(tutorial="\n".join(stages), docs="\n".join(docs))
 
     def _table(self) -> Iterator[str]:
