@@ -44,6 +44,8 @@ lint: $(VENV)/installed-test
 	@for check in $(CHECKS); do $(BIN)/mypy --no-error-summary $$check || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python docs/tools/generate.py --check
+	$(BIN)/python docs/tools/words.py 0.2 *.md docs/*.md docs/man
+#	$(BIN)/python docs/tools/words.py 0.08 finger
 
 # Unit tests alone must reach every line and branch of finger/.
 unit: $(VENV)/installed-test

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.tools import ROOT
 
 GENERATE = ROOT / "docs" / "tools" / "generate.py"
+WORDS = ROOT / "docs" / "tools" / "words.py"
 
 
 def runTool(*arguments: str | Path) -> tuple[int, str]:
@@ -50,3 +51,40 @@ class GenerateTests(SynchronousTestCase):
         self.assertEqual(
             (status, output.splitlines()[-1]), (1, "docs/reference.md: there is no generated part 'limits'")
         )
+
+
+class WordsTests(SynchronousTestCase):
+    """C{docs/tools/words.py}."""
+
+    def check(self, name: str, text: str, percent: int = 0) -> tuple[int, str]:
+        """Return what it says about a file."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        (directory / name).write_text(text, "utf-8")
+        status, output = runTool(WORDS, str(percent), directory)
+        return status, output.replace(f"{directory}/", "")
+
+    def test_percent(self) -> None:
+        """Up to the share is fine; above, the lines are printed."""
+        text = "Whoever asks\nis anybody, says Nobody.\n"
+        self.assertEqual(self.check("page.md", text, 50), (0, ""))
+        status, output = self.check("page.md", text, 49)
+        self.assertEqual((status, output.count("page.md:2: is anybody, says Nobody.\n")), (1, 2))
+        self.assertIn("3 of 6 words", output)
+
+    def test_code(self) -> None:
+        """Code is not counted."""
+        self.assertEqual(self.check("page.md", "Become `nobody`:\n\n```console\n$ who\n```\nThe end.\n"), (0, ""))
+        self.assertEqual(self.check("module.py", '"""Become C{nobody}."""\n'), (0, ""))
+        self.assertEqual(self.check("page.8", "Become\n.Ql nobody .\n"), (0, ""))
+        self.assertEqual(self.check("page.8", ".Ql finger\nor nobody.\n")[0], 1)
+
+    def test_generated(self) -> None:
+        """Generated parts are not counted."""
+        self.assertEqual(self.check("page.md", "<!-- generated: x -->\nwho\n<!-- end -->\nThe end.\n"), (0, ""))
+        self.assertEqual(self.check("page.8", '.\\" generated: x\nwho\n.\\" end\nThe end.\n'), (0, ""))
+        self.assertEqual(self.check("page.8", '.\\" generated: x\n.\\" end\nThe end of whom?\n')[0], 1)
+
+    def test_otherFiles(self) -> None:
+        """In a directory, only texts and programs are read."""
+        self.assertEqual(self.check("page.png", "who\n"), (0, ""))
