@@ -359,13 +359,14 @@ class NameTests(SynchronousTestCase):
                 self.assertTrue((ROOT / code).exists(), f"{page.path.name}: there is no {code}")
 
     def test_options(self) -> None:
-        """Options are ours, twistd's own, or the client's."""
+        """Options are the server's, twistd's, the client's, or those of an adapter that the page shows."""
         client = {name for action in makeParser()._actions for name in action.option_strings}
         twistd = namedAny("twisted.scripts.twistd.ServerOptions")()
         known = client | {f"--{name.rstrip('=')}" for name in (*Options().longOpt, *twistd.longOpt)}
         for page, code in self.each("code"):
+            own = {f"--{name}" for text in page.files.values() for name in re.findall(r'name="([a-z-]+)"', text)}
             for option in re.findall(r"(?<!\S)--[a-z][a-z-]*\b(?!\.)", code):
-                self.assertIn(option, known, f"{page.path.name}: {code}")
+                self.assertIn(option, known | own, f"{page.path.name}: {code}")
 
     def test_messages(self) -> None:
         """What the troubleshooting says is said, is said somewhere in the code."""
