@@ -29,6 +29,7 @@ from typing import Final, Protocol
 
 from finger.backends._lastlog import findLastLogin
 from finger.backends.safefile import MAX_BYTES, Home
+from finger.config.files import readFile
 from finger.errors import NoSuchUser
 from finger.profile import LastLogin, Mail, Profile
 
@@ -105,7 +106,7 @@ def parsePasswd(text: str) -> list[pwd.struct_passwd]:
 def readUIDRange(path: Path = LOGIN_DEFS) -> range:
     """The uids of people, from C{login.defs}; the usual ones if it does not say."""
     try:
-        text = path.read_text("utf-8", "replace")
+        text = readFile(path).decode("utf-8", "replace")
     except OSError:
         text = ""
     limits = dict(re.findall(r"^\s*(UID_MIN|UID_MAX)\s+([0-9]+)\s*$", text, re.MULTILINE))

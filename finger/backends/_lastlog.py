@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from finger.config.files import openFile
 from finger.profile import LastLogin
 
 DATABASE: Final = Path("/var/lib/lastlog/lastlog2.db")
@@ -60,7 +61,7 @@ def readFile(path: Path, uid: int, machine: str = os.uname().machine) -> LastLog
     """
     record = _WIDE if machine in _WIDE_MACHINES else _NARROW
     try:
-        with path.open("rb") as file:
+        with openFile(path) as file:
             data = os.pread(file.fileno(), record.size, uid * record.size)
     except OSError:
         return None

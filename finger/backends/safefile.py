@@ -22,13 +22,15 @@ import stat
 from types import TracebackType
 from typing import Final
 
+from finger.config.files import READ_FLAGS, readBytes
+
 MAX_BYTES: Final = 64 * 1024
 """How much of a file is read, in bytes."""
 
 _SEARCH: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 """How a home directory is opened: O_PATH, where there is one, for a directory of mode 0711 cannot be read."""
 
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_READ: Final = READ_FLAGS | os.O_NOFOLLOW
 
 _ABSENT: Final = {errno.ENOENT, errno.ENOTDIR}
 _FORBIDDEN: Final = {errno.EACCES, errno.EPERM}
@@ -131,7 +133,7 @@ def _read(directory: int, name: str, owner: int, count: int) -> bytes:
     file = os.open(name, _READ, dir_fd=directory)
     try:
         _check(os.fstat(file), owner)  # It may be another one by now.
-        return _readBytes(file, count)
+        return readBytes(file, count)
     finally:
         os.close(file)
 
@@ -147,14 +149,6 @@ def _check(status: os.stat_result, owner: int) -> None:
         raise NotServed("is a hard link: it has other names")
     if not status.st_mode & stat.S_IROTH:
         raise NotServed("may not be read by other users, so neither by the world")
-
-
-def _readBytes(file: int, count: int) -> bytes:
-    """Read so many bytes, whatever size the file says it has, or pretends to have, or grows to."""
-    read = bytearray()
-    while len(read) < count and (chunk := os.read(file, count - len(read))):
-        read += chunk
-    return bytes(read)
 
 
 def _toText(data: bytes, limit: int) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import distributions
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -18,6 +17,7 @@ from zope.interface import Interface
 from zope.interface.verify import verifyObject
 
 import finger.plugins
+from finger.config.files import readFile
 from finger.config.options import COMMON, Option, OptionTable
 from finger.config.types import Port
 from finger.errors import ConfigError
@@ -64,7 +64,7 @@ class Broken:
     def mentions(self, option: str) -> bool:
         """Return whether the module's source names an option, so that it would probably have added it."""
         try:
-            source = Path(self.path).read_text("utf-8", "replace")
+            source = readFile(self.path).decode("utf-8", "replace")
         except OSError:
             return False
         return f'"{option}"' in source or f"'{option}'" in source

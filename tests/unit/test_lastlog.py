@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.backends._lastlog import findLastLogin, queryDatabase, readFile
 from finger.profile import LastLogin
+from tests.support.files import makeFIFO
 
 SCHEMA = "CREATE TABLE Lastlog2(Name TEXT PRIMARY KEY, Time INTEGER, TTY TEXT, RemoteHost TEXT, Service TEXT)"
 WHEN = datetime(2010, 3, 31, 18, 32, tzinfo=UTC)
@@ -72,7 +73,9 @@ class FileTests(LastLogTestCase):
             self.assertEqual(readFile(self.file, uid, "x86_64"), LastLogin(None))
 
     def test_absent(self) -> None:
-        """Where there is no such file, nothing is known."""
+        """Where there is no such file, or something else in its place, nothing is known."""
+        self.assertIsNone(readFile(self.file, 1000))
+        makeFIFO(self, self.file)
         self.assertIsNone(readFile(self.file, 1000))
 
     def test_damaged(self) -> None:

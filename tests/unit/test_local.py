@@ -35,6 +35,7 @@ from finger.log.failures import FailureLog
 from finger.profile import LastLogin, Mail, Profile
 from finger.protocol.wire import encode, formatAnswer
 from finger.testing import FingerServiceContract
+from tests.support.files import makeFIFO
 
 ME = os.geteuid()
 NOBODY = 65534
@@ -363,6 +364,8 @@ class WhoTests(AccountsTestCase):
         self.assertEqual(readUIDRange(path), range(1000, 60001))
         path.write_text("#UID_MIN 1\nUID_MIN\t\t  500\nUID_MAX few\nSYS_UID_MAX 999\n")
         self.assertEqual(readUIDRange(path), range(500, 60001))
+        makeFIFO(self, path)
+        self.assertEqual(readUIDRange(path), range(1000, 60001))
 
 
 class SystemTests(SynchronousTestCase):
