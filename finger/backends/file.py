@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.backends.usersfile import UsersFile, parseUsers
+from finger.config.files import MAX_DATA_BYTES, readFile
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, ISelfReloading
 from finger.profile import Profile
@@ -44,22 +43,15 @@ class _Reading:
 
 
 def _read(path: str) -> _Reading:
-    with open(path, "rb", opener=_openAtOnce) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file")
-        users = parseUsers(file.read())
+    signature = _signature(path)  # Taken first, so that what changes meanwhile is read again.
+    users = parseUsers(readFile(path, MAX_DATA_BYTES))
     logins = tuple(sorted(users.profiles))
-    return _Reading(_signature(status), users, logins, [users.profiles[login] for login in logins])
+    return _Reading(signature, users, logins, [users.profiles[login] for login in logins])
 
 
-def _openAtOnce(path: str, flags: int) -> int:
-    """Nobody waits for who might write into a FIFO."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _signature(status: os.stat_result) -> Signature:
+def _signature(path: str) -> Signature:
     """What differs when the file has changed; the inode for editors that write a new file and rename it."""
+    status = os.stat(path)
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
@@ -86,7 +78,7 @@ class FileFingerService(Service):
         self._isReading = False
         self._waiting: list[Deferred[bool]] = []
         self.reloader: Callable[[], Deferred[bool] | Deferred[None]] = self.reload
-        self._looking = LoopingCall(self._look)
+        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._looking.clock = reactor
         try:
             self._reading = _read(path)
@@ -141,12 +133,16 @@ class FileFingerService(Service):
         super().stopService()
         self._looking.stop()
 
-    def _look(self) -> Deferred[bool] | Deferred[None]:
+    async def _look(self) -> None:
+        """Even to look at a file may block, as on a mount whose server is down."""
+        threads = self._reactor.getThreadPool()
         try:
-            changed = _signature(os.stat(self.path)) != self._reading.signature
+            signature = await deferToThreadPool(self._reactor, threads, _signature, self.path)
+            changed = signature != self._reading.signature
         except OSError:
             changed = True  # The reading says what is wrong, and says it once.
-        return self.reloader() if changed else succeed(None)
+        if changed:
+            await self.reloader()
 
     def reload(self) -> Deferred[bool]:
         """
@@ -176,7 +172,7 @@ class FileFingerService(Service):
         return True
 
     def _notRead(self, failure: Failure) -> bool:
-        why = failure.getErrorMessage()
+        why = getattr(failure.value, "strerror", None) or failure.getErrorMessage()
         if why != self._unreadable:
             self.log.error("{path} cannot be read, its last good users stay: {why}", path=self.path, why=why)
         self._unreadable = why

@@ -16,6 +16,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.config.files import MAX_DATA_BYTES, readFile
 from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService
 
@@ -122,12 +123,13 @@ class UsersJSON:
         @raise ConfigError: if there is one that does not hold users.
         """
         try:
-            content = self.path.read_bytes()
+            content = readFile(self.path, MAX_DATA_BYTES)
             users = json.loads(content) if content else {}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"--backend=memory:{self.path}: cannot be read: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(f"--backend=memory:{self.path}: cannot be read: {why}") from error
         if not isinstance(users, dict) or not all(isinstance(status, str) for status in users.values()):
             raise ConfigError(f"--backend=memory:{self.path}: is not a JSON object of users and statuses")
         return users

@@ -18,6 +18,7 @@ from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerService, ISelfReloading
 from finger.profile import Profile
 from finger.testing import FingerServiceContract, ThreadlessReactor
+from tests.support.files import LateReactor, makeFIFO
 
 
 class FileContractTests(FingerServiceContract, SynchronousTestCase):
@@ -169,16 +170,28 @@ class FileTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(second), False)
 
     def test_fifo(self) -> None:
-        """A file that is none is not waited for."""
-        self.path.unlink()
-        os.mkfifo(self.path)
+        """A FIFO is not waited for, and reported once."""
+        makeFIFO(self, self.path)
         with capturedLogs() as logs:
+            self.reactor.pump([INTERVAL] * 3)
             self.assertIs(self.successResultOf(self.service.reload()), False)
-        self.assertIn("is no regular file", logs[0]["why"])
+        self.assertEqual([event["why"] for event in logs], ["is not a regular file"])
         self.assertEqual(self.users(), ["a", "b"])
         self.assertIn(
-            "is no regular file", str(self.assertRaises(ConfigError, FileFingerService, str(self.path), self.reactor))
+            "cannot be read: is not a regular file; give a file",
+            str(self.assertRaises(ConfigError, FileFingerService, str(self.path), self.reactor)),
         )
+
+    def test_thread(self) -> None:
+        """Even to look whether it has changed is left to a thread, one at a time."""
+        reactor = LateReactor()
+        service = FileFingerService(str(self.path), reactor)
+        service.startService()
+        self.path.write_text("c: 3\n")
+        with patch("os.stat", side_effect=AssertionError("looks on the reactor's thread")):
+            reactor.pump([INTERVAL] * 3)
+        self.assertEqual(reactor.runThreads(), 1)
+        self.assertEqual(self.successResultOf(service.getUsers()), ["c"])
 
     def test_unreadable(self) -> None:
         """Who can read the file no more says so when the watch begins, not when the first change is missed."""

@@ -15,6 +15,7 @@ from finger.backends.memory import MAX_STATUS, MemoryBackend, MemoryFingerServic
 from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerService
 from finger.testing import FingerServiceContract, ThreadlessReactor
+from tests.support.files import makeFIFO
 
 
 class MemoryContractTests(FingerServiceContract, SynchronousTestCase):
@@ -133,6 +134,11 @@ class UsersJSONTests(SynchronousTestCase):
             self.assertIn(f"--backend=memory:{self.path}: ", str(error))
             self.assertNotIn("\n", str(error))
             self.assertEqual(self.path.read_bytes(), content)
+        makeFIFO(self, self.path)
+        self.assertEqual(
+            str(self.assertRaises(ConfigError, self.make)),
+            f"--backend=memory:{self.path}: cannot be read: is not a regular file",
+        )
         self.path.unlink()
         self.path.mkdir()
         self.assertRaises(ConfigError, self.make)
