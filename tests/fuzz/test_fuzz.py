@@ -417,7 +417,7 @@ class WebTests(ServerTestCase):
         self.calls = FingerXMLRPC(MemoryFingerService())
         self.root.putChild(b"RPC2", self.calls)
         made = developmentCertificate()
-        self.certificate = ReloadingCertificate(lambda: made, "fuzz")
+        self.certificate = ReloadingCertificate(lambda: made, "fuzz", None)
 
     def ask(self, data: bytes, behaviour: Behaviour) -> list[Any]:
         """The answers to some requests."""

@@ -344,7 +344,7 @@ class DrainTests(LimitedTestCase):
 
     def test_tls(self) -> None:
         """Also behind TLS."""
-        certificate = ReloadingCertificate(developmentCertificate, "test")
+        certificate = ReloadingCertificate(developmentCertificate, "test", self.clock)
         inner = TLSMemoryBIOFactory(certificate, False, Factory.forProtocol(Drainable), clock=self.clock)
         factory = LimitedFactory(inner, "httpsport")
         protocol, _ = self.admit(factory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -16,6 +16,7 @@ from finger.adapters.web.views import SAMPLES
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
 from finger.profile import Profile
+from tests.support.files import LateReactor, makeFIFO
 
 NAMESPACE = 'xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1"'
 
@@ -233,6 +234,22 @@ class TemplatesTests(SynchronousTestCase):
         self.assertIn(b"<p>two</p>", shown())
         self.assertEqual([event["log_level"].name for event in events], ["info", "error"])
         self.assertIn("error.html: line 1: no element found", events[1]["error"])
+
+    def test_fifo(self) -> None:
+        """A FIFO is no template; a reload finds that out in a thread, and keeps the pages."""
+        self.write("error.html", "<p>one</p>")
+        reactor = LateReactor()
+        templates = Templates(self.directory, reactor)
+        makeFIFO(self, self.directory / "error.html")
+        self.assertEqual(self.complaint(), "error.html: cannot be read: is not a regular file")
+        reload = templates.reload()
+        self.assertNoResult(reload)
+        with capturedLogs() as events:
+            reactor.runThreads()
+        self.assertIs(self.successResultOf(reload), False)
+        self.assertEqual(len(events), 1)
+        self.assertIn("error.html: cannot be read: is not a regular file", formatEvent(events[0]))
+        self.assertIn(b"<p>one</p>", self.successResultOf(templates.render(errorPage("No", 404))))
 
 
 class FindPackageTemplatesTests(SynchronousTestCase):

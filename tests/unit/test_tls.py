@@ -11,7 +11,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,6 +20,8 @@ from zope.interface.verify import verifyObject
 from finger.adapters.web.tls import ReloadingCertificate, contextFromPEM, developmentCertificate, readCertificate
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
+from finger.testing import ThreadlessReactor
+from tests.support.files import LateReactor, makeFIFO
 
 PEM = developmentCertificate()
 CERTIFICATE, KEY = PEM[: PEM.index(b"-----BEGIN PRIVATE")], PEM[PEM.index(b"-----BEGIN PRIVATE") :]
@@ -90,10 +92,10 @@ class ReloadingCertificateTests(SynchronousTestCase):
         self.certificate.write_bytes(CERTIFICATE)
         self.key.write_bytes(KEY)
 
-    def make(self) -> ReloadingCertificate:
+    def make(self, reactor: ThreadlessReactor | None = None) -> ReloadingCertificate:
         """What is read of them."""
         read = partial(readCertificate, str(self.certificate), str(self.key))
-        return ReloadingCertificate(read, f"--certificate={self.certificate}")
+        return ReloadingCertificate(read, f"--certificate={self.certificate}", reactor or ThreadlessReactor())
 
     def test_interfaces(self) -> None:
         """It makes connections, and can be read again."""
@@ -128,6 +130,26 @@ class ReloadingCertificateTests(SynchronousTestCase):
                 self.assertIs(self.successResultOf(certificate.reload()), False)
             self.assertEqual(logs[0]["log_level"], LogLevel.error)
             self.assertIs(certificate.serverConnectionForTLS(TLS).get_context(), before)
+
+    def test_fifo(self) -> None:
+        """A FIFO in its place is looked at in a thread and refused."""
+        reactor = LateReactor()
+        certificate = self.make(reactor)
+        before = certificate.serverConnectionForTLS(TLS).get_context()
+        makeFIFO(self, self.certificate)
+        reload = certificate.reload()
+        self.assertNoResult(reload)
+        with capturedLogs() as logs:
+            reactor.runThreads()
+        self.assertIs(self.successResultOf(reload), False)
+        self.assertEqual(
+            [formatEvent(event) for event in logs],
+            [
+                f"--certificate={self.certificate}: cannot be read: is not a regular file; "
+                "the certificate from before stays in use"
+            ],
+        )
+        self.assertIs(certificate.serverConnectionForTLS(TLS).get_context(), before)
 
     def test_start(self) -> None:
         """At the start, a bad one is an error that names the option and the file."""

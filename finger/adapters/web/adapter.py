@@ -83,7 +83,7 @@ class WebAdapter:
         site = BoundedSite(self._makeRoot(context), context.reactor, config.querySeconds, config.answerSeconds)
         context.listen("webport", site)
         if context.options["ssl"]:
-            certificate = self._makeCertificate(context.options["certificate"], context.options["privatekey"])
+            certificate = self._makeCertificate(context)
             context.add(certificate, "certificate")
             context.addGauge(
                 "finger_certificate_expiry_timestamp_seconds",
@@ -100,15 +100,17 @@ class WebAdapter:
         root.answerTimeout = context.config.answerSeconds
         root.authority = context.authority if context.config.checkers else None
         directory = context.options["templates"]
-        root.templates = Templates(Path(directory) if directory else None)
+        root.templates = Templates(Path(directory) if directory else None, context.reactor)
         context.add(root.templates, "templates")
         return root
 
-    def _makeCertificate(self, certificate: str, key: str) -> ReloadingCertificate:
+    def _makeCertificate(self, context: IAdapterContext) -> ReloadingCertificate:
+        certificate, key = context.options["certificate"], context.options["privatekey"]
         if certificate:
-            return ReloadingCertificate(partial(readCertificate, certificate, key), f"--certificate={certificate}")
+            read = partial(readCertificate, certificate, key)
+            return ReloadingCertificate(read, f"--certificate={certificate}", context.reactor)
         if key:
             raise ConfigError("--privatekey: needs the --certificate it is the key of")
         made = developmentCertificate()
         self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
-        return ReloadingCertificate(lambda: made, "development certificate")
+        return ReloadingCertificate(lambda: made, "development certificate", context.reactor)

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax import SAXParseException
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.template import Comment, Flattenable, Tag, XMLString, flattenString
 from zope.interface import implementer
 
 from finger.adapters.web.pages import Page
 from finger.adapters.web.views import LAYOUT, pageView, tryTemplates
+from finger.config.files import readFile
+from finger.config.threads import ThreadedReader
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
 
@@ -63,25 +65,30 @@ class Templates:
     copies C{layout.html} alone.  It must hold one at least, and no other C{.html} file, which would be misspelt.
 
     @param directory: where they are; the package's own by default.
+    @param reactor: for its threads, in which a reload reads; without one it reads at once.
     @raise ConfigError: if the package's own are missing, or if one of them cannot be read, is not well-formed, or
         cannot be filled with what a page has.
     """
 
     log = Logger()
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, reactor: Any | None = None) -> None:
         self._directory = PACKAGE_TEMPLATES if directory is None else Path(directory)
         self._templates = self._read()
+        self._readAgain = ThreadedReader(reactor, self._read)
 
     def reload(self) -> Deferred[bool]:
         """See L{IReloadable.reload}."""
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> bool:
         try:
-            self._templates = self._read()
+            self._templates = await self._readAgain()
         except ConfigError as error:
             self.log.error("the templates in use are kept: {error}", error=str(error))
-            return succeed(False)
+            return False
         self.log.info("templates read from {directory}", directory=str(self._directory))
-        return succeed(True)
+        return True
 
     def render(self, page: Page) -> Deferred[bytes]:
         """Write a page as HTML5, in UTF-8."""
@@ -129,7 +136,7 @@ _EXPECTED: Final = f"one or more of {', '.join(NAMES)}"
 
 def _parse(name: str, directory: Path) -> Flattenable:
     try:
-        nodes = XMLString((directory / name).read_text("utf-8-sig")).load()
+        nodes = XMLString(readFile(directory / name).decode("utf-8-sig")).load()
         _checkRoot(name, nodes)
         return _withoutComments(nodes)
     except OSError as error:

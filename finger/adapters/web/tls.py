@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from socket import gethostname
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,13 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from finger.config.files import readFile
+from finger.config.threads import ThreadedReader
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
 
@@ -84,7 +85,7 @@ def readCertificate(certificate: str, privateKey: str) -> bytes:
 
 def _read(option: str, path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return readFile(path)
     except OSError as error:
         raise ConfigError(f"--{option}={path}: cannot be read: {error.strerror}") from error
 
@@ -129,18 +130,20 @@ class ReloadingCertificate:
     """
     The certificate that new connections get.
 
-    @param read: gives its PEM, each time anew.
+    @param read: gives its PEM, each time anew; to reload it, in a thread.
     @param label: where it comes from, for messages.
+    @param reactor: for its threads.
     @ivar expires: when the one in use ceases to be valid.
     @raise ConfigError: if it cannot be used.
     """
 
     log = Logger()
 
-    def __init__(self, read: Callable[[], bytes], label: str) -> None:
+    def __init__(self, read: Callable[[], bytes], label: str, reactor: Any) -> None:
         self._read = read
         self._label = label
         self._context, self.expires = self._load()
+        self._loadAgain = ThreadedReader(reactor, self._load)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See L{IOpenSSLServerConnectionCreator.serverConnectionForTLS}."""
@@ -148,13 +151,16 @@ class ReloadingCertificate:
 
     def reload(self) -> Deferred[bool]:
         """See L{IReloadable.reload}.  Connections that are there keep the certificate they have."""
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> bool:
         try:
-            self._context, self.expires = self._load()
+            self._context, self.expires = await self._loadAgain()
         except ConfigError as error:
             self.log.error("{problem}; the certificate from before stays in use", problem=error)
-            return succeed(False)
+            return False
         self.log.info("{label}: certificate read again", label=self._label)
-        return succeed(True)
+        return True
 
     def _load(self) -> tuple[SSL.Context, datetime]:
         pem = self._read()
