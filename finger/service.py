@@ -19,6 +19,7 @@ from finger.backends.chain import ChainFingerService
 from finger.backends.proxy import ProxyFingerService
 from finger.client.client import FingerClient
 from finger.client.forward import Forwarder
+from finger.config.checkers import inThreads
 from finger.config.model import Config
 from finger.config.options import Option, didYouMean
 from finger.config.types import DatagramPort, Port
@@ -190,7 +191,7 @@ class _Composition:
         return Authority(
             cast(IFingerSetterService, settable[0]),
             self._reactor,
-            self._config.checkers,
+            [inThreads(checker, self._reactor) for checker in self._config.checkers],
             self._config.administrators,
         )
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.cred import strcred
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from finger.config.files import readFile
+from finger.config.threads import ThreadedReader
 
 
 def makeChecker(description: str) -> ICredentialsChecker:
@@ -18,10 +27,66 @@ def makeChecker(description: str) -> ICredentialsChecker:
         if kind == "memory":
             raise ValueError("a command line is for everybody to read; put the passwords into a file")
         if kind == "file" and argument:
-            open(argument).close()
+            return _passwordFile(argument)
         checker: ICredentialsChecker = strcred.makeChecker(description)
-    except (strcred.InvalidAuthType, strcred.InvalidAuthArgumentString, ValueError, OSError) as error:
+    except (strcred.InvalidAuthType, strcred.InvalidAuthArgumentString, ValueError) as error:
         raise ValueError(f"is no way to log in that can be used ({error})") from error
     if IUsernamePassword not in checker.credentialInterfaces:
         raise ValueError("is no way to log in that can be used (it does not take passwords)")
     return checker
+
+
+def _passwordFile(path: str) -> PasswordFile:
+    try:
+        readFile(path)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}; give a file of 'user:password' lines") from error
+    return PasswordFile(path)
+
+
+def inThreads(checker: ICredentialsChecker, reactor: Any) -> ICredentialsChecker:
+    """Return a checker as a running server uses it: a password file is read in the reactor's threads."""
+    return PasswordFile(checker.path, reactor) if isinstance(checker, PasswordFile) else checker
+
+
+@implementer(ICredentialsChecker)
+class PasswordFile:
+    """
+    Passwords in a file of C{user:password} lines, as L{twisted.cred.checkers.FilePasswordDB} has them, which reads
+    the file at each login on the reactor's thread and waits for a FIFO's writer.
+
+    @param path: the file.
+    @param reactor: for its threads; without one, the file is read in the caller's thread.
+    @ivar path: the file.
+    """
+
+    log = Logger()
+    credentialInterfaces = (IUsernamePassword, IUsernameHashedPassword)
+
+    def __init__(self, path: str, reactor: Any | None = None) -> None:
+        self.path = path
+        self._read = ThreadedReader(reactor, lambda: readFile(path))
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """See L{ICredentialsChecker.requestAvatarId}."""
+        return Deferred.fromCoroutine(self._request(credentials))
+
+    async def _request(self, credentials: Any) -> bytes | tuple[()]:
+        name: bytes = credentials.username
+        password = _passwordOf(name, await self._content())
+        if password is None or not await maybeDeferred(credentials.checkPassword, password):
+            raise UnauthorizedLogin
+        return name
+
+    async def _content(self) -> bytes:
+        try:
+            return await self._read()
+        except OSError as error:
+            self.log.error("--auth=file:{path}: cannot be read: {why}", path=self.path, why=error.strerror)
+            raise UnauthorizedLogin from error
+
+
+def _passwordOf(name: bytes, content: bytes) -> bytes | None:
+    """The password on the first line that begins with a name; L{None} if there is none."""
+    lines = (line.rstrip().split(b":") for line in content.split(b"\n"))
+    return next((fields[1] for fields in lines if len(fields) > 1 and fields[0] == name), None)

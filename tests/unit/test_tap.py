@@ -14,7 +14,6 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.application.service import Application, IServiceMaker
-from twisted.cred.checkers import FilePasswordDB
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.plugin import getPlugins
@@ -23,6 +22,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from finger import __version__
+from finger.config.checkers import PasswordFile
 from finger.config.help import formatHelp
 from finger.config.model import Config
 from finger.config.reload import ConfigFile
@@ -140,11 +140,11 @@ class OptionsTests(TestCase):
 
     def test_auth(self) -> None:
         """What knows passwords, of any kind that Twisted has, and several of them."""
-        path = Path(self.mktemp())
-        path.write_bytes(b"ada:lovelace\n")
+        path = self.mktemp()
+        Path(path).write_bytes(b"ada:lovelace\n")
         (checker,) = self.parse(f"--auth=file:{path}").checkers
-        assert isinstance(checker, FilePasswordDB)
-        self.assertEqual(checker.getUser(b"ada"), (b"ada", b"lovelace"))
+        assert isinstance(checker, PasswordFile)
+        self.assertEqual(checker.path, path)
         self.assertEqual(len(self.parse(f"--auth=file:{path}", f"--auth=file:{path}").checkers), 2)
 
     def test_badAuth(self) -> None:
