@@ -112,21 +112,22 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         """See L{UsageOptions.postOptions}."""
         if not self.configFile:
             self.configFile, self._named = os.environ.get("FINGER_CONFIG", ""), "FINGER_CONFIG"
-        self.settings = self.read()
+        self.settings = self.read(mayBePipe=True)
         self.config = self.settings.config()
         if self._printing:
             _printAndEnd("\n".join(self.settings.format()))
         if self._checking:
             self._check()
 
-    def read(self) -> Settings:
+    def read(self, mayBePipe: bool = False) -> Settings:
         """
         Put together what all of them say; as often as somebody wants to know what a file says now.
 
+        @param mayBePipe: whether the configuration file may be a pipe.
         @raise ConfigError: if it makes no sense.
         """
         table = self.adapters.table
-        file = fromFile(self.configFile, table, self._named) if self.configFile else {}
+        file = fromFile(self.configFile, table, self._named, mayBePipe) if self.configFile else {}
         self._refuseLost(os.environ)
         return Settings(table, fromFlags(self._said, table), fromEnvironment(os.environ, table), file)
 
@@ -222,8 +223,8 @@ def makeService(options: FingerOptions) -> FingerServer:
                 twistd["uid"], twistd["gid"] = user
     except ConfigError as error:
         raise SystemExit(f"{programName()}: {oneLine(options.settings.locate(str(error)))}") from error
-    if options.configFile:
-        server.adopt(ConfigFile(options.configFile, options.settings, options.read), "config")
+    if os.path.isfile(options.configFile):  # A pipe cannot be read again.
+        server.adopt(ConfigFile(options.configFile, options.settings, options.read, reactor), "config")
     if _logsToStandardOutput(twistd):
         server.logObserver = makeObserver(options.config.logFormat)
     return server

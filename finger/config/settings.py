@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from finger.config.files import readFile
 from finger.config.model import Config
 from finger.config.options import Option, OptionTable, didYouMean
 from finger.errors import ConfigError
@@ -97,20 +98,21 @@ def _words(option: Option, text: str) -> list[str]:
         raise ConfigError(f"{option.variable}={text}: has a quotation mark that is not closed") from error
 
 
-def fromFile(path: str, table: OptionTable, named: str = "--config") -> Layer:
+def fromFile(path: str, table: OptionTable, named: str = "--config", mayBePipe: bool = False) -> Layer:
     """
     Read a TOML file: C{name = value} for each option; one that may be repeated has a list, or one value.
 
     @param named: what names the file, for messages.
+    @param mayBePipe: whether it may be a pipe, as a shell's C{<(command)} is, which can be read once.
     @raise ConfigError: if it cannot be read, or what it says makes no sense.
     """
-    return {name: _fromFile(path, table, name, value) for name, value in _parse(path, named).items()}
+    return {name: _fromFile(path, table, name, value) for name, value in _parse(path, named, mayBePipe).items()}
 
 
-def _parse(path: str, named: str) -> dict[str, Any]:
+def _parse(path: str, named: str, mayBePipe: bool) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            return tomllib.loads(file.read().decode("utf-8-sig"))  # Some editors begin a file with a mark.
+        content = readFile(path, mayBePipe=mayBePipe)
+        return tomllib.loads(content.decode("utf-8-sig"))  # Some editors begin a file with a mark.
     except OSError as error:
         raise ConfigError(f"{named}={path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from finger.config.reload import ConfigFile
 from finger.config.settings import Settings, fromFile
 from finger.interfaces import IReloadable
 from finger.plugins.discovery import findAdapters
+from tests.support.files import LateReactor, makeFIFO
 from tests.support.typed import Observer
 
 TABLE = findAdapters().table
@@ -24,7 +25,8 @@ class ConfigFileTests(SynchronousTestCase):
         """A file, as it was at the start."""
         self.path = Path(self.mktemp())
         self.path.write_text("hops = 2\n")
-        self.file = ConfigFile(str(self.path), self.read(), self.read)
+        self.reactor = LateReactor()
+        self.file = ConfigFile(str(self.path), self.read(), self.read, self.reactor)
         self.events: list[LogEvent] = []
         self.file.log = Logger(observer=Observer(self.events.append))
 
@@ -35,8 +37,15 @@ class ConfigFileTests(SynchronousTestCase):
     def reloaded(self, text: str) -> list[str]:
         """What is logged when it says something else."""
         self.path.write_text(text)
+        return self.reload()
+
+    def reload(self) -> list[str]:
+        """What is logged at a reload, which reads in a thread."""
         self.events.clear()
-        self.isRead = self.successResultOf(self.file.reload())
+        reload = self.file.reload()
+        self.assertNoResult(reload)
+        self.reactor.runThreads()
+        self.isRead = self.successResultOf(reload)
         return [formatEvent(event) for event in self.events]
 
     def test_interface(self) -> None:
@@ -60,4 +69,13 @@ class ConfigFileTests(SynchronousTestCase):
         """What is wrong is told, too, before somebody restarts with it."""
         told = f"{self.path}: hops = 0: should be a number, 1 or more; what was read at the start stays in force"
         self.assertEqual(self.reloaded("hops = 0\n"), [told])
+        self.assertIs(self.isRead, False)
+
+    def test_fifo(self) -> None:
+        """A FIFO in the place of the file is refused."""
+        makeFIFO(self, self.path)
+        told = (
+            f"--config={self.path}: cannot be read: is not a regular file; what was read at the start stays in force"
+        )
+        self.assertEqual(self.reload(), [told])
         self.assertIs(self.isRead, False)

@@ -28,6 +28,7 @@ from finger.config.model import Config
 from finger.config.reload import ConfigFile
 from finger.ops.server import FingerServer
 from finger.tap import FingerOptions, Options, makeService
+from tests.support.files import makeFIFO
 from tests.support.tools import DEADLINE, ROOT, venv
 from tests.support.typed import Observer
 from tests.unit.test_timing import WallClockReactor
@@ -412,7 +413,7 @@ class MakeServiceTests(TestCase):
             self.addCleanup(self.stop, makeService(parsed))
         self.assertIsNone(parsed.parent["uid"])
 
-    def test_file(self) -> None:
+    def test_file(self) -> Deferred[None]:
         """Who has a configuration file is told when it has changed."""
         path = self.mktemp()
         Path(path).write_text("hops = 2\n")
@@ -421,8 +422,44 @@ class MakeServiceTests(TestCase):
         Path(path).write_text("hops = 3\n")
         events: list[LogEvent] = []
         file.log = Logger(observer=Observer(events.append))
-        self.successResultOf(file.reload())
-        self.assertEqual(len(events), 1)
+        return file.reload().addCallback(lambda _: self.assertEqual(len(events), 1))
+
+    def test_pipe(self) -> None:
+        """The file may be a pipe, as a shell makes one of a command; nobody asks later whether it has changed."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.write(writer, f"file = {USERS!r}\nhops = 4\n".encode())
+        os.close(writer)
+        parsed = Options()
+        parsed.parseOptions([*NOWHERE, f"--config=/dev/fd/{reader}"])
+        self.assertEqual(parsed.config.maxHops, 4)
+        service = makeService(parsed)
+        self.addCleanup(self.stop, service)
+        self.assertNotIn("config", service.reloadables)
+
+    def test_fifo(self) -> None:
+        """A FIFO in the place of any file is refused in one line, and its writer is not waited for."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        fifo = makeFIFO(self, directory / "user.html")
+        for option, told in (
+            (f"--config={fifo}", f"--config={fifo}: cannot be read: is a pipe without content"),
+            (f"--file={fifo}", f"--file={fifo}: cannot be read: is not a regular file; give a file of 'user: "),
+            (f"--backend=memory:{fifo}", f"--backend=memory:{fifo}: cannot be read: is not a regular file"),
+            (
+                f"--templates={directory}",
+                f"--templates={directory}: user.html: cannot be read: is not a regular file",
+            ),
+            (f"--certificate={fifo}", f"--certificate={fifo}: cannot be read: is not a regular file"),
+            (
+                f"--auth=file:{fifo}",
+                f"--auth=file:{fifo}: is no way to log in that can be used (cannot be read: is not a regular file; "
+                "give a file of 'user:password' lines)",
+            ),
+        ):
+            error = self.assertRaises(SystemExit, self.make, *NOWHERE, "--httpsport=none", "--ssl", option)
+            self.assertTrue(str(error.code).startswith(f"twistd finger: {told}"), str(error.code))
+            self.assertNotIn("\n", str(error.code))
 
     def test_log(self) -> None:
         """The log is written as it is asked for, unless twistd writes it elsewhere than to standard output."""
