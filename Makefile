@@ -17,11 +17,19 @@ export SETPORT ?= 1080
 EXAMPLES ?= 10000
 JOBS ?= 2
 
-.PHONY: run test lint unit process packaging docstests browser fuzz tutorial docs generate deb clean
+# How many times as often `make test-long` repeats what is repeated under load.
+TIMES ?= 20
+
+.PHONY: run test lint unit process packaging packaging-machines packaging-builds docstests browser tutorial \
+    test-long fuzz docs generate deb clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
 
+# `make test` prints what each part took.  On an idle machine of two cores, with nothing built yet, that should be at
+# most, in minutes: lint 1, unit 2, process 5, packaging 5, tutorial 4, browser 3.  What would take longer is in
+# `make test-long`.
+#
 # Every part is run, whatever fails before it: one failure must not hide what the others would have shown.
 PARTS := lint unit process packaging docstests tutorial browser
 
@@ -57,9 +65,19 @@ unit: $(VENV)/installed-test
 process: $(VENV)/installed-test
 	$(TRIAL) tests.process
 
-# Wheels, the Debian and RPM packages, the image.
+# Wheels, the Debian and RPM packages, the image.  Two processes share the work: machines that boot, and all the rest.
+# What either of them prints is shown when it has ended.
 packaging: $(VENV)/installed-test
-	$(TRIAL) tests.packaging
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target packaging-machines packaging-builds
+
+MACHINES := tests/packaging/test_debian.py tests/packaging/test_operations.py
+BUILDS := $(filter-out $(MACHINES),$(wildcard tests/packaging/test_*.py))
+
+packaging-machines:
+	$(TRIAL) --temp-directory=_trial_temp_machines $(subst /,.,$(MACHINES:.py=))
+
+packaging-builds:
+	$(TRIAL) --temp-directory=_trial_temp_builds $(subst /,.,$(BUILDS:.py=))
 
 # What the documents and the manual pages say.
 docstests: $(VENV)/installed-test
@@ -78,6 +96,14 @@ generate: $(VENV)/installed-test
 
 docs: $(VENV)/installed-docs generate
 	$(BIN)/python -m tutorial.engine.pagebuilder build
+
+# What takes long, and seldom finds what `make test` does not: the package is built twice, servers are reloaded and
+# restarted under load again and again, and the fuzzing tests try EXAMPLES inputs each.  To be run before a release.
+test-long: $(VENV)/installed-test
+	$(TRIAL) tests.long
+	FINGER_TIMES=$(TIMES) $(TRIAL) tests.process.test_abuse_process tests.process.test_systemd_process \
+	    tests.process.test_blackbox
+	$(MAKE) --no-print-directory fuzz
 
 # The Debian package, of what the checkout is now: in build/debian.
 deb:

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.process.test_blackbox import USERS, BlackBoxTestCase, waitUntil
-from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask, receive, twistdPath
+from tests.support.tools import DEADLINE, FAMILIES, ROOT, TIMES, Server, ask, receive, twistdPath
 
 FAILING = ROOT / "tests" / "thirdparty" / "failing"
 """Where a back end is that always breaks."""
@@ -111,7 +111,7 @@ class SignalTests(BlackBoxTestCase):
                 self.assertEqual(server.process.wait(DEADLINE), -number)
 
     def test_hangups(self) -> None:
-        """A hundred reloads under load cost nobody an answer."""
+        """A hundred reloads under load, or more, cost nobody an answer."""
         server = self.start(f"--file={USERS}", "--ssl", "--fingerport=0", "--webport=0", "--httpsport=0")
         port, ended = server.port("fingerport"), threading.Event()
         answers: list[bytes] = []
@@ -123,7 +123,7 @@ class SignalTests(BlackBoxTestCase):
         with ThreadPoolExecutor(4) as pool:
             asking = [pool.submit(keepAsking, host) for host in [*FAMILIES.values()] * 2]
             try:
-                for number in range(100):
+                for number in range(100 * TIMES):
                     server.process.send_signal(signal.SIGHUP)
                     waitUntil(lambda n=number: server.log.count("finger has reloaded\n") > n, server.process)
             finally:

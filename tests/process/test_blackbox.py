@@ -25,7 +25,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask, need, needRoot, receive, twistdPath
+from tests.support.tools import DEADLINE, FAMILIES, ROOT, TIMES, Server, ask, need, needRoot, receive, twistdPath
 from tests.support.typed import asType, notNone
 
 USERS = Path(ROOT, "etc", "users")
@@ -411,7 +411,7 @@ class FileTests(BlackBoxTestCase):
         path.write_text(files[0])
         server = self.start(f"--file={path}", "--fingerport=0")
         answers = set()
-        for turn in range(10):
+        for turn in range(10 * TIMES):
             new = path.with_name("new")
             new.write_text(files[turn % 2])
             new.rename(path)
@@ -461,7 +461,7 @@ class SetterTests(BlackBoxTestCase):
             try:
                 if self.set(server, f"u{number}", f"status {number}") == f"Status of u{number} is set\r\n".encode():
                     acknowledged.append(number)
-                    if len(acknowledged) == 200:
+                    if len(acknowledged) >= 200:
                         enough.set()
             except OSError:
                 pass  # Killed before it could be said.

@@ -18,7 +18,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.tools import DEADLINE, ROOT, Server, need, receive
+from tests.support.tools import DEADLINE, ROOT, TIMES, Server, need, receive
 
 USERS = f"--file={ROOT / 'etc' / 'users'}"
 HAPPY = b"Happy and well\r\n"
@@ -217,7 +217,7 @@ class ManagedTests(SystemdTestCase):
         for thread in threads:
             thread.start()
         try:
-            for _ in range(4):
+            for _ in range(4 * TIMES):
                 server = self.managed(USERS)
                 for _ in range(100):
                     self.assertEqual(answers.get(timeout=DEADLINE), HAPPY)

@@ -2,18 +2,21 @@
 Debian 12 machines of one's own: clean, booted with systemd, no network but their loopback, gone afterwards.
 
 What takes long to make is kept in C{build/debian} of the checkout, so that it is made once for all tests and runs:
-the package, by the hash of what it is made from, and the system that machines start from, by what is in it.  It is
-always safe to remove.
+the package, by the hash of what it is made from, and the systems that machines start from, by what is in them.  It is
+always safe to remove.  Tests that run at the same time in several processes wait for each other there.
 """
 
 from __future__ import annotations
 
+import fcntl
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +30,9 @@ SUITE = "bookworm"
 
 SYSTEM = ("dbus", "systemd", "systemd-sysv")
 """What is needed to boot, beside what Debian calls its minimum."""
+
+INSTALL = ("apt-get", "-o", "Acquire::Languages=none", "--quiet", "--yes", "--no-install-recommends")
+"""What installs packages in a system that does not run."""
 
 COMMANDS_END = 300.0
 """How long a command may take at most, in seconds: no test waits for it, unless something hangs."""
@@ -75,7 +81,8 @@ def package() -> Path:
     """Build the Debian package, unless that is done, and tell where it is."""
     need("dpkg-buildpackage", "dpkg-dev")
     need("dh", "debhelper")
-    run("sh", "debian/build.sh", STORE)
+    with _alone("package"):
+        run("sh", "debian/build.sh", STORE)
     (package,) = STORE.glob("*.deb")
     return package
 
@@ -104,23 +111,55 @@ def mirror() -> list[str]:
 
 def system(*packages: str) -> Path:
     """
-    Make an archive of a clean Debian 12, unless there is one, and tell where it is.
+    Make an archive of a clean Debian 12, unless there is one, and tell where it is.  With packages it is made of the
+    one without: a bootstrap takes ten times as long as what is installed then.
 
     @param packages: what is installed in it, with all it depends on.  Machines have no network to take more from.
     """
-    need("debootstrap", "debootstrap")
     included = sorted({*SYSTEM, *packages})
     name = sha256(" ".join([SUITE, *included]).encode()).hexdigest()[:16]
     archive = STORE / f"{SUITE}-{name}.tar"
-    if not archive.exists():
-        STORE.mkdir(parents=True, exist_ok=True)
-        # What becomes the archive is beside it, so that there is all of it or nothing.
-        with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory(dir=STORE) as beside:
-            root, new = Path(temporary, "root"), Path(beside, "new.tar")
-            run("debootstrap", "--variant=minbase", f"--include={','.join(included)}", SUITE, root, *mirror())
-            run("tar", "--create", "--file", new, "--numeric-owner", "--xattrs", "--directory", root, ".")
-            new.rename(archive)
+    base = system() if packages else None
+    with _alone(archive.stem):
+        if not archive.exists():
+            # What becomes the archive is beside it, so that there is all of it or nothing.
+            with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory(dir=STORE) as beside:
+                root, new = Path(temporary, "root"), Path(beside, "new.tar")
+                if base is None:
+                    need("debootstrap", "debootstrap")
+                    run("debootstrap", "--variant=minbase", f"--include={','.join(included)}", SUITE, root, *mirror())
+                else:
+                    root.mkdir()
+                    unpack(base, root)
+                    _install(root, packages)
+                run("tar", "--create", "--file", new, "--numeric-owner", "--xattrs", "--directory", root, ".")
+                new.rename(archive)
     return archive
+
+
+def unpack(archive: Path, root: Path) -> None:
+    """Unpack a system."""
+    run("tar", "--extract", "--file", archive, "--numeric-owner", "--xattrs", "--directory", root)
+
+
+def _install(root: Path, packages: tuple[str, ...]) -> None:
+    """Install packages in a system that does not run, and start nothing of them."""
+    policy = root / "usr" / "sbin" / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    for command in (("update",), ("install", *packages), ("clean",)):
+        run("chroot", root, "env", *variables, *INSTALL, *command)
+    policy.unlink()
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Let one process at a time make something that is kept."""
+    STORE.mkdir(parents=True, exist_ok=True)
+    with open(STORE / f"{name}.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Container:
@@ -142,7 +181,7 @@ class Container:
         self._init = 0
         try:
             self.root.mkdir()
-            run("tar", "--extract", "--file", archive, "--numeric-owner", "--xattrs", "--directory", self.root)
+            unpack(archive, self.root)
             self.path("/etc/hostname").write_text("debian\n")
             self.path("/etc/hosts").write_text("127.0.0.1 localhost debian\n::1 localhost debian\n")
             self._nspawn = self._boot(nspawn)

@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60.0
 """How long to wait, in seconds, for what takes no time on a machine that is not overloaded."""
 
+TIMES = int(os.environ.get("FINGER_TIMES", "1"))
+"""How many times as often what is repeated under load is repeated: C{make test-long} asks for more."""
+
 FAMILIES = {"IPv4": "127.0.0.1", "IPv6": "::1"}
 
 

@@ -1,0 +1,1 @@
+"""Tests that take long and seldom find what the others do not: C{make test-long}."""
