@@ -1,4 +1,4 @@
-"""The finger protocol itself, RFC 1288."""
+"""The finger protocol (RFC 1288)."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ from finger.protocol.wire import (
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Deadline
 
 MAX_DISCARDED = 64 * 1024
-"""How much of a query that is too long is read, in bytes, in the hope of its end."""
+"""Maximum length of an overlong query that is read while waiting for its end, in bytes."""
 
 MAX_LOGGED = 100
-"""How much of it is logged, in bytes."""
+"""Maximum length of an overlong query in the log, in bytes."""
 
 TOO_MANY = encode("Too many connections, try again later")
-"""What is sent to a peer whose connection is one too many."""
+"""The reply to a connection that exceeds a limit."""
 
 
 @implementer(IDrainable)
 class FingerProtocol(LineReceiver):
     """
-    One connection: one query, one answer, and the server closes (section 2.1).
+    A connection, which carries one query and one answer; then the server closes it (section 2.1).
 
-    Each of the three phases (the query arrives, the answer is looked up, the answer leaves) has a time limit that
-    nothing the peer does can extend.
+    Each of the three phases (receive the query, look up the answer, send the answer) has a time limit that the peer
+    cannot extend.
     """
 
-    delimiter = b"\n"  # CRLF says the RFC; LF alone is what people type into nc.
-    MAX_LENGTH = MAX_LINE + 1  # The CR.
+    delimiter = b"\n"  # The RFC requires CRLF, but nc sends LF alone.
+    MAX_LENGTH = MAX_LINE + 1  # One byte for the CR.
     log = Logger()
 
     factory: FingerFactory
@@ -77,14 +77,17 @@ class FingerProtocol(LineReceiver):
         self._deadline.start(self.factory.queryTimeout, self.transport.abortConnection)
 
     def lineReceived(self, line: bytes) -> None:
-        """Look the answer up.  What the peer sends after its query is thrown away."""
+        """Look up the answer.  Anything the peer sends after its query is discarded."""
         self.setRawMode()
         self._deadline.start(self.factory.answerTimeout, self.transport.abortConnection)
         self._answering = self.factory.answer(line, self._peer())
         self._answering.addBoth(self._answer)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse.  The connection ends with the line: closed before, unread bytes would cost the peer the answer."""
+        """
+        Refuse the query, and close the connection at the end of its line.  Closing it earlier, with bytes unread,
+        would reset it, and the peer would lose the reply.
+        """
         self.setRawMode()
         self._isTooLong = True
         self.factory.queries.begin("finger", self._peer(), _escaped(line[:MAX_LOGGED]))("BadQuery")
@@ -93,20 +96,20 @@ class FingerProtocol(LineReceiver):
         self.rawDataReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Throw away what follows the query."""
+        """Discard what follows the query."""
         self._discarded += len(data)
         if self._isTooLong and (b"\n" in data or self._discarded > MAX_DISCARDED):
             self._close()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Nobody waits for the answer any more."""
+        """Cancel the lookup."""
         self._isLost = True
         self._deadline.cancel()
         if self._answering is not None:
             self._answering.cancel()
 
     def drain(self) -> None:
-        """See L{IDrainable.drain}.  Who has not asked yet has a moment: the query may be on its way."""
+        """See L{IDrainable.drain}.  A query may be on its way, so a silent peer still has a moment to send it."""
         if self.line_mode:
             self._deadline.start(DRAIN_GRACE, self.transport.loseConnection)
 
@@ -131,16 +134,16 @@ class FingerProtocol(LineReceiver):
 @implementer(IFingerFactory)
 class FingerFactory(ServerFactory[FingerProtocol]):
     """
-    Makes L{FingerProtocol}s, and their answers.
+    A factory of L{FingerProtocol}s, which also looks up their answers.
 
-    @ivar clock: for the time limits; without one there are none.
-    @ivar queries: where queries are logged.
-    @ivar utf8: send UTF-8, not ASCII.
-    @ivar matchNames: take a name that is no login for a first, last or full name (section 2.5.3).
-    @ivar queryTimeout: seconds for the query to arrive.
-    @ivar answerTimeout: seconds for it to be answered.
-    @ivar closeTimeout: seconds for the answer to be taken.
-    @ivar discardTimeout: seconds for a query that is too long to end.
+    @ivar clock: the clock for the time limits; with L{None} there are no limits.
+    @ivar queries: the log of queries.
+    @ivar utf8: whether to send UTF-8 rather than ASCII.
+    @ivar matchNames: whether a name that is not a login may match a first, last or full name (section 2.5.3).
+    @ivar queryTimeout: time limit for receiving the query, in seconds.
+    @ivar answerTimeout: time limit for looking up the answer, in seconds.
+    @ivar closeTimeout: time limit for the peer to receive the answer, in seconds.
+    @ivar discardTimeout: time limit for an overlong query to end, in seconds.
     """
 
     protocol = FingerProtocol
@@ -167,16 +170,16 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         """
         Answer a query, and log it.
 
-        @param line: the query as it came.
-        @param peer: who asks, for the log.
+        @param line: the query as received.
+        @param peer: the peer's address, for the log.
         @return: the text to send; fails only when cancelled.
         """
         return Deferred.fromCoroutine(self._answer(line, peer))
 
     def encode(self, answer: str) -> bytes:
         """
-        Make of an answer what is sent.  A list that comes again is not encoded again: of 100,000 users, that would
-        keep everybody else waiting.
+        Return an answer as bytes.  The encoded user list is cached: encoding 100,000 users would block other
+        connections.
         """
         for verbose, written in self._written.items():
             if written is answer:
@@ -190,16 +193,16 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         try:
             lookups = self._lookups(parseQuery(line))
         except BadQuery as error:
-            told = [(error.words, "BadQuery")]
+            answers = [(error.words, "BadQuery")]
         else:
             waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in lookups]
             try:
-                told = await gatherResults(waiting, consumeErrors=True)
+                answers = await gatherResults(waiting, consumeErrors=True)
             except Exception:  # Cancelled: the peer has left.
                 finish("Gone")
                 raise
-        finish(",".join(outcome for _, outcome in told))
-        return "\n".join(answer for answer, _ in told)
+        finish(",".join(outcome for _, outcome in answers))
+        return "\n".join(answer for answer, _ in answers)
 
     def _lookups(self, query: Query) -> list[Awaitable[str]]:
         if not query.names:
@@ -208,8 +211,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     async def _inWords(self, lookup: Awaitable[str]) -> tuple[str, str]:
         """
-        The answer and the outcome, for the log.  A name that cannot be answered does not keep the others of its query
-        from their answers, nor does one that takes long.
+        Return an answer, and its outcome for the log.  Names in one query are independent: a failed or slow lookup
+        does not affect the others.
         """
         try:
             return await lookup, "ok"
@@ -220,7 +223,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     async def _list(self, verbose: bool) -> str:
         profiles = await self._profiles.getProfiles()
-        if profiles is not self._listed:  # A list that comes again is not written again: it may be long.
+        if profiles is not self._listed:  # The list may be long, so its text is cached.
             self._listed, self._written, self._encoded = profiles, {}, {}
         if verbose not in self._written:
             long = verbose and bool(profiles)
@@ -244,7 +247,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         return await self._forwarder.forward(query, host, verbose)
 
     async def _matches(self, name: str, verbose: bool) -> str:
-        """All users who are called so.  A server that does not list its users does not help to guess them either."""
+        """Return all users with this name.  If the user list is refused, none match: they would reveal logins."""
         try:
             profiles = await self._profiles.getProfiles()
         except ListRefused:
@@ -261,7 +264,7 @@ def _formatProfiles(profiles: list[Profile], verbose: bool) -> str:
 
 
 def _escaped(line: bytes) -> str:
-    """A query for the log, which escapes it; what is no UTF-8 is escaped here."""
+    """Return a query as text for the log, with bytes that are not UTF-8 escaped.  The log escapes the rest."""
     return line.decode("utf-8", "backslashreplace")
 
 
@@ -270,7 +273,7 @@ registerAdapter(FingerFactory, IFingerService, IFingerFactory)
 
 @implementer(IFingerAdapter)
 class FingerAdapter:
-    """C{--fingerport}, and how finger is answered."""
+    """The adapter of C{--fingerport}, C{--match-names} and C{--ascii}."""
 
     name = "finger"
     options = (
@@ -282,7 +285,7 @@ class FingerAdapter:
             repeated=True,
             initial=("79",),
             group=PORTS,
-            help="Finger.",
+            help="Finger ports.",
         ),
         Option(
             name="match-names",
@@ -290,7 +293,7 @@ class FingerAdapter:
             kind=Switch(),
             initial=False,
             group=TOLD,
-            help="Take a name that is no login for a first, last or full name.",
+            help="Also match first, last and full names.",
         ),
         Option(
             name="ascii",
@@ -298,7 +301,7 @@ class FingerAdapter:
             kind=Switch(inverted=True),
             initial=True,
             group=TOLD,
-            help="Answer finger in ASCII, not UTF-8.",
+            help="Answer finger queries in ASCII rather than UTF-8.",
         ),
     )
     queries = ("finger",)

@@ -1,4 +1,4 @@
-"""Any back end as one that has profiles."""
+"""An adapter from plain back ends to back ends with profiles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finger.profile import Profile
 
 @implementer(IFingerProfileService)
 class StatusProfiles:
-    """Makes profiles of the statuses of a back end that knows no more."""
+    """Profiles made from a back end that has only statuses."""
 
     def __init__(self, service: IFingerService) -> None:
         self._service = service

@@ -1,8 +1,8 @@
 """
-The setter: whoever connects says a user and a status.
+The setter, a port where clients set statuses.
 
-On a UNIX socket the kernel says who that is (SO_PEERCRED), and everybody sets their own.  On a TCP port nobody does:
-it is for loopback, and for whoever trusts all who are there.
+On a UNIX socket the kernel identifies the client's user (SO_PEERCRED), and each user can set their own status.  On a
+TCP port the client is anonymous: use one on loopback only, and only if all local users are trusted.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from finger.timing import Deadline
 
 def peerUser(transport: object, users: Any = pwd) -> str | None:
     """
-    Who is at the other end of a UNIX socket?
+    Return the user at the other end of a UNIX socket.
 
-    @param users: where names are looked up.
-    @return: the login; of somebody who has none, the uid, which nobody is called; L{None} if nobody can know, as on
-        TCP.
+    @param users: the password database.
+    @return: the login; C{@uid}, which is not a valid login, if the user has none; L{None} if the transport does not
+        identify users, as with TCP.
     """
     getHandle = getattr(transport, "getHandle", None)
     handle = getHandle() if getHandle is not None else None
@@ -55,7 +55,7 @@ def peerUser(transport: object, users: Any = pwd) -> str | None:
 
 @implementer(IHalfCloseableProtocol, IDrainable)
 class FingerSetterProtocol(Protocol):
-    """One connection: one message, applied when the peer ends its half, and one line that says what happened."""
+    """A connection, which carries one message, applied when the peer closes its half, and one line of reply."""
 
     log = Logger()
 
@@ -73,7 +73,7 @@ class FingerSetterProtocol(Protocol):
         self._deadline.start(self.factory.timeout, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
-        """Collect the message.  One that is too long is refused at once; its peer has a moment to notice."""
+        """Collect the message.  Refuse an overlong one at once, but leave its peer a moment to read the reply."""
         if self._isTooLong:
             return
         self._message += data
@@ -84,7 +84,7 @@ class FingerSetterProtocol(Protocol):
             self._deadline.start(self.factory.discardTimeout, self._end)
 
     def readConnectionLost(self) -> None:
-        """The peer has said all."""
+        """Apply the message, which is complete."""
         if self._isTooLong:
             self._end()
             return
@@ -92,14 +92,14 @@ class FingerSetterProtocol(Protocol):
         self.factory.set(bytes(self._message), self._actor, peer).addCallback(self._tell)
 
     def writeConnectionLost(self) -> None:
-        """The peer does not want to hear; what it said still counts."""
+        """Do nothing: the peer will not read the reply, but its message is still applied."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Over."""
+        """Cancel the time limit."""
         self._deadline.cancel()
 
     def drain(self) -> None:
-        """See L{IDrainable.drain}.  Who has not said anything yet is not waited for."""
+        """See L{IDrainable.drain}.  Close at once if no part of a message has arrived."""
         if not self._message:
             self.transport.loseConnection()
 
@@ -115,13 +115,13 @@ class FingerSetterProtocol(Protocol):
 @implementer(IFingerSetterFactory)
 class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
     """
-    Makes L{FingerSetterProtocol}s.
+    A factory of L{FingerSetterProtocol}s.
 
-    @ivar clock: for the time limit; without one there is none.
-    @ivar timeout: seconds a connection may take.
-    @ivar discardTimeout: seconds a peer whose message is too long has to notice.
-    @ivar authority: says who may set what.
-    @ivar queries: where it is logged who sets whom.
+    @ivar clock: the clock for the time limits; with L{None} there are no limits.
+    @ivar timeout: time limit for a connection, in seconds.
+    @ivar discardTimeout: time for the peer to read the refusal of an overlong message, in seconds.
+    @ivar authority: the rules for setting statuses.
+    @ivar queries: the log of messages.
     """
 
     protocol = FingerSetterProtocol
@@ -138,11 +138,11 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
     def set(self, message: bytes, actor: str | None = None, peer: str = LOCAL) -> Deferred[str]:
         """
-        Do what a message says, and log it.
+        Apply a message, and log it.
 
-        @param actor: who says it, if that is known.
-        @param peer: from where, for the log.
-        @return: what to tell the peer; never fails.
+        @param actor: the sender's user name; L{None} if unknown.
+        @param peer: the peer's address, for the log.
+        @return: the reply; never fails.
         """
         finish = self.queries.begin("setter", peer, message.partition(b"\n")[0].decode("utf-8", "backslashreplace"))
         done = Deferred.fromCoroutine(self._set(message, actor))
@@ -164,7 +164,7 @@ registerAdapter(FingerSetterFactory, IFingerSetterService, IFingerSetterFactory)
 
 @implementer(IFingerAdapter)
 class SetterAdapter:
-    """C{--setport}."""
+    """The adapter of C{--setport}."""
 
     name = "setter"
     options = (
@@ -176,7 +176,7 @@ class SetterAdapter:
             repeated=True,
             initial=(),
             group=PORTS,
-            help="Setting statuses, a number being on loopback.",
+            help="Setter ports, where clients set statuses; on loopback if a number.",
         ),
     )
     queries = ("setter",)

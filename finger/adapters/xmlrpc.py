@@ -1,4 +1,4 @@
-"""XML-RPC: C{getUser} and C{getUsers}, and what introspection asks for."""
+"""XML-RPC, with the methods C{getUser} and C{getUsers}, and introspection."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from finger.protocol.wire import clean
 T = TypeVar("T")
 
 REFUSED = 1
-"""The code of a Fault that says what cannot be had, or that the server is out of order."""
+"""The Fault code of a call that is refused or that fails in the server."""
 
 BAD_CALL = 2
-"""The code of a Fault that says the call itself is wrong."""
+"""The Fault code of an invalid call."""
 
 
 @implementer(IXMLRPCResource)
 class FingerXMLRPC(XMLRPC):
     """
-    Answers XML-RPC calls.  A Fault has words for the caller, and never our insides.
+    The resource that answers XML-RPC calls.  A Fault never exposes internal details.
 
-    @ivar queries: where queries are logged.
+    @ivar queries: the log of queries.
     """
 
     log = Logger()
@@ -53,19 +53,19 @@ class FingerXMLRPC(XMLRPC):
         """Return the status of the user of that name, or 'No such user'."""
         if not isinstance(user, str):
             return fail(Fault(BAD_CALL, "getUser takes one string, the user's name"))
-        return self._told(request, user, self._service.getUser(user)).addCallbacks(clean, self._unknownOrFault)
+        return self._logged(request, user, self._service.getUser(user)).addCallbacks(clean, self._unknownOrFault)
 
     xmlrpc_getUser.signature = [["string", "string"]]
 
     @withRequest  # type: ignore[untyped-decorator]
     def xmlrpc_getUsers(self, request: Request) -> Deferred[list[str]]:
         """Return the names of all users, sorted."""
-        answer = self._told(request, "", self._service.getUsers())
+        answer = self._logged(request, "", self._service.getUsers())
         return answer.addCallbacks(lambda users: [clean(user) for user in users], self._fault)
 
     xmlrpc_getUsers.signature = [["array"]]
 
-    def _told(self, request: Request, query: str, answer: Deferred[T]) -> Deferred[T]:
+    def _logged(self, request: Request, query: str, answer: Deferred[T]) -> Deferred[T]:
         peer = hostOf(request.getClientAddress())
         return answer.addBoth(finishQuery, self.queries.begin("xmlrpc", peer, query))
 
@@ -76,7 +76,7 @@ class FingerXMLRPC(XMLRPC):
         raise Fault(REFUSED, self.queries.failures.explain(failure, self.log))
 
     def render(self, request: Request) -> Any:
-        """See L{XMLRPC.render}.  What is no C{POST} is refused here: Twisted has a page for that, of ASCII only."""
+        """See L{XMLRPC.render}.  Refuse methods other than C{POST} here: Twisted's page for that is ASCII only."""
         if request.method == b"POST":
             return super().render(request)
         request.setResponseCode(HTTPStatus.METHOD_NOT_ALLOWED)
@@ -85,7 +85,7 @@ class FingerXMLRPC(XMLRPC):
         return b"" if request.method == b"HEAD" else b"XML-RPC calls are sent with POST\n"
 
     def render_POST(self, request: Request) -> Any:
-        """See L{XMLRPC.render_POST}.  What is no call is refused here: a parser's own words are not for callers."""
+        """See L{XMLRPC.render_POST}.  Refuse an invalid call here, so that the parser's message is not sent."""
         try:
             loads(self._body(request))
         except Exception:
@@ -100,7 +100,7 @@ class FingerXMLRPC(XMLRPC):
         return body
 
     def lookupProcedure(self, procedurePath: str) -> Callable[..., Any]:
-        """See L{XMLRPC.lookupProcedure}.  A call of nothing, or with other arguments, is the caller's failure."""
+        """See L{XMLRPC.lookupProcedure}.  Report a wrong method name or wrong arguments as the caller's error."""
         if not isinstance(procedurePath, str):
             raise Fault(BAD_CALL, "a method's name is a string")
         procedure = super().lookupProcedure(procedurePath)
@@ -121,7 +121,7 @@ registerAdapter(FingerXMLRPC, IFingerService, IXMLRPCResource)
 
 @implementer(IFingerAdapter)
 class XMLRPCAdapter:
-    """XML-RPC, at C{/RPC2} of the web."""
+    """The adapter that adds XML-RPC to the web at C{/RPC2}."""
 
     name = "xmlrpc"
     options = ()

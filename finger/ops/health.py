@@ -1,4 +1,4 @@
-"""The status port: C{/healthz} for who starts servers anew, C{/metrics} for who draws curves."""
+"""The status port: C{/healthz} for supervisors, C{/metrics} for Prometheus."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ALLOWED: Final = (b"GET", b"HEAD")
 NOT_INSTALLED: Final = "no metrics: prometheus-client is not installed (pip install prometheus-client)"
 
 Answer = tuple[HTTPStatus, str, bytes]
-"""The status, the type of the content, and the content."""
+"""The status code, the content type, and the content."""
 
 
 class StatusResource(Resource):
     """
-    What is at C{/}, and below.
+    The root resource of the status port.
 
-    @param problems: gives what keeps the server from its work, a line each.
-    @param metrics: gives the numbers, as a type and a content, in a format that suits an C{Accept} header; L{None} if
-        there are none.
+    @param problems: returns the problems that prevent the server from answering, one line each.
+    @param metrics: returns the metrics, as content type and content, in a format that suits the given C{Accept}
+        header; L{None} if metrics are not available.
     """
 
     def __init__(
@@ -45,35 +45,35 @@ class StatusResource(Resource):
         self._problems = problems
         self._metrics = metrics
         self.putChild(b"healthz", _Page(self._health))
-        self.putChild(b"metrics", _Page(self._numbers))
+        self.putChild(b"metrics", _Page(self._measured))
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """See L{Resource.getChild}."""
-        return _Page(lambda accept: _lines(HTTPStatus.NOT_FOUND, "there are /healthz and /metrics"))
+        return _Page(lambda accept: _lines(HTTPStatus.NOT_FOUND, "not found; available are /healthz and /metrics"))
 
     def _health(self, accept: str) -> Answer:
         """
-        Can it answer?  That is asked each second, and whoever asks may kill the server for a no: so nothing here
-        waits for a back end, or asks one.
+        Report whether the server can answer.  A supervisor may ask each second and restart the server if it fails, so
+        this depends on no back end.
         """
         problems = self._problems()
         return _lines(HTTPStatus.SERVICE_UNAVAILABLE, *problems) if problems else _lines(HTTPStatus.OK, "ok")
 
-    def _numbers(self, accept: str) -> Answer:
+    def _measured(self, accept: str) -> Answer:
         if self._metrics is None:
             return _lines(HTTPStatus.NOT_IMPLEMENTED, NOT_INSTALLED)
         return HTTPStatus.OK, *self._metrics(accept)
 
 
 class _Page(Resource):
-    """One page, for who only reads."""
+    """A read-only page."""
 
     def __init__(self, answer: Callable[[str], Answer]) -> None:
         super().__init__()
         self._answer = answer
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return _Page(lambda accept: _lines(HTTPStatus.NOT_FOUND, "there is nothing below this"))
+        return _Page(lambda accept: _lines(HTTPStatus.NOT_FOUND, "not found"))
 
     def render(self, request: Request) -> int:
         if request.method in ALLOWED:
@@ -81,7 +81,7 @@ class _Page(Resource):
             answer = self._answer(accept.decode("latin-1"))
         else:
             request.setHeader("allow", b", ".join(ALLOWED))
-            answer = _lines(HTTPStatus.METHOD_NOT_ALLOWED, "what is here can be read, and nothing else")
+            answer = _lines(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are allowed")
         _send(request, *answer)
         return NOT_DONE_YET
 
@@ -96,13 +96,13 @@ def _send(request: Request, status: HTTPStatus, kind: str, content: bytes) -> No
     request.setHeader("content-length", str(len(content)))
     request.setHeader("cache-control", "no-store")
     request.setHeader("x-content-type-options", "nosniff")
-    request.write(content)  # Which sends a HEAD no content.
+    request.write(content)  # For HEAD, this sends the headers only.
     request.finish()
 
 
 @implementer(IFingerAdapter)
 class HealthAdapter:
-    """C{--statusport}."""
+    """The adapter of C{--statusport}."""
 
     log = Logger()
 
@@ -116,7 +116,7 @@ class HealthAdapter:
             repeated=True,
             initial=(),
             group=PORTS,
-            help="/healthz and /metrics, a number being on loopback.",
+            help="Status ports, with /healthz and /metrics; on loopback if a number.",
         ),
     )
     queries = ()
@@ -134,7 +134,7 @@ class HealthAdapter:
         context.listen("statusport", site)
 
     def _makeMetrics(self) -> Metrics | None:
-        """Make the metrics, if the package that writes them is installed."""
+        """Make the metrics if prometheus-client is installed."""
         try:
             from finger.ops.metrics import Metrics
         except ImportError as error:

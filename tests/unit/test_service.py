@@ -121,7 +121,7 @@ class MakeServiceTests(TestCase):
             ({"usersFile": "/nowhere", "backends": ("file:",)}, "--file=/nowhere: cannot be read"),
             ({"setterPorts": ("0",)}, "--setport=0: none of the back ends (file) can be set"),
             ({"checkers": (PASSWORDS,)}, "--auth: none of the back ends (file) can be set"),
-            ({"ssl": True, "privateKey": "/k"}, "--privatekey: needs the --certificate"),
+            ({"ssl": True, "privateKey": "/k"}, "--privatekey: needs --certificate"),
             ({"ssl": True, "certificate": "/nowhere"}, "--certificate=/nowhere: cannot be read"),
             ({"templates": "/nowhere"}, "--templates=/nowhere: "),
             ({"fingerPorts": ("x",)}, "--fingerport=x: is no port number"),

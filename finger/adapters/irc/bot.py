@@ -1,4 +1,4 @@
-"""A bot on IRC: whoever sends it a user's name is told that user's status."""
+"""The bot on IRC, which answers a user's name with that user's status."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from finger.timing import Bucket
 HELP = "I answer a user's name with that user's status. In a channel, begin with my name: {nickname}: user"
 
 HELP_WORDS = {"help", "list"}
-"""Who says that does not know what to say, unless there is a user of that name.  Users are not listed on IRC."""
+"""Queries that get the help text, unless they are names of users.  Users are not listed on IRC."""
 
 CTCP_BURST, CTCP_INTERVAL = 3, 10.0
-"""How many CTCP requests are answered at once, and the seconds until one more is."""
+"""Maximum burst of CTCP answers, and the interval between further ones, in seconds."""
 
 MAX_NAME = 100
-"""How much of a name is repeated in its answer, in bytes."""
+"""Maximum length of a name as repeated in its answer, in bytes."""
 
 _MASK = len("!") + 20 + len("@") + 63
-"""What others may see behind our nickname: user and host (RFC 1035 section 2.3.4) at their longest."""
+"""Maximum length of user and host behind the nickname, as other clients see it (RFC 1035 section 2.3.4)."""
 
 
 class FingerBot(ResidentIRCClient):
     """
-    Answers what it is asked.  Automatic answers are notices, and a notice is never answered (RFC 2812 section 3.3.2).
+    The bot.  It answers with notices, and never answers a notice (RFC 2812 section 3.3.2).
     """
 
     log = Logger()
@@ -53,7 +53,7 @@ class FingerBot(ResidentIRCClient):
         self._ctcps = Bucket(clock, CTCP_BURST, CTCP_INTERVAL)
 
     def irc_PRIVMSG(self, message: Message) -> None:
-        """Somebody talks, to us or in a channel.  Servers and our own echo are not answered."""
+        """Answer a message to the bot or in a channel.  Ignore those from servers and from the bot itself."""
         target, text = message.param(0), message.param(1)
         if not message.nick or self.isMe(message.nick):
             return
@@ -68,7 +68,9 @@ class FingerBot(ResidentIRCClient):
         if not query:
             return
         if not self.outbox.reserve(message.host):
-            self.log.info("irc {peer} {query!r} ignored: too many", peer=cleanLine(message.prefix), query=query)
+            self.log.info(
+                "irc {peer} {query!r} ignored: too many queries", peer=cleanLine(message.prefix), query=query
+            )
             return
         self.factory.answer(query, message.prefix, self.nickname).addCallback(self._answer, message.host, target)
 
@@ -77,7 +79,7 @@ class FingerBot(ResidentIRCClient):
         self.outbox.put(sender, [formatMessage("NOTICE", target, line) for line in lines])
 
     def _room(self, target: str) -> int:
-        """How many bytes of text a notice has room for when it reaches its reader, our name before it."""
+        """Return the maximum length of a notice's text, in bytes; the server puts the bot's name before it."""
         prefix = max(len(self.nickname), len(self.wanted)) + _MASK
         return max(64, MAX_LINE - prefix - len(f": NOTICE {target} :\r\n".encode("utf-8", "replace")))
 
@@ -101,13 +103,13 @@ class FingerBot(ResidentIRCClient):
 @implementer(IIRCClientFactory)
 class IRCBotFactory(ClientFactory[FingerBot]):
     """
-    Makes L{FingerBot}s, and their answers.
+    A factory of L{FingerBot}s, which also looks up their answers.
 
-    @ivar nickname: the nickname to ask for.
+    @ivar nickname: the nickname to request.
     @ivar channels: the channels to join.
-    @ivar clock: for the bots' limits and delays; it must be set before there is a bot.
-    @ivar queries: where queries are logged.
-    @ivar welcomed: called each time a server has welcomed a bot.
+    @ivar clock: the clock for limits and delays; required to build a bot.
+    @ivar queries: the log of queries.
+    @ivar welcomed: called each time a server has accepted a bot.
     """
 
     noisy = False
@@ -126,10 +128,10 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         """
         Make a bot.
 
-        @raise RuntimeError: if there is no clock.  A bot that could not wait would soon be thrown out.
+        @raise RuntimeError: if C{clock} is not set.  A bot without delays would soon be disconnected for flooding.
         """
         if self.clock is None:
-            raise RuntimeError("an IRC bot needs a clock: set its factory's, such as to the reactor")
+            raise RuntimeError("an IRC bot needs a clock: set the factory's clock, for example to the reactor")
         bot = FingerBot(self.clock, self.nickname, self.channels, self.welcomed)
         bot.factory = self
         return bot
@@ -139,8 +141,8 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         Answer a query, and log it.
 
         @param query: a user's name.
-        @param peer: who asks, for the log.
-        @param nickname: what the bot is called, for its help.
+        @param peer: the sender, for the log.
+        @param nickname: the bot's current nickname, for the help text.
         @return: the text to send; never fails.
         """
         return Deferred.fromCoroutine(self._answer(query, peer, nickname))
@@ -154,7 +156,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         return f"Status of {cut(cleanLine(query), MAX_NAME)}: {words}"
 
     async def _look(self, user: str) -> tuple[str, type[Exception] | None]:
-        """What to say of a user, and what went wrong."""
+        """Return the answer about a user, and the error if the lookup failed."""
         try:
             return clean(await self._service.getUser(user)), None
         except Exception as error:

@@ -1,8 +1,8 @@
 """
-A client that stays on an IRC server (RFC 1459, RFC 2812), under its name and in its channels.
+A client that stays on an IRC server (RFC 1459, RFC 2812) and keeps its nickname and its channels.
 
-It stands on L{LineReceiver}, not on Twisted's C{IRCClient}, whose module takes the global reactor when it is
-imported, and which any user can throw off the network: by a byte that is not UTF-8, or a DCC offer with one quote.
+It builds on L{LineReceiver}, not on Twisted's C{IRCClient}: that imports the global reactor, and any user can
+disconnect it with a byte that is not UTF-8, or with a DCC offer that holds one quote.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ from finger.adapters.irc.outbox import Outbox, Timers
 from finger.protocol.wire import cleanLine
 
 WELCOME_WITHIN = 60.0
-"""Seconds a server may take to welcome the bot."""
+"""Time limit for the server to accept the bot, in seconds."""
 
 PING_AFTER = 120.0
-"""After so many seconds without a word from the server it is asked whether it is there."""
+"""Seconds of silence before the bot pings the server."""
 
 PONG_WITHIN = 60.0
-"""After so many more, it is not."""
+"""Time limit for any reply to that ping, in seconds."""
 
 REGAIN_AFTER, REGAIN_AT_MOST = 60.0, 900.0
-"""Seconds between attempts to get the wanted nickname; each time twice as many, up to a most."""
+"""Initial and maximum delay between attempts to get the wanted nickname, in seconds; it doubles each time."""
 
 REJOIN_AFTER = 30.0
-"""Seconds between being thrown out of a channel and coming back."""
+"""Delay before rejoining a channel after a kick, in seconds."""
 
 JOIN_AGAIN_AFTER = 300.0
-"""Seconds until a channel that did not let the bot in is tried again."""
+"""Delay before retrying a channel that refused the bot, in seconds."""
 
 _OURS = ""
-"""The sender of our own lines; no host is called so."""
+"""The outbox's sender of the bot's own lines; not a valid host."""
 
 
 class ResidentIRCClient(LineReceiver):
     """
     A connection to a server.
 
-    A method C{irc_COMMAND} takes each line of that command; numbers are of RFC 2812 section 5.
+    The method C{irc_COMMAND} handles each line with that command; for numeric replies see RFC 2812 section 5.
 
-    @param clock: for limits and delays.
-    @param wanted: the nickname to ask for.
+    @param clock: the clock for limits and delays.
+    @param wanted: the nickname to request.
     @param channels: the channels to join.
-    @param welcomed: called when the server has welcomed us.
-    @ivar nickname: what we are called now.
-    @ivar features: what the server says of itself.
-    @ivar outbox: for lines that can wait.
+    @param welcomed: called when the server has accepted the client.
+    @ivar nickname: the current nickname.
+    @ivar features: the features the server supports.
+    @ivar outbox: the queue of lines that can wait.
     """
 
     delimiter = b"\n"
-    MAX_LENGTH = 8191 + MAX_LINE  # IRCv3's tags, and what they are before.
+    MAX_LENGTH = 8191 + MAX_LINE  # IRCv3's tags, and the message.
     log = Logger()
 
     transport: ITCPTransport
@@ -78,39 +78,41 @@ class ResidentIRCClient(LineReceiver):
     # The connection.
 
     def connectionMade(self) -> None:
-        """Say who we are."""
-        self._timers.set("welcome", WELCOME_WITHIN, self._abort, "it does not welcome us")
+        """Register with the server."""
+        self._timers.set("welcome", WELCOME_WITHIN, self._abort, "registration timed out")
         self._sendNow("NICK", self.wanted)
         self._sendNow("USER", "finger", "0", "*", "a finger service")
 
     def lineReceived(self, line: bytes) -> None:
-        """Give the line to the method for its command."""
+        """Pass the line to the method for its command."""
         self._timers.set("silence", PING_AFTER, self._ping)
         message = parseMessage(line)
         if message is not None:
             getattr(self, f"irc_{message.command}", self._ignore)(message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Stop.  What is looked up now is for nobody."""
+        """Stop.  Answers that are still being looked up are dropped."""
         self._timers.cancelAll()
         self.outbox.close()
-        self.log.info("irc: the connection is lost: {reason}", reason=cleanLine(reason.getErrorMessage()))
+        self.log.info("irc: connection lost: {reason}", reason=cleanLine(reason.getErrorMessage()))
 
     def irc_PING(self, message: Message) -> None:
-        """We are here."""
+        """Answer the server's ping."""
         self._sendNow("PONG", *message.params[-1:] or ("",))
 
     def irc_ERROR(self, message: Message) -> None:
-        """The server is about to close; it says why."""
-        self.log.warn("irc: the server says {reason}", reason=cleanLine(message.param(0)))
+        """Log the reason for which the server closes the connection."""
+        self.log.warn("irc: error from the server: {reason}", reason=cleanLine(message.param(0)))
 
     def irc_001(self, message: Message) -> None:
-        """RPL_WELCOME: to the nickname it says, which may be shorter than what we said."""
+        """RPL_WELCOME: registration is complete.  The nickname it names may be shorter than the one requested."""
         self.nickname = message.param(0) or self.nickname
         self._isWelcome = True
         self._timers.cancel("welcome")
         self.log.info(
-            "irc: {server} welcomes {nickname}", server=cleanLine(message.prefix), nickname=cleanLine(self.nickname)
+            "irc: registered at {server} as {nickname}",
+            server=cleanLine(message.prefix),
+            nickname=cleanLine(self.nickname),
         )
         self._welcomed()
         for channel in self._channels:
@@ -118,15 +120,15 @@ class ResidentIRCClient(LineReceiver):
         self._regainLater()
 
     def irc_005(self, message: Message) -> None:
-        """RPL_ISUPPORT."""
+        """RPL_ISUPPORT: note the server's features."""
         self.features = self.features.updated(message.params[1:-1])
 
     def _ping(self) -> None:
-        self._timers.set("silence", PONG_WITHIN, self._abort, "it is silent")
+        self._timers.set("silence", PONG_WITHIN, self._abort, "ping timed out")
         self._sendNow("PING", "finger")
 
     def _abort(self, reason: str) -> None:
-        self.log.warn("irc: giving this connection up: {reason}", reason=reason)
+        self.log.warn("irc: closing the connection: {reason}", reason=reason)
         self.transport.abortConnection()
 
     def _sendNow(self, command: str, *params: str) -> None:
@@ -135,36 +137,36 @@ class ResidentIRCClient(LineReceiver):
     def _ignore(self, message: Message) -> None:
         pass
 
-    # Our nickname.
+    # The nickname.
 
     def irc_433(self, message: Message) -> None:
-        """A nickname is refused.  Without one there is no welcome, so another is tried."""
+        """ERR_NICKNAMEINUSE: during registration, try another nickname."""
         if self._isWelcome:
-            return  # The wanted one is still not to be had.
+            return  # The wanted nickname is still in use.
         nickname = next(self._others, None)
         if nickname is None:
-            self._abort("it takes none of our nicknames")
+            self._abort("the server refuses every nickname tried")
         else:
             self._sendNow("NICK", nickname)
 
-    irc_432 = irc_436 = irc_433  # Erroneous nickname; collision; and 433, already in use.
+    irc_432 = irc_436 = irc_433  # Erroneous nickname; nickname collision.
 
     def irc_437(self, message: Message) -> None:
-        """ERR_UNAVAILRESOURCE is of a nickname or of a channel."""
+        """ERR_UNAVAILRESOURCE: a nickname or a channel is temporarily unavailable."""
         isChannel = self.features.isChannel(message.param(1))
         (self._joinRefused if isChannel else self.irc_433)(message)
 
     def irc_NICK(self, message: Message) -> None:
-        """Somebody is called otherwise now: perhaps we, perhaps who was called what we want to be."""
+        """Note the bot's own new nickname.  When another user gives up the wanted nickname, request it."""
         if self.isMe(message.nick):
             self.nickname = message.param(0)
-            self.log.info("irc: now called {nickname}", nickname=cleanLine(self.nickname))
+            self.log.info("irc: nickname is now {nickname}", nickname=cleanLine(self.nickname))
             self._regainLater()
         else:
             self._left(message.nick)
 
     def irc_QUIT(self, message: Message) -> None:
-        """Somebody is gone."""
+        """When the user with the wanted nickname has left, request it."""
         self._left(message.nick)
 
     def _left(self, nick: str) -> None:
@@ -185,21 +187,21 @@ class ResidentIRCClient(LineReceiver):
         return self.wanted[: self.features.nickLength]
 
     def isMe(self, name: str) -> bool:
-        """Are we called so?"""
+        """Return whether the nickname is ours."""
         return self.features.same(name, self.nickname)
 
-    # Our channels.
+    # The channels.
 
     def irc_JOIN(self, message: Message) -> None:
-        """Somebody is in a channel now."""
+        """Log that the bot has joined a channel."""
         if self.isMe(message.nick):
             self.log.info("irc: joined {channel}", channel=cleanLine(message.param(0)))
 
     def irc_KICK(self, message: Message) -> None:
-        """Somebody was thrown out of a channel.  If that was us, we come back, but not at once."""
+        """If the bot was kicked out of a channel, rejoin it after a delay."""
         if self.isMe(message.param(1)):
             self.log.warn(
-                "irc: {peer} kicked us out of {channel}: {reason}",
+                "irc: kicked from {channel} by {peer}: {reason}",
                 peer=cleanLine(message.prefix),
                 channel=cleanLine(message.param(0)),
                 reason=cleanLine(message.param(2)),
@@ -207,7 +209,7 @@ class ResidentIRCClient(LineReceiver):
             self._joinLater(message.param(0), REJOIN_AFTER)
 
     def irc_PART(self, message: Message) -> None:
-        """Somebody left a channel.  We never do, but servers have ways to make us."""
+        """If a server has made the bot leave a channel, rejoin it after a delay."""
         if self.isMe(message.nick):
             self._joinLater(message.param(0), REJOIN_AFTER)
 
@@ -218,7 +220,7 @@ class ResidentIRCClient(LineReceiver):
         )
         self._joinLater(channel, JOIN_AGAIN_AFTER)
 
-    # No such channel; too many; full; invited only; banned; key; bad mask; register first; by TLS only.
+    # No such channel; too many channels; full; invite only; banned; key needed; bad mask; not registered; TLS only.
     irc_403 = irc_405 = irc_471 = irc_473 = irc_474 = irc_475 = irc_476 = irc_477 = irc_489 = _joinRefused
 
     def _joinLater(self, channel: str, seconds: float) -> None:

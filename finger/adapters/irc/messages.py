@@ -1,5 +1,5 @@
 """
-IRC (RFC 1459, RFC 2812) as values: lines in, values out, and the way back.  No I/O, no Twisted.
+IRC messages (RFC 1459, RFC 2812): parsing and formatting, without I/O or Twisted.
 
 The grammar, RFC 2812 section 2.3.1::
 
@@ -8,7 +8,7 @@ The grammar, RFC 2812 section 2.3.1::
     command    =  1*letter / 3digit
     params     =  *14( SPACE middle ) [ SPACE ":" trailing ]
 
-Servers may put IRCv3's tags before it; they are passed over.
+Servers may put IRCv3's tags before a message; they are ignored.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 MAX_LINE: Final = 512
-"""The longest line, in bytes with its CRLF (RFC 2812 section 2.3)."""
+"""Maximum length of a line, in bytes with its CRLF (RFC 2812 section 2.3)."""
 
 MAX_LINES: Final = 5
-"""How many lines of an answer are sent; of the rest, the number."""
+"""Maximum number of lines of an answer that are sent; the rest is replaced by their number."""
 
 SAFE_NICK_LENGTH: Final = 9
-"""What every server takes (RFC 2812 section 1.2.1); few say what they take before the nickname is settled."""
+"""
+Maximum length of a nickname that every server accepts (RFC 2812 section 1.2.1); few servers state theirs before
+registration is complete.
+"""
 
 _MESSAGE: Final = re.compile(
     r"(?:@[^ ]+ +)?(?::(?P<prefix>[^ ]+) +)?(?P<command>[A-Za-z]+|[0-9]{3})(?P<params>(?: .*)?)", re.DOTALL
@@ -42,10 +45,10 @@ class Message:
     One line.
 
     @ivar command: the command in upper case, or three digits.
-    @ivar params: what it is about.
-    @ivar prefix: who sent it, as the server writes it; empty if it does not.
-    @ivar nick: the nickname of the user who sent it; empty if that was a server.
-    @ivar host: where that user is.
+    @ivar params: the parameters.
+    @ivar prefix: the sender, as the server writes it; empty if it is missing.
+    @ivar nick: the sender's nickname; empty if the sender is a server.
+    @ivar host: the sender's host; empty if the sender is a server.
     """
 
     command: str
@@ -55,16 +58,16 @@ class Message:
     host: str = ""
 
     def param(self, index: int) -> str:
-        """A parameter, or the empty string where there is none: a server's slip should not end the connection."""
+        """Return a parameter, or the empty string if it is missing: a server's slip must not end the connection."""
         return self.params[index] if index < len(self.params) else ""
 
 
 def parseMessage(line: bytes) -> Message | None:
     """
-    Read a line.
+    Parse a line.
 
-    @param line: the line, with or without its end.
-    @return: L{None}, if it is none.
+    @param line: the line, with or without its CRLF.
+    @return: the message; L{None} if the line is not valid.
     """
     text = line.rstrip(b"\r\n").decode("utf-8", "replace")
     match = _MESSAGE.fullmatch(text)
@@ -80,9 +83,9 @@ def parseMessage(line: bytes) -> Message | None:
 
 def formatMessage(command: str, *params: str) -> bytes:
     """
-    Write a line.  Nothing in a parameter can end it: CR, LF and NUL become spaces, and what is too long is cut.
+    Format a line.  In parameters, CR, LF and NUL become spaces; an overlong line is cut.
 
-    @param params: at least one; only the last may hold spaces.
+    @param params: the parameters, at least one; only the last may contain spaces.
     """
     line = " ".join([command, *params[:-1], f":{params[-1]}"])
     return cut(_FORBIDDEN.sub(" ", line), MAX_LINE - 2).encode("utf-8", "replace") + b"\r\n"
@@ -92,15 +95,15 @@ def formatMessage(command: str, *params: str) -> bytes:
 
 
 def cut(text: str, limit: int) -> str:
-    """As much of a text as fits into so many bytes of UTF-8, without half a character at its end."""
+    """Cut a text to at most C{limit} bytes of UTF-8, at the end of a character."""
     return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
 def wrap(text: str, limit: int) -> list[str]:
     """
-    Break a text into lines that can be sent: of no more than C{limit} bytes, and none of them blank.
+    Break a text into lines of at most C{limit} bytes.  Blank lines are dropped, as IRC cannot send them.
 
-    @param limit: at least the four bytes that one character may take.
+    @param limit: the maximum length of a line, in bytes; at least four, which one character may take.
     """
     lines = []
     for line in text.expandtabs().split("\n"):
@@ -114,7 +117,7 @@ def wrap(text: str, limit: int) -> list[str]:
 
 
 def _piece(text: str, limit: int) -> str:
-    """The beginning of a text, up to a space if there is one late enough."""
+    """Return the beginning of a text, up to a space if its second half has one."""
     piece = cut(text, limit)
     if len(piece) == len(text) or text[len(piece)] == " ":
         return piece
@@ -123,13 +126,13 @@ def _piece(text: str, limit: int) -> str:
 
 
 def firstLines(lines: list[str], most: int = MAX_LINES) -> list[str]:
-    """The first lines, and how many more there are."""
+    """Return the first lines, and a line that counts the rest."""
     more = len(lines) - most
     return lines if more <= 0 else [*lines[:most], f"... {more} more line{'s' * (more > 1)}"]
 
 
 _FORMATTING: Final = re.compile(
-    "\x03(?:[0-9]{1,2}(?:,[0-9]{1,2})?)?"  # A colour by number, and one behind it.
+    "\x03(?:[0-9]{1,2}(?:,[0-9]{1,2})?)?"  # Foreground and background colour by number.
     "|\x04(?:[0-9A-Fa-f]{6}(?:,[0-9A-Fa-f]{6})?)?"  # The same in hexadecimal.
     "|[\x02\x0f\x11\x16\x1d\x1e\x1f]"  # Bold, plain, monospace, reverse, italic, struck through, underlined.
 )
@@ -137,12 +140,12 @@ _FORMATTING: Final = re.compile(
 
 
 def plain(text: str) -> str:
-    """A text as it was meant: without mIRC's formatting codes, and without the spaces around it."""
+    """Strip formatting codes from a text, and the spaces around it."""
     return _FORMATTING.sub("", text).strip()
 
 
 def ctcpCommand(text: str) -> str:
-    """The command of a CTCP request, in upper case; empty if the text is none."""
+    """Return the command of a CTCP request, in upper case; empty if the text is not a request."""
     return text.strip("\x01").partition(" ")[0].upper() if text.startswith("\x01") else ""
 
 
@@ -158,11 +161,11 @@ _CASEMAPPINGS: Final = {
 @dataclass(frozen=True, slots=True)
 class Features:
     """
-    What a server says of itself in RPL_ISUPPORT (https://modern.ircdocs.horse/#rplisupport-005).
+    The features that a server announces in RPL_ISUPPORT (https://modern.ircdocs.horse/#rplisupport-005).
 
-    @ivar casemapping: which characters are the same in names (RFC 1459 section 2.2).
-    @ivar channelTypes: what a channel's name begins with.
-    @ivar nickLength: the longest nickname; L{None} until the server says it.
+    @ivar casemapping: the name of the rule by which names are compared (RFC 1459 section 2.2).
+    @ivar channelTypes: the characters a channel's name may begin with.
+    @ivar nickLength: maximum length of a nickname; L{None} if unknown.
     """
 
     casemapping: str = "rfc1459"
@@ -170,38 +173,38 @@ class Features:
     nickLength: int | None = None
 
     def updated(self, tokens: Iterable[str]) -> Features:
-        """The features with what C{NAME=value} tokens say."""
-        said = dict(token.partition("=")[::2] for token in tokens)
-        length = _NICKLEN.fullmatch(said.get("NICKLEN", ""))
+        """Return the features, updated by C{NAME=value} tokens."""
+        values = dict(token.partition("=")[::2] for token in tokens)
+        length = _NICKLEN.fullmatch(values.get("NICKLEN", ""))
         return replace(
             self,
-            casemapping=said.get("CASEMAPPING", self.casemapping).lower(),
-            channelTypes=said.get("CHANTYPES", self.channelTypes),
+            casemapping=values.get("CASEMAPPING", self.casemapping).lower(),
+            channelTypes=values.get("CHANTYPES", self.channelTypes),
             nickLength=int(length[0]) if length else self.nickLength,
         )
 
     def fold(self, name: str) -> str:
-        """A name in lower case, as this server has it.  A mapping we do not know is at least ASCII's."""
+        """Return a name in lower case by the server's rule.  For unknown rules, ASCII's is used."""
         return name.translate(_CASEMAPPINGS.get(self.casemapping, _CASEMAPPINGS["ascii"]))
 
     def same(self, name: str, other: str) -> bool:
-        """Do two names mean the same user, or channel?"""
+        """Return whether two names mean the same user or channel."""
         return self.fold(name) == self.fold(other)
 
     def isChannel(self, name: str) -> bool:
-        """Is this a channel's name?"""
+        """Return whether the name is a channel's."""
         return name != "" and name[0] in self.channelTypes
 
     def addressed(self, text: str, nickname: str) -> str:
-        """What is said to C{nickname} in a channel, as in C{nickname: this}; empty if it is said to others."""
+        """Return the text addressed to C{nickname} in a channel, as in C{nickname: text}; empty if it is not."""
         name, mark, rest = text[: len(nickname)], text[len(nickname) :][:1], text[len(nickname) + 1 :]
         return rest.strip() if mark in {":", ","} and self.same(name, nickname) else ""
 
 
 def otherNicknames(wanted: str) -> Iterator[str]:
     """
-    What to be called when C{wanted} is taken, or is not to this server's taste: first much like it, then at least
-    short, then at least proper.
+    Yield alternatives to a nickname that is in use or that the server refuses: first similar ones, then short ones,
+    then ones that any server accepts.
     """
     yield from (f"{wanted}_", f"{wanted}__")
     yield from (f"{wanted[: SAFE_NICK_LENGTH - 1 - (n > 9)]}{n}" for n in range(1, 21))

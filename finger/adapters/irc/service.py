@@ -1,4 +1,4 @@
-"""The C{--irc...} options: what they may be, and the service that keeps a bot on IRC."""
+"""The C{--irc...} options, and the service that keeps a bot connected."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ TLS_PORT: Final = 6697
 """The port of IRC over TLS (RFC 7194)."""
 
 PLAIN_PORTS: Final = range(6665, 6670)
-"""The ports registered for IRC as it was before."""
+"""The ports of IRC without TLS."""
 
 FIRST_DELAY: Final = 5.0
-"""Seconds before the second attempt to connect, at most; each further one takes up to twice as long."""
+"""Maximum delay before the second attempt to connect, in seconds; it doubles with each further attempt."""
 
 LONGEST_DELAY: Final = 300.0
-"""Seconds that are never exceeded."""
+"""Maximum delay between attempts, in seconds."""
 
 MAX_NICKNAME: Final = 30
 MAX_CHANNEL: Final = 50
-"""In bytes (RFC 2812 section 1.3)."""
+"""Maximum length of a channel's name, in bytes (RFC 2812 section 1.3)."""
 
 _NICKNAME: Final = re.compile(r"[A-Za-z\[\]\\`_^{|}][A-Za-z0-9\[\]\\`_^{|}-]*")  # RFC 2812 section 2.3.1.
 _HOST_PORT: Final = re.compile(r"(\[[^\s\]]+\]|[^\s:/=\[\]]+)(?::([0-9]+))?")
@@ -50,32 +50,32 @@ _HOST_PORT: Final = re.compile(r"(\[[^\s\]]+\]|[^\s:/=\[\]]+)(?::([0-9]+))?")
 
 def checkNickname(nickname: str) -> str:
     """
-    Is this a nickname?
+    Check a nickname.
 
     @return: the nickname.
-    @raise ConfigError: if not.
+    @raise ConfigError: if it is not valid.
     """
     if not _NICKNAME.fullmatch(nickname) or len(nickname) > MAX_NICKNAME:
         raise ConfigError(
-            f"--ircnick={cleanLine(nickname)}: is no IRC nickname; one is up to {MAX_NICKNAME} letters, digits and "
-            "-_[]{}\\|^`, and does not begin with a digit or -"
+            f"--ircnick={cleanLine(nickname)}: is not a valid IRC nickname: use up to {MAX_NICKNAME} letters, digits "
+            "and -_[]{}\\|^`, not beginning with a digit or -"
         )
     return nickname
 
 
 def checkChannel(channel: str) -> str:
     """
-    Is this a channel?
+    Check a channel's name.
 
-    @param channel: its name; C{#} may be left out, which shells take for a comment.
-    @return: its name, with what it begins with.
-    @raise ConfigError: if not.
+    @param channel: the name; C{#} may be omitted, as it begins a comment in shells.
+    @return: the name with its prefix.
+    @raise ConfigError: if it is not valid.
     """
     name = channel if channel[:1] in {"#", "&", "+", "!"} else f"#{channel}"
     if len(name) < 2 or len(name.encode("utf-8", "replace")) > MAX_CHANNEL or any(map(_isForbidden, name)):
         raise ConfigError(
-            f"--ircchannel={cleanLine(channel)}: is no IRC channel; one is # and up to {MAX_CHANNEL - 1} characters, "
-            "without spaces, commas, colons and control characters"
+            f"--ircchannel={cleanLine(channel)}: is not a valid IRC channel: use # and up to {MAX_CHANNEL - 1} "
+            "characters, without spaces, commas, colons and control characters"
         )
     return name
 
@@ -91,39 +91,39 @@ def ircService(
     retryPolicy: Callable[[int], float] | None = None,
 ) -> ClientService:
     """
-    Make the service that connects a bot and, for ever, connects it again.
+    Make the service that connects a bot, and reconnects it whenever the connection is lost.
 
     @param reactor: for the connections, and for the factory's clock if it has none.
-    @param factory: makes the bots; its nickname and channels are checked.
+    @param factory: the factory of bots; its nickname and channels are checked.
     @param server: see L{ircEndpoint}.
-    @param retryPolicy: how long to wait before an attempt, in seconds, given its number; for tests that cannot wait.
-    @raise ConfigError: if C{server}, the nickname or a channel cannot be one.
+    @param retryPolicy: returns the delay before an attempt, in seconds, given its number; for tests.
+    @raise ConfigError: if C{server}, the nickname or a channel is not valid.
     """
     factory.nickname = checkNickname(factory.nickname)
     factory.channels = tuple(map(checkChannel, factory.channels))
     policy = BackoffPolicy()
     factory.clock = factory.clock or reactor
     factory.welcomed = policy.reset
-    endpoint = _ToldEndpoint(ircEndpoint(reactor, server), server)
+    endpoint = _LoggingEndpoint(ircEndpoint(reactor, server), server)
     return ClientService(endpoint, factory, retryPolicy or policy, clock=reactor)
 
 
 def ircEndpoint(reactor: Any, server: str) -> IStreamClientEndpoint:
     """
-    Where a server is.
+    Make the endpoint of a server.
 
-    @param server: C{host}, C{host:port} or C{[address]:port}, all of which mean TLS, on port 6697 where none is
-        named, except that ports 6665 to 6669 are in the clear; or an endpoint string, which says all that itself.
+    @param server: C{host}, C{host:port}, C{[address]:port} or an endpoint string.  The first three use TLS, except on
+        ports 6665 to 6669; the default port is 6697.
     @raise ConfigError: if it is none of these.
     """
     try:
         return _hostEndpoint(reactor, server) or clientFromString(reactor, server)
     except MemoryError:
         raise
-    except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
+    except Exception as error:  # Each kind of endpoint raises its own exceptions for an invalid string.
         raise ConfigError(
-            f"--ircserver={cleanLine(server)}: is no host, host:port, [address]:port, and no endpoint string such as "
-            f"'tcp:192.0.2.1:6667' or 'tls:irc.example.org:6697' ({cleanLine(str(error))})"
+            f"--ircserver={cleanLine(server)}: is not a valid server: use host, host:port, [address]:port or an "
+            f"endpoint string such as 'tcp:192.0.2.1:6667' or 'tls:irc.example.org:6697' ({cleanLine(str(error))})"
         ) from error
 
 
@@ -133,23 +133,23 @@ def _hostEndpoint(reactor: Any, server: str) -> IStreamClientEndpoint | None:
         return None
     host, port = match[1].strip("[]"), int(match[2] or TLS_PORT)
     if match[1] != host and not isIPv6Address(host):
-        raise ValueError("in brackets there is an IPv6 address")
+        raise ValueError("brackets must hold an IPv6 address")
     if not 0 < port < 65536:
-        raise ValueError("a port is a number from 1 to 65535")
+        raise ValueError("the port must be a number from 1 to 65535")
     endpoint = HostnameEndpoint(reactor, host, port)
     if port in PLAIN_PORTS:
         return endpoint
-    # What a hardened process may lack memory for fails here, and not at each connection.
+    # A hardened process may lack executable memory for callbacks: fail here rather than at each connection.
     SSL.Context(SSL.TLS_METHOD).set_info_callback(lambda connection, where, code: None)
     return wrapClientTLS(optionsForClientTLS(host), endpoint)
 
 
 class BackoffPolicy:
     """
-    How long to wait before the next attempt: longer each time, until one ends in a welcome.
+    The delay before the next attempt to connect, which grows until a server accepts the bot.
 
-    L{ClientService} has such a policy, too; but it takes a connection for a success, and so would be back in a second
-    for ever at a server that connects everybody and bans us.
+    L{ClientService} has such a policy, too, but it counts each connection as a success: at a server that accepts
+    connections and bans the bot, it would reconnect every second for ever.
     """
 
     def __init__(self) -> None:
@@ -157,22 +157,23 @@ class BackoffPolicy:
 
     def __call__(self, attempt: int) -> float:
         """
-        Seconds until the next attempt: by chance, so that not all come back at once to a server that was down.
+        Return the delay before the next attempt, in seconds.  It is random, so that not all clients return to a
+        server at once.
 
-        @param attempt: what L{ClientService} takes for the number of failures.
+        @param attempt: the number of failures by L{ClientService}'s count; not used.
         """
         longest = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(self._attempts, 10))
         self._attempts += 1
         return random.uniform(longest / 2, longest)
 
     def reset(self) -> None:
-        """A server has welcomed us."""
+        """Start again with the first delay: a server has accepted the bot."""
         self._attempts = 0
 
 
 @implementer(IStreamClientEndpoint)
-class _ToldEndpoint:
-    """An endpoint that tells why it could not connect; L{ClientService} tells only that it tries again."""
+class _LoggingEndpoint:
+    """An endpoint that logs why it could not connect; L{ClientService} only logs that it retries."""
 
     log = Logger()
 
@@ -185,9 +186,9 @@ class _ToldEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """See L{IStreamClientEndpoint.connect}."""
-        return self._endpoint.connect(protocolFactory).addErrback(self._tell)
+        return self._endpoint.connect(protocolFactory).addErrback(self._report)
 
-    def _tell(self, failure: Failure) -> Failure:
+    def _report(self, failure: Failure) -> Failure:
         if not failure.check(CancelledError, ConnectingCancelledError):
             self.log.warn(
                 "irc: cannot connect to {server}: {reason}", server=self._server, reason=failure.getErrorMessage()
@@ -197,7 +198,7 @@ class _ToldEndpoint:
 
 @implementer(IFingerAdapter)
 class IRCAdapter:
-    """C{--ircnick}, C{--ircserver} and C{--ircchannel}."""
+    """The adapter of C{--ircnick}, C{--ircserver} and C{--ircchannel}."""
 
     name = "irc"
     options = (
@@ -208,7 +209,7 @@ class IRCAdapter:
             kind=Kind(),
             value="NICK",
             group=IRC,
-            help="The bot's nickname; without it there is no bot.",
+            help="Nickname of the IRC bot; without it, no bot is started.",
         ),
         Option(
             name="ircserver",
@@ -217,7 +218,7 @@ class IRCAdapter:
             value="SERVER",
             initial=DEFAULT_SERVER,
             group=IRC,
-            help="Its server: HOST[:PORT] or an endpoint string.",
+            help="IRC server: HOST[:PORT] or an endpoint string.",
         ),
         Option(
             name="ircchannel",
@@ -227,7 +228,7 @@ class IRCAdapter:
             repeated=True,
             initial=(),
             group=IRC,
-            help="A channel it joins.",
+            help="IRC channel to join.",
         ),
     )
     queries = ("irc",)

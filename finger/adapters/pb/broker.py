@@ -1,4 +1,4 @@
-"""Perspective Broker for peers nobody knows: what they may send, and how long they may take."""
+"""Perspective Broker for untrusted peers, with limits on what they send and how long they take."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from finger.protocol.hosts import hostOf
 from finger.timing import Deadline
 
 MAX_MESSAGE = 64 * 1024
-"""The longest message, in bytes.  A call of ours has less than a hundred."""
+"""Maximum length of a message, in bytes.  A call of our methods takes less than a hundred."""
 
 MAX_DEPTH = 32
-"""How deep a message may be nested."""
+"""Maximum depth of nested lists in a message."""
 
 MAX_CONNECTION = 16 * 1024 * 1024
-"""The most one connection may send, in bytes: what it leaves behind in our tables is bounded by that."""
-
+"""Maximum data received on a connection, in bytes.  It bounds what a peer can leave in the broker's tables."""
 
 PIECE = 4096
-"""How much of what has come is read at once, in bytes."""
+"""Size of the pieces in which received data is parsed, in bytes."""
 
 
 class _Excess(Exception):
-    """A peer has sent more than it may."""
+    """A peer has exceeded a limit."""
 
 
 class _Stack(list[Any]):
-    """Banana's stack of unfinished lists, which has an end here."""
+    """Banana's stack of unfinished lists, with a maximum depth."""
 
     def append(self, item: Any) -> None:
         if len(self) >= MAX_DEPTH:
@@ -46,8 +45,9 @@ class _Stack(list[Any]):
 
 class _Values(SecurityOptions):
     """
-    What a peer may send: texts, numbers, and collections of these.  All that L{SecurityOptions} allows besides makes
-    objects: a reference to one of theirs, that has no number, is a traceback when it is forgotten.
+    The types a peer may send: strings, numbers, and collections of these.  The other types that L{SecurityOptions}
+    allows create objects: a reference to a peer's object without a number, for example, causes a traceback when it is
+    collected.
     """
 
     def __init__(self) -> None:
@@ -64,12 +64,12 @@ _VALUES: Final = _Values()
 @implementer(IDrainable)
 class BoundedBroker(pb.Broker):
     """
-    A broker whose peer may send messages of so many bytes, so deeply nested, in so much time.
+    A broker that limits the size, depth and duration of the messages it receives.
 
-    @ivar clock: for the limits of time; without one there are none.
-    @ivar messageTimeout: seconds for a message to arrive whole.
-    @ivar idleTimeout: seconds without a message.
-    @ivar closeTimeout: seconds for what was sent to be taken.
+    @ivar clock: the clock for the time limits; with L{None} there are no limits.
+    @ivar messageTimeout: time limit for a message to arrive completely, in seconds.
+    @ivar idleTimeout: time limit between messages, in seconds.
+    @ivar closeTimeout: time limit for the peer to receive what was sent, in seconds.
     """
 
     log = Logger()
@@ -99,12 +99,12 @@ class BoundedBroker(pb.Broker):
         super().connectionMade()
 
     def dataReceived(self, chunk: bytes) -> None:
-        """Take what has come, unless that is too much.  In pieces, as Banana copies all that is left at each item."""
+        """Parse data, up to the limits.  It is done in pieces, because Banana copies the rest after each item."""
         try:
             for start in range(0, len(chunk), PIECE):
                 self._take(chunk[start : start + PIECE])
         except Exception as error:
-            # Whatever it is that Banana and Jelly find wrong, it is the peer who sent it.
+            # Banana and Jelly raise many kinds of exceptions, all caused by the peer's data.
             self._refuse(error)
 
     def _take(self, piece: bytes) -> None:
@@ -122,34 +122,34 @@ class BoundedBroker(pb.Broker):
             )
 
     def callExpressionReceived(self, expression: Any) -> None:
-        """A message is complete."""
+        """Handle a complete message."""
         self._unfinished = 0
         if not self.currentDialect and expression not in self.knownDialects:
-            raise pb.ProtocolError("no dialect of ours")  # Banana would log a line for each, and go on.
+            raise pb.ProtocolError("no dialect of ours")  # Banana would log each one, and continue.
         super().callExpressionReceived(expression)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Over."""
+        """Cancel the time limits."""
         self._deadline.cancel()
         self._reading.cancel()
         super().connectionLost(reason)
 
     def proto_message(self, requestID: int, objectID: int, message: bytes, answerRequired: int, *more: Any) -> None:
-        """A call has come.  If no answer is wanted there is one all the same, so that no failure stays unhandled."""
+        """Handle a call.  An answer is always made, even if the peer wants none, so that each failure is handled."""
         self._unanswered += 1
         self._calls.append((requestID if answerRequired else None, objectID, message, True, *more))
         self._callNext()
 
     def proto_cachemessage(self, *call: Any) -> None:
-        """A call of our copy of an object of theirs: we have none."""
+        """Refuse a call of a cached copy: the server has none."""
         raise pb.ProtocolError("nothing is cached here")
 
     def proto_didNotUnderstand(self, command: object) -> None:
-        """We ask for nothing, so there is nothing to misunderstand; a L{pb.Broker} would log it each time."""
+        """Refuse the message: the server sends no requests.  L{pb.Broker} would log each one."""
         raise pb.ProtocolError("nothing was asked")
 
     def unserialize(self, sexp: Any, perspective: object = None) -> Any:
-        """See L{pb.Broker.unserialize}.  Our calls take values, and no object of the peer's."""
+        """See L{pb.Broker.unserialize}.  Accept plain values only, and no objects of the peer."""
         return unjelly(sexp, _VALUES, None, self)
 
     def localObjectForID(self, luid: object) -> Any:
@@ -157,7 +157,7 @@ class BoundedBroker(pb.Broker):
         return super().localObjectForID(luid) if isinstance(luid, bytes | int) else None
 
     def sendCall(self, *expression: Any) -> None:
-        """See L{pb.Broker.sendCall}.  Answers are counted: when the last is sent, a connection can be closed."""
+        """See L{pb.Broker.sendCall}.  Count the answers, to close a draining connection after the last one."""
         isAnswer = expression[0] in (b"answer", b"error")
         if not isAnswer or expression[1] is not None:
             super().sendCall(*expression)
@@ -171,13 +171,13 @@ class BoundedBroker(pb.Broker):
         self._closeIfDrained()
 
     def pauseProducing(self) -> None:
-        """The peer does not take what we send: it has some time to do so, and is not listened to meanwhile."""
+        """Stop reading while the peer does not receive what was sent, and limit the time."""
         self._isPaused = True
         self.transport.pauseProducing()
         self._reading.start(self.closeTimeout, self.transport.abortConnection)
 
     def resumeProducing(self) -> None:
-        """It does: now for what it has asked meanwhile."""
+        """Resume reading, and make the calls that arrived meanwhile."""
         self._reading.cancel()
         self._isPaused = False
         self.transport.resumeProducing()
@@ -187,17 +187,17 @@ class BoundedBroker(pb.Broker):
             self._refuse(error)
 
     def stopProducing(self) -> None:
-        """It is gone."""
+        """Cancel the time limit for receiving: the connection is lost."""
         self._reading.cancel()
 
     def _callNext(self) -> None:
-        """Make the calls that have come, until the answers are more than the peer takes."""
+        """Make the calls that have arrived, until the peer is too slow to receive the answers."""
         while self._calls and not self._isPaused:
             super().proto_message(*self._calls.popleft())
 
     def _closeIfDrained(self) -> None:
         if self._draining and self._unanswered <= 0:
-            # A producer that is paused would keep the connection from its end.
+            # A paused producer would keep the connection open.
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
@@ -210,9 +210,9 @@ class BoundedBroker(pb.Broker):
 
 class BoundedPBServerFactory(pb.PBServerFactory):
     """
-    A L{pb.PBServerFactory} of L{BoundedBroker}s.
+    A L{pb.PBServerFactory} that makes L{BoundedBroker}s.
 
-    @param clock: for their limits of time.
+    @param clock: the clock for their time limits.
     @ivar messageTimeout: see L{BoundedBroker}.
     @ivar closeTimeout: see L{BoundedBroker}.
     """

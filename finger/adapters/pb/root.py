@@ -1,4 +1,4 @@
-"""Perspective Broker: C{getUser} and C{getUsers} on the root object; C{setStatus} for who has logged in there."""
+"""The Perspective Broker root object, with C{getUser}, C{getUsers} and a login that gives C{setStatus}."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from finger.protocol.wire import clean
 
 
 class _LoginPortal(Portal):
-    """A portal whose refusals are no failures of ours.  Each response to a challenge is an attempt of its own."""
+    """A portal that reports refused logins to the client.  Each response to a challenge counts as one attempt."""
 
     def __init__(self, authority: Authority, peer: str) -> None:
         super().__init__(authority.portal.realm, authority.portal.checkers.values())
@@ -45,7 +45,7 @@ class _LoginPortal(Portal):
 
 
 class _Challenger(pb.Referenceable):
-    """Who takes the response to a challenge."""
+    """The object that receives the response to a challenge."""
 
     def __init__(self, challenger: pb.Referenceable) -> None:
         self._challenger = challenger
@@ -56,7 +56,7 @@ class _Challenger(pb.Referenceable):
 
 
 def _politely(receive: Callable[..., Any], *call: Any) -> Any:
-    """Pass a call on.  One that cannot be is the caller's failure, and no reason for a traceback in our log."""
+    """Pass on a call.  Refuse an invalid one: it is the client's error, and must not put a traceback in the log."""
     try:
         return receive(*call)
     except pb.Error:
@@ -66,7 +66,7 @@ def _politely(receive: Callable[..., Any], *call: Any) -> Any:
 
 
 class ActorPerspective(pb.Avatar):
-    """What somebody who has logged in can do: set the own status.  Whose it is, is no argument."""
+    """The avatar of a logged-in user, for setting that user's own status.  The user's name is not an argument."""
 
     log = Logger()
 
@@ -78,7 +78,7 @@ class ActorPerspective(pb.Avatar):
         return _politely(super().perspectiveMessageReceived, broker, message, args, kw)
 
     def perspective_setStatus(self, status: str) -> Deferred[None]:
-        """Set one's own status."""
+        """Set the status of the logged-in user."""
         if not isinstance(status, str):
             return fail(Refused("setStatus takes one string, the status"))
         return self._actor.setStatus(status).addErrback(self._inWords)
@@ -95,8 +95,8 @@ class PerspectiveFinger(pb.Root):
     """
     The root object.
 
-    @ivar queries: where queries are logged.
-    @ivar authority: lets people log in; L{None} if that is not offered.
+    @ivar queries: the log of queries.
+    @ivar authority: the rules for logging in and setting statuses; L{None} disables logins.
     """
 
     authority: Authority | None = None
@@ -109,7 +109,7 @@ class PerspectiveFinger(pb.Root):
         self.queries = QueryLog()
 
     def rootObject(self, broker: pb.Broker) -> Self:
-        """See L{pb.Root.rootObject}.  Each connection has an object of its own, that knows whose it is."""
+        """See L{pb.Root.rootObject}.  Each connection has its own root object, which knows the peer's address."""
         root = type(self)(self._service)
         root.queries = self.queries
         root.authority = self.authority
@@ -134,9 +134,9 @@ class PerspectiveFinger(pb.Root):
 
     def remote_login(self, username: bytes | str) -> Any:
         """
-        Begin to log in, as L{pb.PBClientFactory.login} does.
+        Begin a login, as called by L{pb.PBClientFactory.login}.
 
-        @return: the challenge, and who takes the response; that gives an L{ActorPerspective}.
+        @return: the challenge, and the object to send the response to, which returns an L{ActorPerspective}.
         """
         if self.authority is None or not self.authority.hasPasswords:
             raise Refused("logging in is not offered here")
@@ -161,7 +161,7 @@ registerAdapter(PerspectiveFinger, IFingerService, IPerspectiveFinger)
 
 @implementer(IFingerAdapter)
 class PBAdapter:
-    """C{--pbport}."""
+    """The adapter of C{--pbport}."""
 
     name = "pb"
     options = (
@@ -174,7 +174,7 @@ class PBAdapter:
             repeated=True,
             initial=("8889",),
             group=PORTS,
-            help="Perspective Broker, a number being on loopback.",
+            help="Perspective Broker ports; on loopback if a number.",
         ),
     )
     queries = ("pb",)

@@ -1,4 +1,4 @@
-"""C{--webport}, C{--ssl} and what belongs to them: the web over HTTP and HTTPS."""
+"""The web over HTTP and HTTPS, with its options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPTIONS: Final = (
         repeated=True,
         initial=("8000",),
         group=PORTS,
-        help="HTTP and XML-RPC.",
+        help="HTTP and XML-RPC ports.",
     ),
     Option(
         name="httpsport",
@@ -38,7 +38,7 @@ OPTIONS: Final = (
         repeated=True,
         initial=("443",),
         group=PORTS,
-        help="HTTPS, with --ssl.",
+        help="HTTPS ports, used with --ssl.",
     ),
     Option(
         name="templates",
@@ -46,15 +46,15 @@ OPTIONS: Final = (
         kind=Kind("directories"),
         value="DIRECTORY",
         group=WEB,
-        help="The pages' templates; else the package's own.",
+        help="Directory of page templates; built-in ones are used for those missing.",
     ),
-    Option(name="ssl", short="s", kind=Switch(), initial=False, group=WEB, help="Answer HTTPS, too."),
+    Option(name="ssl", short="s", kind=Switch(), initial=False, group=WEB, help="Serve HTTPS as well."),
     Option(
         name="certificate",
         kind=Kind("files"),
         value="PATH",
         group=WEB,
-        help="The HTTPS certificate, PEM; without it one is made up.",
+        help="TLS certificate (PEM) for HTTPS; generated if omitted.",
     ),
     Option(
         name="privatekey",
@@ -62,14 +62,14 @@ OPTIONS: Final = (
         kind=Kind("files"),
         value="PATH",
         group=WEB,
-        help="Its private key, PEM, if that does not hold it.",
+        help="Private key (PEM), unless the certificate's file holds it.",
     ),
 )
 
 
 @implementer(IFingerAdapter)
 class WebAdapter:
-    """The web; what other adapters add to it is below its root."""
+    """The adapter of the web, which also serves the resources that other adapters add."""
 
     log = Logger()
 
@@ -87,7 +87,7 @@ class WebAdapter:
             context.add(certificate, "certificate")
             context.addGauge(
                 "finger_certificate_expiry_timestamp_seconds",
-                "When the certificate in use ceases to be valid.",
+                "When the certificate in use expires.",
                 lambda: certificate.expires.timestamp(),
             )
             context.listen("httpsport", TLSMemoryBIOFactory(certificate, False, site, clock=context.reactor))
@@ -110,7 +110,7 @@ class WebAdapter:
             read = partial(readCertificate, certificate, key)
             return ReloadingCertificate(read, f"--certificate={certificate}", context.reactor)
         if key:
-            raise ConfigError("--privatekey: needs the --certificate it is the key of")
+            raise ConfigError("--privatekey: needs --certificate, too")
         made = developmentCertificate()
-        self.log.warn("--ssl without --certificate: made a development certificate, which no browser will trust")
+        self.log.warn("--ssl without --certificate: generated a development certificate, which no browser will trust")
         return ReloadingCertificate(lambda: made, "development certificate", context.reactor)

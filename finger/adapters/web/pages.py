@@ -1,4 +1,4 @@
-"""What the web pages say, as values: no HTML, which is the templates' part, and no HTTP."""
+"""The content of the web pages as plain values, without HTML (see the templates) or HTTP."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from finger.profile import Profile
 from finger.protocol.wire import clean, cleanLine, formatLastLogin, formatMail
 
 PAGE_SIZE: Final = 1000
-"""The most users listed on one page: what is rendered in some 30 ms, and is still to be scrolled on a phone."""
+"""Maximum number of users on one page: these render in some 30 ms, and can be scrolled on a phone."""
 
 MAX_ASKED: Final = 80
-"""The most characters of an unknown name that its page repeats."""
+"""Maximum length of an unknown name as repeated on its page, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
     """
-    What fills a template.
+    The values that fill a template.
 
-    @ivar slots: the text of each C{<t:slot name="..."/>} that may be used.
-    @ivar parts: what becomes of each tag with that C{t:render="..."}: kept, left out, or repeated once for each of
-        the values, with those values.
+    @ivar slots: the text of each C{<t:slot name="..."/>}.
+    @ivar parts: the effect of each C{t:render="..."} on its tag: whether it is kept, or the values with which it is
+        repeated.
     """
 
     slots: Mapping[str, str] = field(default_factory=dict)
@@ -36,11 +36,11 @@ class Page:
     """
     One page.
 
-    @ivar template: the name of its template.
-    @ivar title: its title, which is also a slot.
-    @ivar values: what fills the template.
+    @ivar template: the name of the template's file.
+    @ivar title: the title, which is also a slot.
+    @ivar values: the values that fill the template.
     @ivar index: the relative URL of the user list.
-    @ivar isIndex: is this the user list?
+    @ivar isIndex: whether this page is the user list.
     """
 
     template: str
@@ -54,12 +54,12 @@ def listPage(
     profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = (), size: int = PAGE_SIZE
 ) -> Page:
     """
-    The user list.
+    Return one page of the user list.
 
     @param profiles: all users, sorted.
-    @param number: which page of it, if it does not fit on one: from 1, and the nearest there is.
+    @param number: the page's number, from 1; for a number out of range, the nearest page is returned.
     @param taken: the paths that are not users'.
-    @param size: the most users on one page.
+    @param size: maximum number of users on one page.
     """
     last = max(1, -(-len(profiles) // size))
     number = min(max(1, number), last)
@@ -84,7 +84,7 @@ def listPage(
 
 
 def userPage(profile: Profile) -> Page:
-    """All that is known of a user."""
+    """Return the page of a user."""
     login = cleanLine(profile.login)
     name = cleanLine(profile.name or "")
     return Page("user.html", f"{name} ({login})" if name else login, _userValues(profile, ()))
@@ -92,11 +92,11 @@ def userPage(profile: Profile) -> Page:
 
 def errorPage(words: str, code: int, asked: str = "", index: str = "./") -> Page:
     """
-    The page for who cannot be answered.
+    Return the page of an error.
 
-    @param words: why not.
+    @param words: the error message.
     @param code: the HTTP status code.
-    @param asked: whom the peer asked for, if that was somebody.
+    @param asked: the user the request was for; empty if it was not for a user.
     @param index: see L{Page}.
     """
     asked = cleanLine(asked)
@@ -108,12 +108,12 @@ def errorPage(words: str, code: int, asked: str = "", index: str = "./") -> Page
 
 def userURL(login: str, taken: Collection[str]) -> str:
     """
-    The relative URL of a user's page.
+    Return the relative URL of a user's page.
 
     @param taken: the paths that are not users'.
     """
     quoted = quote(login, safe="", errors="replace")
-    # Browsers take . and .. for directories even when they are quoted, and proxies split a quoted slash.
+    # Browsers treat . and .. as directories even if quoted, and proxies split paths at a quoted slash.
     isPath = login not in {".", "..", *taken} and "/" not in login
     return f"./{quoted}" if isPath else f"./?user={quoted}"
 
@@ -134,7 +134,7 @@ _FIELDS: Final = ("name", *_WORDS, *_DETAILS)
 
 
 def _texts(profile: Profile) -> dict[str, str | None]:
-    """Each field, clean, that there is something to say about."""
+    """Return the cleaned text of each field; L{None} for an unknown one."""
     plan = None if profile.plan is None else _lines(profile.status)
     login = profile.lastLogin and formatLastLogin(profile.lastLogin).removeprefix("Last login ")
     mail = profile.mail and formatMail(profile.mail).replace("\n     ", "\n")
@@ -156,6 +156,6 @@ def _line(text: str | None) -> str | None:
 
 
 def _lines(text: str) -> str:
-    """Text for a C{pre}, in which HTML overlooks a newline that comes first."""
+    """Return text for a C{pre} element, in which HTML ignores an initial newline."""
     text = clean(text).removesuffix("\n")
     return f"\n{text}" if text.startswith("\n") else text

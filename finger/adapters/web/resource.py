@@ -1,4 +1,4 @@
-"""The web: the user list at C{/}, and each user at C{/username}."""
+"""The web resource, with the user list at C{/} and each user at C{/username}."""
 
 from __future__ import annotations
 
@@ -46,31 +46,32 @@ HEADERS: Final = {
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"no-cache",
 }
-"""What is sent with every page.  The pages need nothing from anywhere, so they may have nothing."""
+"""The headers of every page.  The pages load no other resources, so the policy allows none."""
+
 ALLOWED: Final = (b"GET", b"HEAD")
-"""The methods there always are; where people can log in, there is PUT, too."""
+"""The methods that are always allowed.  PUT is also allowed if users can log in."""
 
 
 class NoSuchPage(PeerError):
-    """A path that cannot be a user's."""
+    """The path cannot be a user's."""
 
     words = "No such page"
 
 
 class MethodRefused(PeerError):
-    """A method that is not there."""
+    """The method is not supported."""
 
     words = "Method not allowed"
 
 
 class InsecureRefused(PeerError):
-    """Something that needs a password, without encryption."""
+    """The request needs a password, and is not encrypted."""
 
     words = "HTTPS only"
 
 
 class Gone(PeerError):
-    """The peer did not wait for the answer."""
+    """The client left before it was answered."""
 
 
 STATUS_OF_ERROR: Final = {
@@ -86,21 +87,21 @@ STATUS_OF_ERROR: Final = {
     RemoteUnreachable: HTTPStatus.BAD_GATEWAY,
     BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""What HTTP calls our errors.  Any other is an internal server error."""
+"""The HTTP status of each error.  Any other error is an internal server error."""
 
 
 class FingerResource(Resource):
     """
-    Answers for a back end: C{/} is the user list, C{/username} a user.
+    The root resource of a back end's users: C{/} is the user list, C{/username} a user.
 
-    Where a path cannot carry a user's name, C{/?user=username} can: C{..} is one such name, C{RPC2} another where
-    that is a child.  All links are relative, so the whole can be anywhere below a reverse proxy's root.
+    Names that cannot be paths, such as C{..}, or C{RPC2} if that is a child, have C{/?user=username} instead.  All
+    links are relative, so a reverse proxy can mount the resource below any path.
 
-    @ivar templates: what makes pages of the answers.
-    @ivar queries: where queries are logged.
-    @ivar clock: for the time limit; without one there is none.
-    @ivar answerTimeout: seconds the back end has.
-    @ivar authority: lets people set their status (C{PUT /username}, RFC 7617); L{None} if that is not offered.
+    @ivar templates: the templates of the pages.
+    @ivar queries: the log of queries.
+    @ivar clock: the clock for the time limit; with L{None} there is no limit.
+    @ivar answerTimeout: time limit for the back end to answer, in seconds.
+    @ivar authority: the rules for setting statuses (C{PUT /username}, RFC 7617); L{None} disables it.
     """
 
     log = Logger()
@@ -129,7 +130,7 @@ class FingerResource(Resource):
         return self.answer(request, partial(self._list, _argument(request, b"page")))
 
     def lookUp(self, user: str) -> Deferred[Page]:
-        """The page of a user."""
+        """Look up the page of a user."""
         return self._profiles.getProfile(user).addCallback(userPage)
 
     def _list(self, number: str) -> Deferred[Page]:
@@ -141,8 +142,8 @@ class FingerResource(Resource):
         """
         Answer a request.
 
-        @param look: gets the page, or fails.
-        @param asked: whom the peer asks for, if that is somebody.
+        @param look: looks up the page, or fails.
+        @param asked: the user the request is for; empty if it is not for a user.
         """
         allowed = (*ALLOWED, b"PUT") if asked and self.authority is not None else ALLOWED
         if request.method not in allowed:
@@ -172,7 +173,7 @@ class FingerResource(Resource):
         return Deferred.fromCoroutine(self._set(request, user))
 
     async def _set(self, request: Request, user: str) -> Page:
-        """Set a status to a request's body.  A password on plain HTTP is not even looked at: it is known by now."""
+        """Set a status to a request's body.  Over plain HTTP, refuse without checking the password: it is exposed."""
         assert self.authority is not None
         assert request.content is not None
         if not request.isSecure():
@@ -217,7 +218,7 @@ registerAdapter(FingerResource, IFingerService, IResource)
 
 
 class _Path(Resource):
-    """One path below a L{FingerResource}: a user's, if nothing is below it in turn."""
+    """One path below a L{FingerResource}, which is a user's unless it continues."""
 
     isLeaf = True
 
@@ -234,7 +235,7 @@ class _Path(Resource):
 
 
 def _redirectIntoDirectory(request: Request) -> int:
-    """We are somebody's child, asked for without the slash that relative links build on."""
+    """Redirect to the same path with a slash, which relative links need if the resource is not the root."""
     assert request.prepath
     request.redirect(f"./{quote(request.prepath[-1], safe='')}/".encode())
     request.setHeader(b"content-length", b"0")
