@@ -176,7 +176,7 @@ class SetterAdapter:
             repeated=True,
             initial=(),
             group=PORTS,
-            help="Setter ports, where clients set statuses; on loopback if a number.",
+            help="Ports for setting statuses; a number means loopback.",
         ),
     )
     queries = ("setter",)

@@ -116,7 +116,7 @@ class HealthAdapter:
             repeated=True,
             initial=(),
             group=PORTS,
-            help="Status ports, with /healthz and /metrics; on loopback if a number.",
+            help="Status ports (/healthz, /metrics); a number means loopback.",
         ),
     )
     queries = ()

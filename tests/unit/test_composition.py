@@ -61,7 +61,7 @@ PORTS: dict[str, Any] = {
 }
 """Every adapter that listens."""
 
-UNTRUSTED = "--ssl without --certificate: made a development certificate, which no browser will trust"
+UNTRUSTED = "--ssl without --certificate: generated a development certificate, which no browser will trust"
 
 TIMES = {"querySeconds": QUERY, "answerSeconds": ANSWER, "drainSeconds": DRAIN}
 

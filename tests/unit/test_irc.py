@@ -809,7 +809,7 @@ class CheckTests(SynchronousTestCase):
             self.assertEqual(checkNickname(nickname), nickname)
         for nickname in ("", "1a", "-a", "a b", "a\n", "a\r\nQUIT", "a\0", "ä", "a!b", "a@b", "#a", "a,b", "a" * 31):
             error = self.assertRaises(ConfigError, checkNickname, nickname)
-            self.assertRegex(str(error), r"^--ircnick=[^\n\r\0]*: is no IRC nickname; one is ")
+            self.assertRegex(str(error), r"^--ircnick=[^\n\r\0]*: is not a valid IRC nickname: use ")
 
     def test_channels(self) -> None:
         """RFC 2812's; the most common beginning may be left out."""
@@ -831,7 +831,7 @@ class CheckTests(SynchronousTestCase):
         )
         for channel in wrong:
             error = self.assertRaises(ConfigError, checkChannel, channel)
-            self.assertRegex(str(error), r"^--ircchannel=[^\n\r\0]*: is no IRC channel; one is ")
+            self.assertRegex(str(error), r"^--ircchannel=[^\n\r\0]*: is not a valid IRC channel: use ")
 
 
 class EndpointTests(SynchronousTestCase):
@@ -886,7 +886,7 @@ class EndpointTests(SynchronousTestCase):
             "tls:",
         ):
             error = self.assertRaises(ConfigError, ircEndpoint, MemoryReactorClock(), server)
-            self.assertRegex(str(error), r"^--ircserver=[^\n\r\0]*: is no host, [^\n\r]+$")
+            self.assertRegex(str(error), r"^--ircserver=[^\n\r\0]*: is not a valid server: use [^\n\r]+$")
 
 
 @implementer(IStreamClientEndpoint)

@@ -174,7 +174,7 @@ class PBAdapter:
             repeated=True,
             initial=("8889",),
             group=PORTS,
-            help="Perspective Broker ports; on loopback if a number.",
+            help="Perspective Broker ports; a number means loopback.",
         ),
     )
     queries = ("pb",)
