@@ -176,7 +176,7 @@ class ListTests(SynchronousTestCase):
     def test_nobody(self) -> None:
         """No users are no empty page."""
         answer = browse()()
-        self.assertIn("There is nobody here.", answer.html)
+        self.assertIn("No users.", answer.html)
         self.assertEqual(answer.page.query("ul"), [])
 
     def test_statusOnly(self) -> None:
@@ -303,7 +303,7 @@ class UserTests(SynchronousTestCase):
         """A user of whom nothing is told is there all the same."""
         answer = browse(Profile("u"))("/u")
         self.assertEqual((answer.code, answer.texts("h1"), answer.texts("dl")), (200, ["u"], []))
-        self.assertIn("There is nothing more to tell.", answer.html)
+        self.assertIn("No further information.", answer.html)
 
     def test_emptyLines(self) -> None:
         """Lines that are empty are lines, the first too, which HTML would overlook; the last one's end is none."""
