@@ -1,4 +1,4 @@
-"""The IRC bot: what it says, to whom, how fast, and that it comes back."""
+"""Tests of the IRC bot: its answers, its rate limits, and its reconnections."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ USERS = {"moshez": "Happy and well", "Zoë Q": "☃ Grüße"}
 
 
 class WireTests(SynchronousTestCase):
-    """Lines."""
+    """Parsing and formatting."""
 
     def test_parse(self) -> None:
-        """A line is taken apart."""
+        """A line is parsed into its parts."""
         self.assertEqual(
             parseMessage(b":moshez!m@example.org PRIVMSG  #twisted ::) hello: you \r\n"),
             Message(
@@ -65,34 +65,34 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(parseMessage(b"@time=1;x=y :s quit"), Message("QUIT", (), "s"))
 
     def test_parseNonsense(self) -> None:
-        """What is no line is none, and what is not there is empty."""
+        """An invalid line gives None, and a missing parameter is empty."""
         for line in (b"", b" ", b":", b":x", b"1", b"12345", b"P\0NG", b"PING a\rb", b":a b\0 c", b"\xff"):
             self.assertIsNone(parseMessage(line), line)
         self.assertEqual(Message("X", ("a",)).param(1), "")
 
     def test_parseBytes(self) -> None:
-        """Any bytes make characters."""
+        """Bytes that are not UTF-8 become replacement characters."""
         message = parseMessage(b"PRIVMSG x :\xff\xe9")
         assert message is not None
         self.assertEqual(message.param(1), "\ufffd\ufffd")
 
     def test_format(self) -> None:
-        """A line is put together."""
+        """A line is formatted from its parts."""
         self.assertEqual(formatMessage("NOTICE", "#x", "two words"), b"NOTICE #x :two words\r\n")
 
     def test_formatIsOneLine(self) -> None:
-        """Nothing in it ends it early, and it ends in time."""
+        """Parameters cannot end a line, and an overlong line is cut."""
         self.assertEqual(formatMessage("NOTICE", "x", "a\r\nQUIT\0\n"), b"NOTICE x :a  QUIT  \r\n")
         long = formatMessage("NOTICE", "x", "☃" * 512)
         self.assertTrue(510 <= len(long) <= 512)
         long.decode("utf-8")
 
     def test_cut(self) -> None:
-        """No half characters."""
+        """A text is cut at the end of a character."""
         self.assertEqual([cut("a☃b", limit) for limit in range(6)], ["", "a", "a", "a", "a☃", "a☃b"])
 
     def test_wrap(self) -> None:
-        """Lines break at spaces if they can, and blank ones go."""
+        """Lines break at spaces where possible, and blank lines are dropped."""
         self.assertEqual(wrap("a\n\n \n\tb  \n", 10), ["a", "        b"])
         self.assertEqual(wrap("the quick brown fox", 10), ["the quick", "brown fox"])
         self.assertEqual(wrap("quick brown", 9), ["quick", "brown"])
@@ -102,32 +102,32 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(wrap(" " * 20 + "x", 9), ["x"])
 
     def test_firstLines(self) -> None:
-        """The rest is a number."""
+        """The remaining lines are counted."""
         self.assertEqual(firstLines(["a"] * 5), ["a"] * 5)
         self.assertEqual(firstLines(["a"] * 6), ["a"] * 5 + ["... 1 more line"])
         self.assertEqual(firstLines(["a"] * 9), ["a"] * 5 + ["... 4 more lines"])
 
     def test_plain(self) -> None:
-        """Colours go, digits that are none stay."""
+        """Formatting codes are removed, but not digits that belong to the text."""
         self.assertEqual(plain(" \x0304,12mo\x03\x02sh\x02\x1d\x1f\x16\x11\x1eez\x0f "), "moshez")
         self.assertEqual(plain("\x04ff0000,00FF00x\x04 \x03,5"), "x ,5")
         self.assertEqual(plain("\x031234"), "34")
 
     def test_ctcp(self) -> None:
-        """CTCP is between two marks, of which the second may miss."""
+        """A CTCP request begins with a mark; the mark at its end is optional."""
         self.assertEqual(ctcpCommand("\x01finger\x01"), "FINGER")
         self.assertEqual(ctcpCommand("\x01VERSION x"), "VERSION")
         self.assertEqual(ctcpCommand("VERSION"), "")
 
     def test_features(self) -> None:
-        """What a server says counts, what it says wrongly does not."""
+        """Valid features are used, and invalid ones ignored."""
         features = Features().updated(["CASEMAPPING=ASCII", "CHANTYPES=#", "NICKLEN=30", "SAFELIST", "X=a=b"])
         self.assertEqual(features, Features("ascii", "#", 30))
         for wrong in ("NICKLEN=", "NICKLEN=x", "NICKLEN=0", "NICKLEN=-1", "NICKLEN=²", ""):
             self.assertEqual(features.updated([wrong]), features)
 
     def test_casemapping(self) -> None:
-        """Names are the same as the server has it."""
+        """Names are compared by the server's rule."""
         self.assertTrue(Features().same("Mo[\\]~", "mO{|}^"))
         self.assertTrue(Features("strict-rfc1459").same("A[\\]~", "a{|}~"))
         self.assertFalse(Features("strict-rfc1459").same("~", "^"))
@@ -136,21 +136,21 @@ class WireTests(SynchronousTestCase):
             self.assertFalse(Features(mapping).same("[", "{"))
 
     def test_isChannel(self) -> None:
-        """Channels are known by how they begin."""
+        """A channel is recognised by its first character."""
         self.assertEqual(
             [n for n in ("#a", "&a", "a", "", "@#a", "$*") if Features().isChannel(n)],
             ["#a", "&a"],
         )
 
     def test_addressed(self) -> None:
-        """The bot's name, a mark, and something."""
+        """A message is addressed to the bot if it begins with the bot's nickname and a colon or comma."""
         for text in ("bot[1]: me", "bot[1], me", "BOT{1}:me", "bot[1]:  me "):
             self.assertEqual(Features().addressed(text, "bot[1]"), "me")
         for text in ("me", "bot[1]", "bot[1]:", "bot[1] me", "bot[11]: me", "a bot[1]: me", "bot[1]; me"):
             self.assertEqual(Features().addressed(text, "bot[1]"), "")
 
     def test_otherNicknames(self) -> None:
-        """Like the wanted one, then short, then proper; and there is an end."""
+        """Alternatives are distinct, valid and finite: first similar ones, then short ones, then generic ones."""
         names = list(otherNicknames("fingerbot"))
         self.assertEqual(names[:4], ["fingerbot_", "fingerbot__", "fingerbo1", "fingerbo2"])
         self.assertEqual((names[11], names[-1]), ("fingerb10", "finger9"))
@@ -161,22 +161,22 @@ class WireTests(SynchronousTestCase):
 
 
 class TimingTests(SynchronousTestCase):
-    """BackoffPolicy."""
+    """The outbox and the timers."""
 
     def setUp(self) -> None:
-        """A clock, and an outbox that tells what it sends."""
+        """Make an outbox that records the lines sent."""
         self.clock = Clock()
         self.sent: list[bytes] = []
         self.outbox = Outbox(self.clock, self.sent.append)
 
     def takeSent(self) -> bytes:
-        """What has been sent since the last call."""
+        """Return the lines sent since the last call."""
         sent = b"".join(self.sent)
         self.sent.clear()
         return sent
 
     def test_burst(self) -> None:
-        """Some lines go at once, the rest at the server's pace, in order."""
+        """Some lines are sent at once, and the rest at the server's rate, in order."""
         self.outbox.put("a", [b"%d" % n for n in range(BURST + 3)])
         self.assertEqual(self.takeSent(), b"0123")
         self.clock.advance(LINE_INTERVAL)
@@ -186,7 +186,7 @@ class TimingTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_turns(self) -> None:
-        """Senders take turns, an answer each, and answers are not mixed."""
+        """Senders take turns, one answer each, and answers are not interleaved."""
         self.outbox.put("x", [b"." for _ in range(BURST)])
         self.takeSent()
         for sender in (b"a", b"a", b"a", b"b"):
@@ -195,7 +195,7 @@ class TimingTests(SynchronousTestCase):
         self.assertEqual(self.takeSent(), b"aabbaaaa")
 
     def test_now(self) -> None:
-        """What cannot wait does not, and the others wait longer."""
+        """An urgent line is sent at once, and delays the others."""
         for _ in range(BURST + 1):
             self.outbox.sendNow(b"!")
         self.assertEqual(self.takeSent(), b"!!!!!")
@@ -206,7 +206,7 @@ class TimingTests(SynchronousTestCase):
         self.assertEqual(self.takeSent(), b"a")
 
     def test_bounds(self) -> None:
-        """There is room for so many answers to a sender, and in all, until they begin to leave."""
+        """The number of pending answers is limited for each sender, and in total."""
         self.outbox.put("x", [b"." for _ in range(BURST)])
         self.assertEqual([self.outbox.reserve("a") for _ in range(ANSWERS_PER_SENDER + 1)], [True, True, True, False])
         others = [self.outbox.reserve(str(n)) for n in range(ANSWERS)]
@@ -218,12 +218,12 @@ class TimingTests(SynchronousTestCase):
         self.assertFalse(self.outbox.reserve("a"))
 
     def test_nothing(self) -> None:
-        """An answer without lines is none."""
+        """An answer without lines sends nothing."""
         self.outbox.put("a", [])
         self.assertEqual(self.sent, [])
 
     def test_close(self) -> None:
-        """A closed outbox sends nothing and waits for nothing."""
+        """A closed outbox sends nothing and leaves no timer."""
         self.outbox.put("a", [b"a"] * (BURST + 1))
         self.outbox.put("a", [b"a"])
         self.outbox.close()
@@ -233,7 +233,7 @@ class TimingTests(SynchronousTestCase):
         self.assertEqual(self.takeSent(), b"aaaa")
 
     def test_timers(self) -> None:
-        """The last thing to be done under a name is done, once, if it is not cancelled."""
+        """The last call set under a name is made once, unless it is cancelled."""
         done: list[str] = []
         timers = Timers(self.clock)
         timers.set("a", 1, done.append, "a")
@@ -251,19 +251,19 @@ class TimingTests(SynchronousTestCase):
 
 
 class BotTestCase(SynchronousTestCase):
-    """A bot on a wire."""
+    """A bot on a connection."""
 
     nickname = "fingerbot"
     channels: tuple[str, ...] = ("#twisted",)
 
     def setUp(self) -> None:
-        """A bot that was welcomed by its server."""
+        """Connect a bot, and complete its registration."""
         self.service: Any = MemoryFingerService(USERS)
         self.connect()
         self.welcome()
 
     def connect(self) -> None:
-        """Make a bot and connect it."""
+        """Make a bot, and connect it."""
         self.clock = Clock()
         factory = asType(IRCBotFactory, IIRCClientFactory(self.service))
         factory.clock = self.clock
@@ -276,22 +276,22 @@ class BotTestCase(SynchronousTestCase):
         self.bot.makeConnection(self.transport)
 
     def welcome(self, nickname: str = nickname) -> None:
-        """Be the server that lets the bot in, and give it time to join."""
+        """Complete the registration as the server, and give the bot time to join."""
         self.server(f":irc.example.org 001 {nickname} :Welcome")
         self.clock.advance(20)
         self.transport.clear()
 
     def server(self, *lines: str) -> None:
-        """Say something as the server."""
+        """Send lines as the server."""
         for line in lines:
             self.bot.dataReceived(line.encode() + b"\r\n")
 
     def say(self, text: str, target: str = nickname, nick: str = "joe", host: str = "example.net") -> None:
-        """Say something as a user."""
+        """Send a message as a user."""
         self.server(f":{nick}!u@{host} PRIVMSG {target} :{text}")
 
     def sent(self) -> list[str]:
-        """What the bot has sent since the last call."""
+        """Return the lines that the bot has sent since the last call."""
         value = asType(bytes, self.transport.value()).decode()
         self.transport.clear()
         self.assertTrue(value.endswith("\r\n") or not value)
@@ -301,21 +301,21 @@ class BotTestCase(SynchronousTestCase):
         return value.split("\r\n")[:-1]
 
     def told(self, text: str, **where: str) -> list[str]:
-        """What comes back when a user says something."""
+        """Send a message as a user, and return the bot's answer."""
         self.say(text, **where)
         self.clock.pump([LINE_INTERVAL] * 6)
         return self.sent()
 
 
 class AskTests(BotTestCase):
-    """What it is asked."""
+    """Queries and their answers."""
 
     def test_private(self) -> None:
-        """A name, and nothing else."""
+        """A private message with a name is answered in private."""
         self.assertEqual(self.told("moshez"), ["NOTICE joe :Status of moshez: Happy and well"])
 
     def test_channel(self) -> None:
-        """In a channel the answer is for all, and only if asked for."""
+        """In a channel the bot answers only messages addressed to it, and answers in the channel."""
         for text in ("fingerbot: moshez", "FINGERBOT, moshez", "\x02fingerbot\x02: moshez"):
             self.assertEqual(
                 self.told(text, target="#twisted"), ["NOTICE #twisted :Status of moshez: Happy and well"]
@@ -330,27 +330,27 @@ class AskTests(BotTestCase):
             self.assertEqual(self.told(text, target="#twisted"), [])
 
     def test_casemapping(self) -> None:
-        """The bot knows its name as the server does."""
+        """The bot recognises its nickname by the server's rule."""
         self.server(":irc.example.org 005 fingerbot NICKLEN=30 CASEMAPPING=rfc1459 :are supported")
         self.server(":fingerbot!u@h NICK :bot[x]")
         self.assertEqual(len(self.told("moshez", target="BOT{X}")), 1)
         self.assertEqual(len(self.told("Bot{x}: moshez", target="#twisted")), 1)
 
     def test_unknown(self) -> None:
-        """An unknown user looks like this."""
+        """An unknown user gets "No such user"."""
         self.assertEqual(self.told("nobody"), ["NOTICE joe :Status of nobody: No such user"])
 
     def test_unicode(self) -> None:
-        """Names and statuses are any text, with spaces, too."""
+        """Names and statuses may contain any characters, including spaces."""
         self.assertEqual(self.told(" Zoë Q "), ["NOTICE joe :Status of Zoë Q: ☃ Grüße"])
 
     def test_formatting(self) -> None:
-        """Names are pasted with colours, and come back without."""
+        """Formatting codes in a query are ignored."""
         self.assertEqual(self.told("\x0304,01mo\x02shez\x0f"), ["NOTICE joe :Status of moshez: Happy and well"])
         self.assertEqual(self.told("\x02 \x0f"), [])
 
     def test_controls(self) -> None:
-        """What a terminal might obey is neither repeated nor told, and no line is begun."""
+        """Control characters are replaced in names and statuses, and cannot begin a new line."""
         self.service = MemoryFingerService({"a": "\x1b]0;x\x07\x0304red\x01 \u202e\r\nQUIT :bye\rJOIN\0"})
         self.connect()
         self.welcome()
@@ -361,12 +361,12 @@ class AskTests(BotTestCase):
         self.assertEqual(self.told("\x1b[2J\x9b\u202ex"), ["NOTICE joe :Status of ?[2J??x: No such user"])
 
     def test_longName(self) -> None:
-        """Not much of a name nobody has is repeated."""
+        """An overlong unknown name is cut in the answer."""
         (line,) = self.told("é" * 180)
         self.assertEqual(line, f"NOTICE joe :Status of {'é' * 50}: No such user")
 
     def test_help(self) -> None:
-        """Who does not know what to say is told."""
+        """Help is sent for "help" and "list", unless they are users."""
         for text in ("help", "HELP", "list"):
             self.assertEqual(self.told(text), [f"NOTICE joe :{HELP.format(nickname='fingerbot')}"])
         self.service = MemoryFingerService({"help": "I am here"})
@@ -375,7 +375,7 @@ class AskTests(BotTestCase):
         self.assertEqual(self.told("help"), ["NOTICE joe :Status of help: I am here"])
 
     def test_broken(self) -> None:
-        """A broken back end is our matter: it is logged, and not told."""
+        """A failure of the back end is logged, and reported without details."""
         for error in (None, RuntimeError("secret"), ZeroDivisionError()):
             self.service = BrokenDouble(error)
             self.connect()
@@ -386,7 +386,7 @@ class AskTests(BotTestCase):
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_rude(self) -> None:
-        """Nor does one that breaks its contract take the bot with it."""
+        """The bot survives a back end that breaks its contract."""
 
         @implementer(IFingerService)
         class Rude:
@@ -394,7 +394,7 @@ class AskTests(BotTestCase):
                 return succeed(None) if user == "a" else 1 // 0
 
             def getUsers(self) -> Any:
-                """Not asked."""
+                """Do nothing."""
 
         self.service = Rude()
         self.connect()
@@ -404,7 +404,7 @@ class AskTests(BotTestCase):
         self.assertEqual(len(self.flushLoggedErrors()), 6)
 
     def test_forwarding(self) -> None:
-        """Other servers' users are the back end's matter."""
+        """A query with a host is passed to the back end."""
         self.service = BrokenDouble(ForwardingRefused("example.org"))
         self.connect()
         self.welcome()
@@ -414,7 +414,7 @@ class AskTests(BotTestCase):
         )
 
     def test_log(self) -> None:
-        """Queries are logged, escaped."""
+        """Queries are logged with control characters escaped."""
         with capturedLogs() as events:
             self.told("a\x1bb")
         (event,) = [event for event in events if "query" in event]
@@ -424,7 +424,7 @@ class AskTests(BotTestCase):
         self.assertIn("{query!r}", event["log_format"])
 
     def test_notAnswered(self) -> None:
-        """Notices, servers, ourselves, and what is for others."""
+        """Notices, and messages from servers, from the bot itself or to others, are not answered."""
         self.server(
             ":joe!u@h NOTICE fingerbot :moshez",
             ":joe!u@h NOTICE fingerbot :\x01VERSION x\x01",
@@ -449,7 +449,7 @@ class AskTests(BotTestCase):
         self.assertFalse(self.transport.disconnecting)
 
     def test_manyLines(self) -> None:
-        """A long plan is cut short, and takes its time."""
+        """A long plan is cut, and sent at the server's rate."""
         self.service = MemoryFingerService({"a": "\n\n".join(f"line {n}" for n in range(1, 10))})
         self.connect()
         self.welcome()
@@ -461,7 +461,7 @@ class AskTests(BotTestCase):
         self.assertEqual(self.sent(), ["NOTICE joe :line 5", "NOTICE joe :... 4 more lines"])
 
     def test_longLine(self) -> None:
-        """A notice reaches its reader whole, whatever the server puts before it, and is UTF-8 at both ends."""
+        """A notice arrives complete and in valid UTF-8, even with the longest prefix the server may add."""
         self.service = MemoryFingerService({"a": "☃" * 300})
         self.connect()
         self.welcome()
@@ -473,13 +473,13 @@ class AskTests(BotTestCase):
             self.assertLessEqual(len(relayed), 512)
 
     def test_hugeTarget(self) -> None:
-        """A server's absurd names leave us with little, but not with nothing."""
+        """Even an absurdly long channel name leaves room for some text."""
         self.server(f":joe!u@h PRIVMSG #{'x' * 450} :fingerbot: moshez")
         (line,) = self.sent()
         self.assertTrue(line.endswith(" :Status of moshez: Happy and well"))
 
     def test_flood(self) -> None:
-        """One who asks too much does not keep others from their answers, and is not answered for ever."""
+        """A user that floods the bot gets a limited number of answers, and does not delay those of others."""
         for _ in range(200):
             self.say("moshez", nick="mallory", host="evil.example")
         self.say("moshez", nick="joe", host="example.net")
@@ -489,7 +489,7 @@ class AskTests(BotTestCase):
         self.assertIn("joe", lines[BURST + 1])
 
     def test_slowFlood(self) -> None:
-        """Nor do questions pile up at a slow back end."""
+        """The number of queries waiting for a slow back end is limited."""
         self.service = SilentDouble()
         self.connect()
         self.welcome()
@@ -498,7 +498,7 @@ class AskTests(BotTestCase):
         self.assertEqual(len(self.service.asked), ANSWERS)
 
     def test_slow(self) -> None:
-        """The answer goes to who asked, whenever it comes."""
+        """Each answer goes to its sender, in whatever order they arrive."""
         self.service = SilentDouble()
         self.connect()
         self.welcome()
@@ -509,7 +509,7 @@ class AskTests(BotTestCase):
         self.assertEqual(self.sent(), ["NOTICE two :Status of b: 2", "NOTICE one :Status of a: 1"])
 
     def test_tooLate(self) -> None:
-        """An answer for a connection that is gone harms nobody."""
+        """An answer that arrives after the connection is lost is dropped."""
         self.service = SilentDouble()
         self.connect()
         self.welcome()
@@ -523,26 +523,26 @@ class AskTests(BotTestCase):
 
 
 class CTCPTests(BotTestCase):
-    """What clients ask each other."""
+    """CTCP requests."""
 
     def test_version(self) -> None:
-        """The program's name and version."""
+        """VERSION gives the program's name and version."""
         self.assertEqual(self.told("\x01VERSION\x01"), [f"NOTICE joe :\x01VERSION finger {finger.__version__}\x01"])
 
     def test_finger(self) -> None:
-        """The bot's own line."""
+        """FINGER gives the help text."""
         self.assertEqual(
             self.told("\x01FINGER\x01"), [f"NOTICE joe :\x01FINGER {HELP.format(nickname='fingerbot')}\x01"]
         )
 
     def test_others(self) -> None:
-        """Nothing else, and nothing in channels."""
+        """Other requests, and requests to channels, are not answered."""
         for text in ("\x01", "\x01\x01", "\x01ACTION moshez\x01", "\x01PING 1\x01", '\x01DCC SEND "\x01'):
             self.assertEqual(self.told(text), [])
         self.assertEqual(self.told("\x01VERSION\x01", target="#twisted"), [])
 
     def test_flood(self) -> None:
-        """Some are answered, then few."""
+        """Answers to a flood of requests are limited."""
         for n in range(50):
             self.say("\x01VERSION\x01", host=f"{n}.example")
         self.clock.advance(30)
@@ -550,22 +550,22 @@ class CTCPTests(BotTestCase):
         self.assertEqual(len(self.told("\x01VERSION\x01")), 1)
 
     def test_floodOfOne(self) -> None:
-        """They count as questions, too."""
+        """Requests count towards the sender's limit of queries."""
         for _ in range(ANSWERS_PER_SENDER):
             self.assertTrue(self.bot.outbox.reserve("example.net"))
         self.assertEqual(self.told("\x01VERSION\x01"), [])
 
 
 class ConnectionTests(BotTestCase):
-    """Coming, staying, going."""
+    """Registration, keep-alive, and loss of the connection."""
 
     def setUp(self) -> None:
-        """A bot that is not yet welcome."""
+        """Connect a bot that is not registered yet."""
         self.service = MemoryFingerService(USERS)
         self.connect()
 
     def test_login(self) -> None:
-        """It says who it is, waits to be welcome, and joins."""
+        """The bot registers, waits for the server's welcome, and joins its channels."""
         self.assertEqual(self.sent(), ["NICK :fingerbot", "USER finger 0 * :a finger service"])
         self.server("NOTICE * :*** Looking up your hostname")
         self.assertEqual(self.sent(), [])
@@ -576,26 +576,26 @@ class ConnectionTests(BotTestCase):
         self.assertEqual(self.sent(), [])
 
     def test_ping(self) -> None:
-        """It answers the server, before and after."""
+        """The bot answers the server's pings, also during registration."""
         self.sent()
         self.server("PING :a b", "PING")
         self.assertEqual(self.sent(), ["PONG :a b", "PONG :"])
 
     def test_latin1(self) -> None:
-        """Bytes that are not UTF-8 are somebody's problem, but not ours."""
+        """Bytes that are not UTF-8 do not break the connection."""
         self.welcome()
         self.bot.dataReceived(b":joe!u@h PRIVMSG fingerbot :\xe9\n")
         self.assertEqual(self.sent(), ["NOTICE joe :Status of \ufffd: No such user"])
 
     def test_unwelcome(self) -> None:
-        """A server that does not say welcome in time is left, however much it says else."""
+        """If registration takes too long, the bot disconnects, whatever else the server sends."""
         for _ in range(7):
             self.server("NOTICE * :please wait")
             self.clock.advance(10)
         self.assertTrue(self.transport.disconnecting)
 
     def test_keepAlive(self) -> None:
-        """A silent server is asked whether it is there."""
+        """The bot pings a silent server."""
         self.welcome()
         for _ in range(3):
             self.clock.advance(_ircclient.PING_AFTER)
@@ -608,7 +608,7 @@ class ConnectionTests(BotTestCase):
         self.assertFalse(self.transport.disconnecting)
 
     def test_dead(self) -> None:
-        """One that does not answer is not."""
+        """If the server does not answer the ping, the bot disconnects."""
         self.welcome()
         self.clock.advance(_ircclient.PING_AFTER)
         self.clock.advance(_ircclient.PONG_WITHIN - 1)
@@ -617,13 +617,13 @@ class ConnectionTests(BotTestCase):
         self.assertTrue(self.transport.disconnecting)
 
     def test_error(self) -> None:
-        """What the server says at the end is in the log."""
+        """The server's error message is logged."""
         with capturedLogs() as events:
             self.server("ERROR :K-lined\x1b")
         self.assertEqual([e["reason"] for e in events if e["log_level"] is LogLevel.warn], ["K-lined?"])
 
     def test_lost(self) -> None:
-        """A connection that is lost leaves nothing behind, and the log says why."""
+        """A lost connection leaves no timers, and its reason is logged."""
         self.welcome()
         self.server(":op!u@h KICK #twisted fingerbot :spam")
         with capturedLogs() as events:
@@ -632,12 +632,12 @@ class ConnectionTests(BotTestCase):
         self.assertIn("Connection to the other side was lost", events[0]["reason"])
 
     def test_endlessLine(self) -> None:
-        """Nobody fills our memory."""
+        """An endless line closes the connection."""
         self.bot.dataReceived(b"x" * 20_000)
         self.assertTrue(self.transport.disconnecting)
 
     def test_truncatedNickname(self) -> None:
-        """The server knows best what we are called."""
+        """If the server shortens the nickname, the bot uses the short one."""
         self.welcome("fingerb")
         self.assertEqual(self.told("moshez", target="fingerb"), ["NOTICE joe :Status of moshez: Happy and well"])
         self.server(":irc.example.org 005 fingerb NICKLEN=7 :are supported")
@@ -645,36 +645,36 @@ class ConnectionTests(BotTestCase):
         self.assertEqual([line for line in self.sent() if "NICK" in line], [])
 
     def test_namelessWelcome(self) -> None:
-        """If it does not say, it is what we said."""
+        """If the welcome names no nickname, the bot keeps the one it requested."""
         self.server(":irc.example.org 001")
         self.assertTrue(self.bot.isMe("fingerbot"))
 
 
 class NicknameTests(BotTestCase):
-    """What it is called."""
+    """The bot's nickname."""
 
     def setUp(self) -> None:
-        """A bot whose nickname somebody else has."""
+        """Connect a bot whose nickname is in use."""
         self.service = MemoryFingerService(USERS)
         self.connect()
         self.sent()
         self.server(":s 433 * fingerbot :Nickname is already in use")
 
     def welcomeAsOther(self) -> None:
-        """It is let in under another."""
+        """Complete the registration under another nickname."""
         self.assertEqual(self.sent(), ["NICK :fingerbot_"])
         self.server(":s 001 fingerbot_ :Welcome")
         self.clock.advance(20)
         self.assertEqual(self.sent(), ["JOIN :#twisted"])
 
     def test_other(self) -> None:
-        """Another is taken, and it is the one that counts."""
+        """Under another nickname, the bot answers to that one only."""
         self.welcomeAsOther()
         self.assertEqual(len(self.told("moshez", target="fingerbot_")), 1)
         self.assertEqual(self.told("moshez", target="fingerbot"), [])
 
     def test_tooLong(self) -> None:
-        """What is too long for the server gets shorter."""
+        """If the server refuses nicknames, the bot tries shorter ones."""
         self.server(":s 432 * fingerbot_ :Nickname too long", ":s 432 * fingerbot__ :Nickname too long")
         self.server(":s 436 * fingerbo1 :Nickname collision", ":s 437 * fingerbo2 :Unavailable")
         self.assertEqual(
@@ -682,13 +682,13 @@ class NicknameTests(BotTestCase):
         )
 
     def test_none(self) -> None:
-        """A server that takes none is left."""
+        """If the server refuses all nicknames, the bot disconnects."""
         for _ in range(40):
             self.server(":s 432 * x :Erroneous nickname")
         self.assertTrue(self.transport.disconnecting)
 
     def test_regainByTime(self) -> None:
-        """The wanted one is asked for again, less and less often, until it is ours."""
+        """The bot requests its wanted nickname again, at growing intervals, until it has it."""
         self.welcomeAsOther()
         tries = []
         for _ in range(60):
@@ -704,7 +704,7 @@ class NicknameTests(BotTestCase):
         self.assertEqual([line for line in self.sent() if "NICK" in line], [])
 
     def test_regainWhenFree(self) -> None:
-        """Or at once, when it is seen to be free."""
+        """The bot requests its wanted nickname at once when its user leaves or changes nickname."""
         self.welcomeAsOther()
         self.server(":fingerbott!u@h QUIT :bye", ":joe!u@h NICK :joel")
         self.assertEqual(self.sent(), [])
@@ -719,14 +719,14 @@ class NicknameTests(BotTestCase):
         self.assertEqual(self.sent(), [])
 
     def test_renamed(self) -> None:
-        """A name that was taken from us is one to get back."""
+        """If the server renames the bot, it requests its wanted nickname again."""
         self.welcomeAsOther()
         self.server(":fingerbot_!u@h NICK :fingerbot", ":fingerbot!u@h NICK :Guest1")
         self.clock.advance(_ircclient.REGAIN_AFTER)
         self.assertEqual(self.sent(), ["NICK :fingerbot"])
 
     def test_nickLength(self) -> None:
-        """Nothing longer than the server takes is asked for."""
+        """The bot requests no nickname longer than the server allows."""
         self.server(":s 001 fingerbot_ :Welcome", ":s 005 fingerbot_ NICKLEN=6 :are supported by this server")
         self.clock.advance(20)
         self.sent()
@@ -735,12 +735,12 @@ class NicknameTests(BotTestCase):
 
 
 class ChannelTests(BotTestCase):
-    """Where it is."""
+    """The bot's channels."""
 
     channels = ("#twisted", "#Python[x]")
 
     def test_join(self) -> None:
-        """All of them."""
+        """The bot joins all its channels."""
         self.connect()
         self.sent()
         self.server(":s 001 fingerbot :Welcome")
@@ -748,7 +748,7 @@ class ChannelTests(BotTestCase):
         self.assertEqual(self.sent(), ["JOIN :#twisted", "JOIN :#Python[x]"])
 
     def test_kicked(self) -> None:
-        """Who throws us out has some peace."""
+        """After a kick the bot rejoins the channel, with a delay."""
         self.server(":op!u@h KICK #python{x} joe :spam", ":op!u@h KICK #python{x} FINGERBOT :spam")
         self.server(":op!u@h KICK #elsewhere fingerbot")
         self.clock.advance(_ircclient.REJOIN_AFTER - 1)
@@ -757,13 +757,13 @@ class ChannelTests(BotTestCase):
         self.assertEqual(self.sent(), ["JOIN :#Python[x]"])
 
     def test_parted(self) -> None:
-        """Out is out, however we got there."""
+        """So it does after a forced part."""
         self.server(":joe!u@h PART #twisted", ":fingerbot!u@h PART #twisted")
         self.clock.advance(_ircclient.REJOIN_AFTER)
         self.assertEqual(self.sent(), ["JOIN :#twisted"])
 
     def test_refused(self) -> None:
-        """Bans end, and invitations come."""
+        """A channel that refuses the bot is tried again later."""
         for code in ("474", "437"):
             self.server(f":s {code} fingerbot #twisted :Cannot join channel")
             self.clock.advance(119)
@@ -776,10 +776,10 @@ class ChannelTests(BotTestCase):
 
 
 class FactoryTests(SynchronousTestCase):
-    """The adapter."""
+    """The factory."""
 
     def test_adapter(self) -> None:
-        """It is found by its interface, with defaults that do no harm."""
+        """Any back end adapts to the factory, which has safe defaults."""
         factory = IIRCClientFactory(MemoryFingerService())
         self.assertIsInstance(factory, IRCBotFactory)
         verifyObject(IIRCClientFactory, factory)
@@ -787,13 +787,13 @@ class FactoryTests(SynchronousTestCase):
         factory.welcomed()
 
     def test_noReactor(self) -> None:
-        """Who imports us may still choose a reactor."""
+        """Importing the modules does not install a reactor."""
         modules = "finger.adapters.irc.bot, finger.adapters.irc.service"
         program = f"import {modules}, sys; print('twisted.internet.reactor' in sys.modules)"
         self.assertEqual(check_output([sys.executable, "-c", program], cwd=ROOT), b"False\n")
 
     def test_noClock(self) -> None:
-        """Without a clock there is no bot, only answers."""
+        """Without a clock the factory answers queries, but makes no bot."""
         factory = IRCBotFactory(MemoryFingerService(USERS))
         self.assertRaises(RuntimeError, factory.buildProtocol, None)
         answer = factory.answer("moshez", "joe!u@h", "fingerbot")
@@ -801,10 +801,10 @@ class FactoryTests(SynchronousTestCase):
 
 
 class CheckTests(SynchronousTestCase):
-    """What the administrator may ask for."""
+    """The checks of nicknames and channels."""
 
     def test_nicknames(self) -> None:
-        """RFC 2812's."""
+        """A nickname must be valid by RFC 2812."""
         for nickname in ("fingerbot", "F", "_a-1", "[\\]^{|}`"):
             self.assertEqual(checkNickname(nickname), nickname)
         for nickname in ("", "1a", "-a", "a b", "a\n", "a\r\nQUIT", "a\0", "ä", "a!b", "a@b", "#a", "a,b", "a" * 31):
@@ -812,7 +812,7 @@ class CheckTests(SynchronousTestCase):
             self.assertRegex(str(error), r"^--ircnick=[^\n\r\0]*: is not a valid IRC nickname: use ")
 
     def test_channels(self) -> None:
-        """RFC 2812's; the most common beginning may be left out."""
+        """A channel must be valid by RFC 2812; the prefix # may be omitted."""
         for channel in ("#twisted", "&local", "##c++", "#schön", "+x", "!ABCDEx"):
             self.assertEqual(checkChannel(channel), channel)
         self.assertEqual(checkChannel("twisted"), "#twisted")
@@ -835,10 +835,10 @@ class CheckTests(SynchronousTestCase):
 
 
 class EndpointTests(SynchronousTestCase):
-    """Where servers are."""
+    """The endpoints of servers."""
 
     def where(self, server: str) -> tuple[bool, bytes, int]:
-        """Is it TLS, and at which host and port?"""
+        """Return whether an endpoint uses TLS, and its host and port."""
         endpoint: Any = ircEndpoint(MemoryReactorClock(), server)
         verifyObject(IStreamClientEndpoint, endpoint)
         isTLS = not isinstance(endpoint, HostnameEndpoint)
@@ -847,30 +847,30 @@ class EndpointTests(SynchronousTestCase):
         return isTLS, endpoint._hostBytes, endpoint._port
 
     def test_host(self) -> None:
-        """A host alone, or with a port, means TLS."""
+        """A host, with or without a port, means TLS."""
         self.assertEqual(self.where("irc.libera.chat"), (True, b"irc.libera.chat", 6697))
         self.assertEqual(self.where("irc.libera.chat:7000"), (True, b"irc.libera.chat", 7000))
         self.assertEqual(self.where("192.0.2.1"), (True, b"192.0.2.1", 6697))
 
     def test_v6(self) -> None:
-        """Addresses may be of either family."""
+        """A host may be an IPv6 address."""
         for server in ("2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:6697"):
             self.assertEqual(self.where(server), (True, b"2001:db8::1", 6697))
 
     def test_plain(self) -> None:
-        """The old ports are in the clear."""
+        """The traditional ports of IRC are without TLS."""
         self.assertEqual(self.where("localhost:6667"), (False, b"localhost", 6667))
         self.assertEqual(self.where("[::1]:6669"), (False, b"::1", 6669))
 
     def test_strings(self) -> None:
-        """Endpoint strings say all."""
+        """An endpoint string is used as it is."""
         reactor = MemoryReactorClock()
         self.assertIsInstance(ircEndpoint(reactor, "tcp:127.0.0.1:7777"), TCP4ClientEndpoint)
         self.assertIsInstance(ircEndpoint(reactor, "unix:/run/irc"), UNIXClientEndpoint)
         self.assertTrue(self.where("tls:irc.libera.chat:6697"))
 
     def test_wrong(self) -> None:
-        """What is none of these is an error of one line."""
+        """An invalid server is an error of one line."""
         for server in (
             "",
             "a b",
@@ -891,19 +891,19 @@ class EndpointTests(SynchronousTestCase):
 
 @implementer(IStreamClientEndpoint)
 class EndpointDouble:
-    """An endpoint that does as it is told."""
+    """An endpoint that the test controls."""
 
     def __init__(self) -> None:
         self.attempts: list[Deferred[Any]] = []
 
     def connect(self, factory: Any) -> Deferred[Any]:
-        """Wait."""
+        """Start an attempt."""
         self.factory = factory
         self.attempts.append(Deferred())
         return self.attempts[-1]
 
     def succeed(self) -> tuple[Any, StringTransport]:
-        """Connect."""
+        """Complete the last attempt."""
         protocol, transport = self.factory.buildProtocol(None), StringTransport()
         protocol.makeConnection(transport)
         self.attempts[-1].callback(protocol)
@@ -911,10 +911,10 @@ class EndpointDouble:
 
 
 class ServiceTests(SynchronousTestCase):
-    """Coming back, for ever."""
+    """Reconnecting."""
 
     def setUp(self) -> None:
-        """A service that connects where the test can see it."""
+        """Make a service that connects through an endpoint double."""
         self.reactor = MemoryReactorClock()
         self.endpoint = EndpointDouble()
         self.patch(ircservice, "ircEndpoint", lambda reactor, server: self.endpoint)
@@ -924,11 +924,11 @@ class ServiceTests(SynchronousTestCase):
         self.service = ircService(self.reactor, self.factory, "irc.example.org")
 
     def failToConnect(self) -> None:
-        """An attempt ends without a connection."""
+        """Make the last attempt fail."""
         self.endpoint.attempts[-1].errback(ConnectionRefusedError())
 
     def test_attributes(self) -> None:
-        """The service checks what it is given, and gives the factory what it needs."""
+        """The service checks the factory's attributes, and sets its clock."""
         self.assertEqual(self.factory.channels, ("#twisted",))
         self.assertIs(self.factory.clock, self.reactor)
         for wrong in ({"nickname": "a b"}, {"channels": ("#a,0",)}):
@@ -937,7 +937,7 @@ class ServiceTests(SynchronousTestCase):
             self.assertRaises(ConfigError, ircService, self.reactor, factory)
 
     def test_refused(self) -> None:
-        """A server that is down is asked less and less often, but for ever; the log says why."""
+        """A server that is down is retried at growing intervals, for ever, and the reason is logged."""
         self.service.startService()
         with capturedLogs() as events:
             for seconds in (5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300, 300, 300):
@@ -953,7 +953,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertIn("<IRC server irc.example.org>", str([event.get("endpoint") for event in events]))
 
     def test_unwelcome(self) -> None:
-        """A connection is not yet a success."""
+        """A connection without a welcome does not reset the delay."""
         self.service.startService()
         for seconds in (5, 10, 20):
             self.endpoint.succeed()[0].connectionLost(Failure(ConnectionLost()))
@@ -963,7 +963,7 @@ class ServiceTests(SynchronousTestCase):
             self.assertEqual(len(self.endpoint.attempts), attempts + 1)
 
     def test_welcome(self) -> None:
-        """A welcome is.  The channels are joined again each time."""
+        """A welcome resets the delay, and the channels are joined again each time."""
         self.service.startService()
         for _ in range(3):
             self.failToConnect()
@@ -976,14 +976,14 @@ class ServiceTests(SynchronousTestCase):
             self.reactor.advance(5)
 
     def test_stop(self) -> None:
-        """A service that is stopped while it connects says nothing about it."""
+        """A service that is stopped during an attempt logs no failure."""
         self.service.startService()
         with capturedLogs() as events:
             self.successResultOf(self.service.stopService())
         self.assertEqual([event for event in events if "server" in event], [])
 
     def test_ownPolicy(self) -> None:
-        """The waiting can be made shorter."""
+        """The retry policy can be replaced."""
         service = ircService(self.reactor, self.factory, "irc.example.org", retryPolicy=lambda attempt: 0.5)
         service.startService()
         self.failToConnect()
@@ -991,11 +991,11 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.endpoint.attempts), 2)
 
 
-class PatienceTests(SynchronousTestCase):
-    """How long it waits."""
+class BackoffPolicyTests(SynchronousTestCase):
+    """The delays between attempts."""
 
     def test_jitter(self) -> None:
-        """By chance, but never longer than the longest, nor hardly at all."""
+        """Delays are random between half the maximum and the maximum, and start again after a reset."""
         policy = BackoffPolicy()
         delays = [policy(1) for _ in range(2000)]
         self.assertTrue(2.5 <= delays[0] <= 5)

@@ -1,4 +1,4 @@
-"""The Perspective Broker adapter, over twisted's in-memory pumps."""
+"""Tests of the Perspective Broker adapter, over Twisted's in-memory connections."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PBTests(SynchronousTestCase):
     """Calls."""
 
     def call(self, method: str, *arguments: Any, service: IFingerService = USERS) -> Deferred[Any]:
-        """Call a method of the root object over a connection of its own."""
+        """Call a method of the root object over a new connection."""
         root = IPerspectiveFinger(service)
         verifyObject(IPerspectiveFinger, root)
         server, client = PBServerFactory(root).buildProtocol(None), PBClientFactory()
@@ -48,46 +48,46 @@ class PBTests(SynchronousTestCase):
         return answer
 
     def error(self, *call: Any, service: IFingerService = USERS) -> tuple[str, str]:
-        """What a call that fails fails with, at the caller: type and message."""
+        """Make a call that fails, and return the error's type and message at the client."""
         failure = self.failureResultOf(self.call(*call, service=service))
         return str(failure.type), failure.getErrorMessage()
 
     def test_getUser(self) -> None:
-        """A status, cleaned."""
+        """getUser returns the cleaned status."""
         self.assertEqual(self.successResultOf(self.call("getUser", "moshez")), "Happy and well?")
         self.assertEqual(self.successResultOf(self.call("getUser", "zoë")), "☕")
 
     def test_getUsers(self) -> None:
-        """The names."""
+        """getUsers returns the names."""
         self.assertEqual(self.successResultOf(self.call("getUsers")), ["moshez", "zoë"])
 
     def test_unknown(self) -> None:
-        """An error that can be told apart."""
+        """An unknown user is an error of its own type."""
         kind, message = self.error("getUser", "nobody")
         self.assertIn("NoSuchUser", kind)
         self.assertEqual(message, "No such user")
 
     def test_refused(self) -> None:
-        """What is refused says so; what is no name, too."""
+        """A refused query is an error with its reason."""
         _, message = self.error("getUsers", service=BrokenDouble(ListRefused()))
         self.assertEqual(message, "Finger online user list denied")
         self.assertIn("one string", self.error("getUser", 1)[1])
 
     def test_broken(self) -> None:
-        """Our failure, without our insides."""
+        """A failure of the back end is an error without details."""
         for call in (("getUser", "moshez"), ("getUsers",)):
             _, message = self.error(*call, service=BrokenDouble())
             self.assertEqual(message, "Internal error in server")
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 2)
 
     def test_badCalls(self) -> None:
-        """Calls that cannot be made are their caller's failure, and no reason for a traceback."""
+        """Invalid calls are the client's errors, and log no traceback."""
         for call in (("getNothing",), ("getUser",), ("getUsers", 1), ("rootObject",), ("_service",)):
             self.assertIn("there is no such call", self.error(*call)[1])
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_longName(self) -> None:
-        """Of an endless name, the log has the beginning."""
+        """An overlong name is cut in the log."""
         with capturedLogs() as logs:
             self.error("getUser", "x" * (MAX_QUERY + 1))
         self.assertEqual([event["query"] for event in logs if "query" in event], ["x" * MAX_QUERY])
@@ -95,7 +95,7 @@ class PBTests(SynchronousTestCase):
 
 @implementer(ICredentialsChecker)
 class BrokenChecker:
-    """A checker that is out of order."""
+    """A credentials checker that fails."""
 
     credentialInterfaces = (IUsernameHashedPassword,)
 
@@ -105,10 +105,10 @@ class BrokenChecker:
 
 
 class LoginTests(SynchronousTestCase):
-    """Logging in, through the server's own brokers and Twisted's own client."""
+    """Logins, through the server's own brokers and Twisted's client."""
 
     def setUp(self) -> None:
-        """Ada has a password, and a status."""
+        """Make a server where Ada has a password and a status."""
         self.clock = Clock()
         self.service = MemoryFingerService({"ada": "old"})
         checker = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace", boss=b"secret", **{"not@here": b"x"})
@@ -124,38 +124,38 @@ class LoginTests(SynchronousTestCase):
         return client, connect(far, transport, near, FakeTransport(near, isServer=False))
 
     def login(self, name: Any = b"ada", password: bytes = b"lovelace", host: str = "192.0.2.1") -> Deferred[Any]:
-        """Log in on a connection of its own."""
+        """Log in over a new connection."""
         client, self.pump = self.connect(host)
         login: Deferred[Any] = client.login(UsernamePassword(name, password))
         self.pump.flush()
         return login
 
     def root(self) -> RemoteReference:
-        """The root object."""
+        """Return the root object."""
         client, self.pump = self.connect()
         root = client.getRootObject()
         self.pump.flush()
         return asType(RemoteReference, self.successResultOf(root))
 
     def call(self, remote: RemoteReference, *call: Any, **options: Any) -> Deferred[Any]:
-        """Call what is there."""
+        """Call a method of a remote object."""
         answer: Deferred[Any] = remote.callRemote(*call, **options)
         self.pump.flush()
         return answer
 
     def refusal(self, answer: Deferred[Any]) -> str:
-        """Why something is refused, which is no failure of ours."""
+        """Return the reason of a refusal, and check that no failure was logged."""
         failure = self.failureResultOf(answer)
         self.assertEqual(failure.type, b"finger.adapters.pb.Refused")
         self.assertEqual(self.flushLoggedErrors(), [])
         return str(failure.getErrorMessage())
 
     def status(self, user: str = "ada") -> object:
-        """What a user now says."""
+        """Return a user's current status."""
         return self.successResultOf(self.service.getUser(user))
 
     def test_setStatus(self) -> None:
-        """Who has logged in sets the own status: whose it is, is no argument; the name may be text, too."""
+        """A logged-in user sets only their own status; the user name may be bytes or text."""
         for name in (b"ada", "ada"):
             perspective = self.successResultOf(self.login(name))
             self.assertIsNone(self.successResultOf(self.call(perspective, "setStatus", f"by {name!r}")))
@@ -164,19 +164,19 @@ class LoginTests(SynchronousTestCase):
         self.assertIn("no such call", self.refusal(self.call(perspective, "setStatus", "x", user="boss")))
 
     def test_administrator(self) -> None:
-        """Here an administrator is one like the others."""
+        """An administrator also sets only their own status here."""
         self.successResultOf(self.call(self.successResultOf(self.login(b"boss", b"secret")), "setStatus", "x"))
         self.assertEqual((self.status("boss"), self.status()), ("x", "old"))
 
     def test_wrong(self) -> None:
-        """A wrong password, or name, is refused, and logged by address without a traceback."""
+        """A wrong name or password is refused, and logged with the address and without a traceback."""
         for name, password in ((b"ada", b"x"), (b"ada", b""), (b"nobody", b"lovelace"), (b"", b""), ("zo\xeb", b"x")):
             with capturedLogs() as logs:
                 self.assertEqual(self.refusal(self.login(name, password)), "wrong name or password")
             self.assertEqual([formatEvent(event) for event in logs], ["192.0.2.1 failed to log in"])
 
     def test_badStatus(self) -> None:
-        """What is no status is refused, and so is the status of somebody whose name is none here."""
+        """An invalid status, and the status of a user whose name is not valid here, are refused."""
         perspective = self.successResultOf(self.login())
         self.assertIn("one string", self.refusal(self.call(perspective, "setStatus", 5)))
         self.assertEqual(self.status(), "old")
@@ -184,7 +184,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.refusal(self.call(perspective, "setStatus", "x")), "Bad query")
 
     def test_badCalls(self) -> None:
-        """Calls that cannot be made, at every stage: refused, without a traceback."""
+        """Invalid calls are refused without a traceback at each stage of the login."""
         root = self.root()
         call: tuple[Any, ...]
         for call in (("login",), ("login", 5), ("login", ["ada"]), ("login", b"ada", b"x"), ("loginAnonymous", None)):
@@ -194,7 +194,7 @@ class LoginTests(SynchronousTestCase):
             self.refusal(self.call(challenger, *call))
 
     def test_attempts(self) -> None:
-        """Attempts are limited by address, on however many connections; after some time there is another."""
+        """Login attempts are limited by address across connections; another is allowed after some time."""
         for _ in range(ATTEMPTS):
             self.refusal(self.login(password=b"x"))
         self.assertIn("too many attempts", self.refusal(self.login()))
@@ -203,7 +203,7 @@ class LoginTests(SynchronousTestCase):
         self.successResultOf(self.login())
 
     def test_manyResponses(self) -> None:
-        """One challenge is not good for many responses."""
+        """Each response to one challenge counts as an attempt."""
         challenge, challenger = self.successResultOf(self.call(self.root(), "login", b"ada"))
         for number in range(ATTEMPTS):
             wrong = respond(challenge, b"%d" % number)
@@ -214,26 +214,26 @@ class LoginTests(SynchronousTestCase):
         self.successResultOf(self.call(challenger, "respond", right, None))
 
     def test_notOffered(self) -> None:
-        """Without passwords there is no way in."""
+        """Without passwords, logins are refused."""
         for authority in (None, Authority(self.service)):
             self.authority = authority
             self.assertEqual(self.refusal(self.login()), "logging in is not offered here")
 
     def test_otherPasswords(self) -> None:
-        """Nor with those that can only be checked as they are: Perspective Broker never sends them."""
+        """So are they if passwords can only be checked in plain text, which Perspective Broker never sends."""
         checker = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
         self.patch(checker, "credentialInterfaces", (IUsernamePassword,))
         self.authority = Authority(self.service, self.clock, [checker])
         self.assertEqual(self.refusal(self.login()), "wrong name or password")
 
     def test_brokenChecker(self) -> None:
-        """A checker that is out of order is our failure, and logged; the caller learns nothing of it."""
+        """A failure of the credentials checker is logged, and reported without details."""
         self.authority = Authority(self.service, self.clock, [BrokenChecker()])
         self.failureResultOf(self.login())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_leaves(self) -> None:
-        """Who has logged in can leave."""
+        """A logged-in user can disconnect."""
         self.successResultOf(self.login())
         self.pump.clientIO.loseConnection()
         self.pump.flush()

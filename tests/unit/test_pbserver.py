@@ -1,4 +1,4 @@
-"""Perspective Broker's limits: bytes as they come, and a clock."""
+"""Tests of Perspective Broker's limits, with data as bytes and a clock."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ USERS = MemoryFingerService({"moshez": "Happy and well"})
 def call(
     user: object = b"moshez", number: int = 1, *, wanted: int = 1, method: object = b"getUser", of: object = b"root"
 ) -> bytes:
-    """A call, as it is sent."""
+    """Return a call as it is sent."""
     arguments = [b"tuple", [b"unicode", user]] if isinstance(user, bytes) else [b"tuple", user]
     return bytes(encode([b"message", number, of, method, wanted, arguments, [b"dictionary"]]))
 
 
 class Reader(Banana):
-    """Reads what a broker has sent."""
+    """A reader of what a broker has sent."""
 
     def __init__(self) -> None:
         super().__init__(isClient=False)
@@ -54,12 +54,15 @@ class Reader(Banana):
         self.read: list[Any] = []
 
     def expressionReceived(self, expression: Any) -> None:
-        """Keep it."""
+        """Store the expression."""
         self.read.append(expression)
 
 
 class BrokerTestCase(SynchronousTestCase):
-    """A connection to a server that allows 10 seconds for a message, 300 between them and 30 for taking answers."""
+    """
+    A connection to a server with limits of 10 s for a message, 300 s between messages, and 30 s for the peer to
+    receive answers.
+    """
 
     def connect(self, service: IFingerService = USERS, dialect: bytes = DIALECT) -> None:
         """Connect, and choose a dialect."""
@@ -71,22 +74,22 @@ class BrokerTestCase(SynchronousTestCase):
         self.broker.dataReceived(dialect)
 
     def producer(self) -> Any:
-        """What the transport tells that the peer doesn't read."""
+        """Return the producer that the transport pauses while the peer does not read."""
         return notNone(self.transport.producer)
 
     def leave(self) -> None:
-        """The connection is lost; nothing is left of it."""
+        """Lose the connection, and check that no timer remains."""
         self.broker.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def answers(self) -> list[Any]:
-        """The answers that have been sent."""
+        """Return the answers that have been sent."""
         reader = Reader()
         reader.dataReceived(self.transport.value())
-        return [said for said in reader.read if said[0] in (b"answer", b"error")]
+        return [message for message in reader.read if message[0] in (b"answer", b"error")]
 
     def refused(self, *chunks: bytes, service: IFingerService = USERS, dialect: bytes = DIALECT) -> str:
-        """Send what is too much; the log's one line."""
+        """Send data that must be refused, and return the only line in the log."""
         self.connect(service, dialect)
         with capturedLogs() as logs:
             for chunk in chunks:
@@ -102,10 +105,12 @@ class BrokerTestCase(SynchronousTestCase):
 
 
 class SizeTests(BrokerTestCase):
-    """How much."""
+    """Limits of size."""
 
     def test_message(self) -> None:
-        """A message has an end, whatever it is made of: one string, many, a list's length alone, or a prefix."""
+        """
+        A message has a maximum size, whether it is one string, many strings, a list's announced length or a prefix.
+        """
         size = MAX_MESSAGE // 1024
         for beginning, piece in (
             (b"\x00\x00\x10\x82", b"x" * 1024),
@@ -121,16 +126,16 @@ class SizeTests(BrokerTestCase):
             self.leave()
 
     def test_atOnce(self) -> None:
-        """It makes no difference in what pieces it comes."""
+        """The limit does not depend on how the data is split."""
         self.assertIn("too much data", self.refused(b"\x00\x00\x10\x82" + b"x" * MAX_MESSAGE))
 
     def test_afterRefusal(self) -> None:
-        """What comes after a refusal is not even looked at."""
+        """Data after a refusal is ignored."""
         self.refused(b"x" * 100, call(), b"x" * 100)
         self.assertEqual(self.answers(), [])
 
     def test_manyMessages(self) -> None:
-        """Messages in a row are no long message, however they are cut."""
+        """Many messages in a row do not count as one long message, however they are split."""
         calls = b"".join(call(number=number) for number in range(3 * MAX_MESSAGE // len(call())))
         for size in (MAX_MESSAGE, PIECE + 1, len(calls)):
             self.connect()
@@ -141,7 +146,7 @@ class SizeTests(BrokerTestCase):
             self.leave()
 
     def test_connection(self) -> None:
-        """A connection has an end, too."""
+        """The data received on a connection is limited."""
         self.connect()
         message = call(b"x" * (MAX_MESSAGE - 100), wanted=0)
         with capturedLogs() as logs:
@@ -154,7 +159,7 @@ class SizeTests(BrokerTestCase):
         self.leave()
 
     def test_depth(self) -> None:
-        """Nesting has an end."""
+        """The depth of nested lists is limited."""
         nested: list[object] = [b"list"]
         for _ in range(MAX_DEPTH - 3):
             nested = [b"list", nested]
@@ -169,10 +174,10 @@ class SizeTests(BrokerTestCase):
 
 
 class NonsenseTests(BrokerTestCase):
-    """What is no message ends the connection with one line in the log, and never with a traceback."""
+    """Invalid data ends the connection with one line in the log and no traceback."""
 
     def test_nonsense(self) -> None:
-        """Neither Banana, nor a message, nor one that means anything here."""
+        """Data that is not Banana, not a message, or a message without meaning here."""
         for message in (
             b"\xff",
             b"GET / HTTP/1.0\r\n\r\n\x82",
@@ -197,12 +202,12 @@ class NonsenseTests(BrokerTestCase):
             self.refused(message)
 
     def test_dialect(self) -> None:
-        """So does a dialect that is not spoken, however often it is asked for."""
+        """An unknown dialect is refused, even if it is requested many times."""
         for dialect in (encode(b"klingon"), encode([b"pb"]), b"\x01\x81" * 2000):
             self.refused(dialect, dialect=b"")
 
     def test_refusedCalls(self) -> None:
-        """A call that cannot be made is told to the caller alone, and the next one is answered."""
+        """An invalid call is reported to the client only, and the next call is answered."""
         tuple_: list[object] = [b"tuple"]
         for wrong in (
             call(of=b"nothing"),
@@ -231,7 +236,7 @@ class NonsenseTests(BrokerTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_unanswered(self) -> None:
-        """Who wants no answer gets none, and no failure stays unhandled."""
+        """A call that wants no answer gets none, and its failure is handled."""
         self.connect()
         self.transport.clear()
         self.broker.dataReceived(call(b"nobody", wanted=0) + call(wanted=0) + call(of=b"nothing", wanted=0))
@@ -240,7 +245,7 @@ class NonsenseTests(BrokerTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_unixPeer(self) -> None:
-        """A peer without an address is a local one."""
+        """A peer without an address is logged as local."""
         self.connect()
         self.transport.peerAddr = object()
         with capturedLogs() as logs:
@@ -250,10 +255,10 @@ class NonsenseTests(BrokerTestCase):
 
 
 class TimeTests(BrokerTestCase):
-    """How long."""
+    """Limits of time."""
 
     def test_idle(self) -> None:
-        """Silence has its time, from the beginning and from each message on."""
+        """The time without a message is limited, from the connection and from each message."""
         self.connect()
         for _ in range(3):
             self.clock.advance(self.broker.idleTimeout - 1)
@@ -268,7 +273,7 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_message(self) -> None:
-        """So has a message, which no byte of it extends."""
+        """The time for receiving a message is limited, and further bytes do not extend it."""
         for beginning, more in ((b"\x7f\x80", b"\x01\x81"), (b"\x7f\x82", b"x"), (b"", b"\x01")):
             self.connect()
             self.broker.dataReceived(beginning)
@@ -280,7 +285,7 @@ class TimeTests(BrokerTestCase):
             self.leave()
 
     def test_next(self) -> None:
-        """The next one has its own, also if it began together with the end of the one before."""
+        """Each message has its own limit, even if it begins together with the end of the previous one."""
         self.connect()
         first, second = call(), call(number=2)
         self.broker.dataReceived(first[:1])
@@ -294,7 +299,7 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_settings(self) -> None:
-        """The times are the factory's."""
+        """The limits are set by the factory."""
         self.connect()
         self.factory.messageTimeout, self.factory.closeTimeout = 1.0, 2.0
         broker = self.factory.buildProtocol(None)
@@ -302,7 +307,9 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_neverReads(self) -> None:
-        """Who does not take the answers is not listened to, and after some time cut off."""
+        """
+        While the peer does not receive answers, its data is not read, and after a limit the connection is closed.
+        """
         self.connect()
         self.producer().pauseProducing()
         self.assertEqual(self.transport.producerState, "paused")
@@ -313,7 +320,7 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_reads(self) -> None:
-        """Who takes them at last is listened to again, and what was asked meanwhile is answered."""
+        """When the peer receives again, the calls that arrived meanwhile are answered."""
         self.connect()
         self.producer().pauseProducing()
         self.broker.dataReceived(call(number=1) + call(number=2))
@@ -326,7 +333,9 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_readsLittle(self) -> None:
-        """No more is answered at once than is taken: what is asked in 64 KiB could be answered with any amount."""
+        """
+        Answers are made only as fast as the peer receives them, because 64 KiB of calls may have very long answers.
+        """
         self.connect()
         write = self.transport.write
 
@@ -343,7 +352,7 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_nonsenseMeanwhile(self) -> None:
-        """What turns out to be no call ends the connection then."""
+        """An invalid call that arrived while paused ends the connection on resuming."""
         self.connect()
         self.producer().pauseProducing()
         self.broker.dataReceived(encode([b"message", 1, b"root", b"getUser", 1]))
@@ -355,7 +364,7 @@ class TimeTests(BrokerTestCase):
         self.leave()
 
     def test_stopped(self) -> None:
-        """Who goes without having taken them leaves no timer."""
+        """A paused connection that is lost leaves no timer."""
         for end in (lambda: self.broker.stopProducing(), lambda: None):
             self.connect()
             self.producer().pauseProducing()
@@ -363,7 +372,7 @@ class TimeTests(BrokerTestCase):
             self.leave()
 
     def test_leavesEarly(self) -> None:
-        """An answer that comes when the caller is gone is nobody's failure."""
+        """An answer that arrives after the connection is lost causes no failure."""
         for outcome in ("Happy", Failure(NoSuchUser())):
             service = SilentDouble()
             self.connect(service)
@@ -373,7 +382,7 @@ class TimeTests(BrokerTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_noClock(self) -> None:
-        """Without a clock there are no limits of time, and all else is as ever."""
+        """Without a clock there are no time limits, and calls are answered."""
         self.connect()
         self.leave()
         self.broker = self.factory.buildProtocol(None)
@@ -386,10 +395,10 @@ class TimeTests(BrokerTestCase):
 
 
 class DrainTests(BrokerTestCase):
-    """A good end."""
+    """Draining connections."""
 
     def test_idle(self) -> None:
-        """Who waits for nothing is closed at once, also in the middle of a message."""
+        """A connection without pending answers is closed at once, even within a message."""
         for sent in (b"", call(), call()[:5]):
             self.connect()
             self.broker.dataReceived(sent)
@@ -399,7 +408,7 @@ class DrainTests(BrokerTestCase):
             self.leave()
 
     def test_busy(self) -> None:
-        """Who waits for answers gets them all first."""
+        """A connection with pending answers is closed after the last one."""
         service = SilentDouble()
         self.connect(service)
         self.broker.dataReceived(call(number=1) + call(number=2) + call(number=3, wanted=0))
@@ -413,7 +422,7 @@ class DrainTests(BrokerTestCase):
         self.leave()
 
     def test_notTaken(self) -> None:
-        """A peer that has not taken all yet gets all; then nothing keeps the connection from its end."""
+        """A paused connection sends all its data before it closes."""
         self.connect()
         producer = self.producer()
         producer.pauseProducing()
@@ -431,7 +440,7 @@ class ClientTests(SynchronousTestCase):
     """Twisted's own client."""
 
     def test_calls(self) -> None:
-        """It is served as by Twisted's own server."""
+        """Calls work as with Twisted's own server."""
         server = BoundedPBServerFactory(PerspectiveFinger(USERS), Clock())
         client = PBClientFactory()
         self.addCleanup(client.disconnect)

@@ -1,4 +1,4 @@
-"""The setter, without a network."""
+"""Tests of the setter, without a network."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.support.typed import asType, notNone
 
 
 class SetterTests(SynchronousTestCase):
-    """Messages, and what becomes of them."""
+    """Messages and their effects."""
 
     def send(self, *pieces: bytes, service: IFingerSetterService | None = None) -> str:
-        """Send a message, end it, and take what is said."""
+        """Send a message, close the sending half, and return the reply."""
         self.service = MemoryFingerService({"moshez": "old"})
         self.clock = Clock()
         factory = asType(FingerSetterFactory, IFingerSetterFactory(service or self.service))
@@ -51,35 +51,35 @@ class SetterTests(SynchronousTestCase):
         return answer.removesuffix("\r\n")
 
     def status(self, user: str = "moshez") -> str:
-        """What the user now says."""
+        """Return the user's current status."""
         return self.successResultOf(self.service.getUser(user))
 
     def test_set(self) -> None:
-        """Line 1 is the user, the rest the status, in whatever pieces, with whatever line ends."""
+        """Line 1 is the user and the rest the status, however the message is split and whatever its line ends."""
         for message in ((b"moshez\r\nnew\r\n",), (b"mos", b"hez\nne", b"w"), (b" moshez \n\nnew\n\n",)):
             self.assertEqual(self.send(*message), "Status of moshez is set")
             self.assertEqual(self.status(), "new")
 
     def test_lines(self) -> None:
-        """A status may have several lines, and any letters."""
+        """A status may have several lines and any characters."""
         self.send("zoë\n  a\n\nb ☕\n".encode())
         self.assertEqual(self.status("zoë"), "  a\n\nb ☕")
 
     def test_short(self) -> None:
-        """A message that lacks a part changes nothing, and is told what was expected."""
+        """An incomplete message changes nothing, and the reply explains the format."""
         for message in (b"", b"\n", b"moshez", b"moshez\n", b"moshez\n \n", b"\nstatus\n"):
             self.assertEqual(self.send(message), USAGE)
             self.assertEqual(self.status(), "old")
 
     def test_bad(self) -> None:
-        """Nor does one that cannot be kept."""
+        """An invalid message changes nothing."""
         self.assertIn("not UTF-8", self.send(b"moshez\n\xff"))
         self.assertIn("a user name is", self.send(b"a@b\nstatus"))
         self.assertIn("a status has at most", self.send(b"moshez\n" + b"x" * (64 * 1024 + 1)))
         self.assertEqual(self.status(), "old")
 
     def test_long(self) -> None:
-        """A message is not kept beyond its limit."""
+        """An overlong message is refused, and not kept in memory."""
         self.send(b"moshez\n" + b"\n" * (MAX_MESSAGE - 8) + b"y")
         self.assertEqual(self.status(), "y")
         factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
@@ -99,12 +99,12 @@ class SetterTests(SynchronousTestCase):
             protocol.connectionLost()
 
     def test_broken(self) -> None:
-        """A back end that cannot keep it: our failure, logged, without details."""
+        """A failure of the back end is logged, and reported to the peer without details."""
         self.assertEqual(self.send(b"moshez\nnew", service=BrokenDouble()), "Internal error in server")
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
 
     def test_slow(self) -> None:
-        """A message has its time."""
+        """A message has a time limit."""
         clock = Clock()
         factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
         factory.clock = clock
@@ -116,7 +116,7 @@ class SetterTests(SynchronousTestCase):
         protocol.connectionLost()
 
     def test_noClock(self) -> None:
-        """Without a clock, as long as it takes."""
+        """Without a clock there is no time limit."""
         factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
         protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
         protocol.makeConnection(transport)
@@ -128,37 +128,37 @@ class SetterTests(SynchronousTestCase):
 
 
 class SocketTransport(StringTransport):
-    """A transport with a real socket underneath, as the kernel knows it."""
+    """A transport on a real socket."""
 
     def __init__(self, handle: socket.socket) -> None:
         super().__init__()
         self._handle = handle
 
     def getHandle(self) -> socket.socket:
-        """The socket."""
+        """Return the socket."""
         return self._handle
 
 
-class Nobody:
-    """A machine where no uid has a name."""
+class NoUsers:
+    """A password database without entries."""
 
     def getpwuid(self, uid: int) -> Any:
-        """Nor this one."""
+        """Fail."""
         raise KeyError(uid)
 
 
 class PeerUserTests(SynchronousTestCase):
-    """Who is at the other end, by the kernel's word."""
+    """The user at the other end, as identified by the kernel."""
 
     def unix(self) -> SocketTransport:
-        """One end of a UNIX socket whose other end this process holds."""
+        """Return one end of a UNIX socket pair whose other end is in this process."""
         here, there = socket.socketpair(socket.AF_UNIX)
         self.addCleanup(here.close)
         self.addCleanup(there.close)
         return SocketTransport(here)
 
     def send(self, message: bytes) -> bytes:
-        """Send a message through a UNIX socket; what is said."""
+        """Send a message through a UNIX socket, and return the reply."""
         self.service = MemoryFingerService({"moshez": "old"})
         factory = asType(FingerSetterFactory, IFingerSetterFactory(self.service))
         factory.authority = Authority(self.service, administrators=self.administrators)
@@ -172,23 +172,23 @@ class PeerUserTests(SynchronousTestCase):
     administrators: tuple[str, ...] = ()
 
     def test_unix(self) -> None:
-        """On a UNIX socket it is whoever has opened it."""
+        """On a UNIX socket the peer is the user that opened it."""
         self.assertEqual(peerUser(self.unix()), pwd.getpwuid(os.geteuid()).pw_name)
 
     def test_noName(self) -> None:
-        """A uid that has no name is called as nobody can be."""
+        """A user without a login gets a name that is never valid."""
         name = f"@{os.geteuid()}"
-        self.assertEqual(peerUser(self.unix(), Nobody()), name)
+        self.assertEqual(peerUser(self.unix(), NoUsers()), name)
         self.failureResultOf(MemoryFingerService().setUser(name, "x"), BadQuery)
 
     def test_others(self) -> None:
-        """On TCP, or without a socket, nobody knows."""
+        """On TCP, or without a socket, the user is unknown."""
         with socket.socket() as tcp:
             self.assertIsNone(peerUser(SocketTransport(tcp)))
         self.assertIsNone(peerUser(StringTransport()))
 
     def test_own(self) -> None:
-        """Everybody sets the own status and no other's; an administrator any."""
+        """A user can set only their own status; an administrator can set any."""
         me = pwd.getpwuid(os.geteuid()).pw_name
         self.assertEqual(self.send(f"{me}\nhere".encode()), f"Status of {me} is set\r\n".encode())
         self.assertEqual(self.successResultOf(self.service.getUser(me)), "here")
@@ -199,10 +199,10 @@ class PeerUserTests(SynchronousTestCase):
 
 
 class DrainTests(SynchronousTestCase):
-    """A good end."""
+    """Draining connections."""
 
     def test_idle(self) -> None:
-        """Who has not said anything yet is not waited for."""
+        """A connection without data is closed at once."""
         factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
         protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
         verifyObject(IDrainable, protocol)
@@ -211,7 +211,7 @@ class DrainTests(SynchronousTestCase):
         self.assertTrue(transport.disconnecting)
 
     def test_busy(self) -> None:
-        """Who has begun may end, and hears whether the status is set."""
+        """A message that has begun may be completed, and gets its reply."""
         setting: Deferred[None] = Deferred()
         service = MemoryFingerService()
         service.setUser = lambda user, status: setting  # type: ignore[method-assign]

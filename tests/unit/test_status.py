@@ -1,4 +1,4 @@
-"""The status port: bytes as they come, and a server as it is."""
+"""Tests of the status port, with requests as bytes."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class StatusTestCase(SynchronousTestCase):
     """A connection to a status port."""
 
     def setUp(self) -> None:
-        """One without problems, that has a number."""
+        """Connect to a status port that has no problems and one metric."""
         self.problems: list[str] = []
         self.accepted: list[str] = []
         self.connect(StatusResource(lambda: self.problems, self.numbers))
 
     def connect(self, resource: StatusResource) -> None:
-        """Connect to this one."""
+        """Connect to a resource."""
         self.channel = BoundedSite(resource, Clock()).buildProtocol(None)
         self.transport = StringTransport()
         self.channel.makeConnection(self.transport)
 
     def numbers(self, accept: str) -> tuple[str, bytes]:
-        """The number."""
+        """Return the metrics."""
         self.accepted.append(accept)
         return "text/x", b"seven 7\n"
 
     def ask(self, request: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
-        """Send a request, whole or its path alone: status, headers and body of the answer."""
+        """Send a request (complete, or its path alone), and return status, headers and body of the response."""
         self.transport.clear()
         self.channel.dataReceived(request if b"\r\n" in request else GET % request)
         head, _, body = self.transport.value().partition(b"\r\n\r\n")
@@ -55,25 +55,25 @@ class StatusTestCase(SynchronousTestCase):
 
 
 class HealthTests(StatusTestCase):
-    """C{/healthz}."""
+    """The page C{/healthz}."""
 
     def test_ok(self) -> None:
-        """All is well."""
+        """A healthy server answers 200."""
         status, headers, body = self.ask(b"/healthz")
         self.assertEqual((status, body), (200, b"ok\n"))
         self.assertEqual(headers[b"cache-control"], b"no-store")
         self.assertEqual(headers[b"content-type"], b"text/plain; charset=utf-8")
 
     def test_problems(self) -> None:
-        """What is not is told, a line each, and for as long as it is not."""
+        """Problems give 503 with one line each, until they are solved."""
         self.problems.extend(["--fingerport=79: is not open", "ü"])
         status, _, body = self.ask(b"/healthz")
         self.assertEqual((status, body.decode()), (503, "--fingerport=79: is not open\nü\n"))
         self.problems.clear()
         self.assertEqual(self.ask(b"/healthz")[0], 200)
 
-    def test_asksNobody(self) -> None:
-        """A server says so with back ends that never answer, and does not ask them."""
+    def test_withoutBackend(self) -> None:
+        """The answer does not depend on the back end."""
         asked: list[str] = []
 
         class Service:
@@ -95,23 +95,23 @@ class HealthTests(StatusTestCase):
 
 
 class MetricsTests(StatusTestCase):
-    """C{/metrics}."""
+    """The page C{/metrics}."""
 
     def test_numbers(self) -> None:
-        """The numbers, as what they are said to be."""
+        """The metrics have their content type, and must not be cached."""
         status, headers, body = self.ask(b"/metrics")
         self.assertEqual((status, body), (200, b"seven 7\n"))
         self.assertEqual(headers[b"content-type"], b"text/x")
         self.assertEqual(headers[b"cache-control"], b"no-store")
 
     def test_accept(self) -> None:
-        """What the reader understands is passed on, be it what it may."""
+        """The Accept header is passed on unchanged."""
         self.ask(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
         self.ask(b"GET /metrics HTTP/1.1\r\nHost: h\r\nAccept: a\r\nAccept: b;\xff\r\n\r\n")
         self.assertEqual(self.accepted, ["", "a,b;\xff"])
 
     def test_none(self) -> None:
-        """Where there are none, a line says how to get them."""
+        """Without metrics, one line says how to install them."""
         self.connect(StatusResource(list))
         status, _, body = self.ask(b"/metrics")
         self.assertEqual((status, body), (501, NOT_INSTALLED.encode() + b"\n"))
@@ -123,7 +123,7 @@ class RequestTests(StatusTestCase):
     """All other requests."""
 
     def test_head(self) -> None:
-        """HEAD has everything but the content."""
+        """HEAD gives the same headers without the content."""
         for path in (b"/healthz", b"/metrics"):
             status, headers, body = self.ask(path)
             head, headHeaders, nothing = self.ask(b"HEAD %b HTTP/1.1\r\nHost: h\r\n\r\n" % path)
@@ -132,7 +132,7 @@ class RequestTests(StatusTestCase):
             self.assertEqual(headHeaders.keys(), headers.keys())
 
     def test_methods(self) -> None:
-        """Nothing is changed here."""
+        """Methods other than GET and HEAD get 405."""
         for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS", b"get"):
             for path in (b"/healthz", b"/metrics", b"/", b"/x"):
                 status, headers, _ = self.ask(
@@ -142,7 +142,7 @@ class RequestTests(StatusTestCase):
         self.assertEqual(self.accepted, [])
 
     def test_paths(self) -> None:
-        """There is nothing else."""
+        """Other paths get 404."""
         for path in (b"/", b"/x", b"/healthz/", b"/metrics/x", b"/x/y/z", b"//healthz", b"/%FF%00"):
             status, headers, body = self.ask(path)
             self.assertEqual((status, headers[b"content-type"]), (404, b"text/plain; charset=utf-8"), path)
@@ -150,16 +150,16 @@ class RequestTests(StatusTestCase):
 
 
 class CompositionTests(SynchronousTestCase):
-    """What C{--statusport} makes of a server."""
+    """A server made with C{--statusport}."""
 
     def make(self, **fields: Any) -> tuple[Any, list[str]]:
-        """A server, and what its making has logged."""
+        """Make a server, and return it with the messages logged."""
         with capturedLogs() as logs:
             server = makeServer(configure(**fields), MemoryReactorClock())
         return server, [formatEvent(event) for event in logs]
 
     def test_default(self) -> None:
-        """Nobody who does not ask for it pays for it."""
+        """Without the option, no metrics are loaded and no port is opened."""
         for ports in ((), ("none",)):
             with patch.dict(sys.modules, {"finger.ops.metrics": None}):
                 server, logs = self.make(statusPorts=ports)
@@ -172,7 +172,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
 
     def test_expected(self) -> None:
-        """Whatever can happen to what is configured is there before it does, and nothing else is."""
+        """Metrics exist from the start for everything that is configured, and for nothing else."""
         pem = Path(self.mktemp())
         pem.write_bytes(developmentCertificate())
         ways = {"fingerPorts": "79", "webPorts": "8000", "httpsPorts": "443", "pbPorts": "8889"}
@@ -193,7 +193,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertNotIn("certificate", text)
 
     def test_backendNames(self) -> None:
-        """Back ends are called what the option calls them, without what follows: that may be a path, or worse."""
+        """Metrics name back ends without their arguments, which may be secret."""
         other = Path(self.mktemp())
         other.write_text("a: 1\n")
         _, text = self.numbersOf(backends=("file", f"file:{other}"))
@@ -201,19 +201,19 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual(parts, ["file", "file-2", "templates"])
 
     def test_reloads(self) -> None:
-        """What the server reads again is counted."""
+        """Reloads are counted."""
         server, _ = self.numbersOf()
         self.successResultOf(server.reload())
         self.assertIn('finger_reloads_total{outcome="success",part="templates"} 1.0', self.render(server))
 
     def numbersOf(self, **fields: Any) -> tuple[Any, str]:
-        """A server with a status port, and its numbers."""
+        """Make a server with a status port, and return it with its metrics."""
         reactor = ThreadlessReactor()
         server = makeServer(configure(statusPorts=("1081",), **fields), reactor)
         return server, self.render(server)
 
     def render(self, server: Any) -> str:
-        """The numbers of a server."""
+        """Return a server's metrics as text."""
         (limited,) = [limited for limited in server.factories if limited.label == "statusport"]
         channel, transport = limited.wrappedFactory.buildProtocol(None), StringTransport()
         channel.makeConnection(transport)
@@ -222,7 +222,7 @@ class CompositionTests(SynchronousTestCase):
         return asType(bytes, transport.value()).decode()
 
     def test_notInstalled(self) -> None:
-        """Without prometheus-client there is the port, and one line in the log."""
+        """Without prometheus-client, the port is opened, and one line is logged."""
         with patch.dict(sys.modules, {"finger.ops.metrics": None}):
             server, logs = self.make(statusPorts=("1081",))
         self.assertEqual(list(server.openPorts()), ["--statusport=1081"])

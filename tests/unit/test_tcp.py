@@ -1,4 +1,4 @@
-"""The finger adapter, without a network."""
+"""Tests of the finger adapter, without a network."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MOSHEZ = Profile("moshez", plan="Happy and well")
 
 
 class FingerTestCase(SynchronousTestCase):
-    """A connection to a server of two users."""
+    """A connection to a server with two users."""
 
     service: IFingerService = ProfilesDouble(ADA, MOSHEZ)
 
     def connect(self, service: IFingerService | None = None, **settings: object) -> StringTransport:
-        """Connect; the transport is what the peer sees."""
+        """Connect, and return the transport with what the peer receives."""
         self.clock = Clock()
         self.factory = asType(FingerFactory, IFingerFactory(service or self.service))
         self.factory.clock = self.clock
@@ -47,7 +47,7 @@ class FingerTestCase(SynchronousTestCase):
         return transport
 
     def ask(self, query: bytes, service: IFingerService | None = None, **settings: object) -> bytes:
-        """Ask, and take the answer of a connection that is then closed."""
+        """Send a query, check that the connection is closed, and return the answer."""
         transport = self.connect(service, **settings)
         self.protocol.dataReceived(query)
         self.assertTrue(transport.disconnecting)
@@ -55,10 +55,10 @@ class FingerTestCase(SynchronousTestCase):
 
 
 class FingerFactoryTests(FingerTestCase):
-    """The adapter is found."""
+    """The adapter's registration."""
 
     def test_adapter(self) -> None:
-        """Any back end adapts to it."""
+        """Any back end adapts to the factory."""
         for service in (self.service, MemoryFingerService()):
             factory = IFingerFactory(service)
             verifyObject(IFingerFactory, factory)
@@ -67,10 +67,12 @@ class FingerFactoryTests(FingerTestCase):
 
 
 class QueryTests(FingerTestCase):
-    """What is asked, and what is answered."""
+    """Queries and their answers."""
 
     def test_user(self) -> None:
-        """A status alone, or all there is; however the line ends, and whatever stands around the name."""
+        """
+        A user has a status alone or the long form; the query may end in CRLF or LF, and may contain extra spaces.
+        """
         for query in (b"moshez\r\n", b"moshez\n", b"  moshez\t\r\n", b"moshez@\r\n"):
             self.assertEqual(self.ask(query), b"Happy and well\r\n", query)
         self.assertEqual(
@@ -80,19 +82,19 @@ class QueryTests(FingerTestCase):
         )
 
     def test_unknown(self) -> None:
-        """Nobody, and names that no user has."""
+        """Unknown names, and names that are never valid, get "No such user"."""
         names = (b"nobody", b"/etc/passwd", b"../../x", b";id", b"|id", b"%n", b"a\0b", b"\xff", b".", b"*", b"1")
         for name in names:
             self.assertEqual(self.ask(name + b"\r\n"), b"No such user\r\n", name)
 
     def test_list(self) -> None:
-        """The empty query, as clients send it, and a bare @."""
+        """The empty query and a bare @ get the list of users."""
         for query in (b"\r\n", b"\n", b"  \r\n", b"@\r\n"):
             self.assertEqual(self.ask(query), b"ada              Ada Lovelace\r\nmoshez\r\n", query)
         self.assertEqual(self.ask(b"\r\n", MemoryFingerService()), b"No one logged on\r\n")
 
     def test_listAgain(self) -> None:
-        """A list that comes again is the same answer, and neither written nor encoded again; another is another."""
+        """An unchanged list is formatted and encoded once; a new list is formatted again."""
         double, listed = ProfilesDouble(), [ADA, MOSHEZ]
         double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
         self.connect(double)
@@ -109,20 +111,20 @@ class QueryTests(FingerTestCase):
             self.assertIn(b"moshez", answer)
 
     def test_verboseList(self) -> None:
-        """With /W, each user in the long form."""
+        """/W gives the list in the long form."""
         answer = self.ask(b"/W \r\n")
         self.assertIn(b"Name: Ada Lovelace\r\nDirectory: /home/ada", answer)
         self.assertIn(b"\r\n\r\nLogin: moshez", answer)
         self.assertEqual(self.ask(b"/W\r\n", MemoryFingerService()), b"No one logged on\r\n")
 
     def test_verboseUser(self) -> None:
-        """/W gives more (section 2.5.4), in front as in RFC 1288, behind as in RFC 1194."""
+        """/W gives the long form (section 2.5.4), before the name as in RFC 1288 or after it as in RFC 1194."""
         for query in (b"/W moshez\r\n", b"/w  moshez\r\n", b"moshez /W\r\n"):
             answer = b"Login: moshez         \t\t\tName:\r\nPlan:\r\nHappy and well\r\n"
             self.assertEqual(self.ask(query), answer, query)
 
     def test_severalNames(self) -> None:
-        """Each is answered in its turn, and one that cannot be keeps none of the others from it."""
+        """Several names are answered in order, and a failed one does not affect the others."""
         self.assertEqual(
             self.ask(b"moshez nobody u@h moshez\r\n"),
             b"Happy and well\r\nNo such user\r\nFinger forwarding service denied\r\nHappy and well\r\n",
@@ -130,11 +132,11 @@ class QueryTests(FingerTestCase):
         self.assertEqual(self.ask(b"a b c d e f g h\r\n"), b"No such user\r\n" * 8)
 
     def test_tooManyNames(self) -> None:
-        """There is an end to names."""
+        """The number of names in a query is limited."""
         self.assertEqual(self.ask(b"x " * 17 + b"\r\n"), b"Bad query\r\n")
 
     def test_pieces(self) -> None:
-        """A query may come a byte at a time."""
+        """A query may arrive one byte at a time."""
         transport = self.connect()
         for byte in b"moshez\r":
             self.protocol.dataReceived(bytes([byte]))
@@ -143,7 +145,7 @@ class QueryTests(FingerTestCase):
         self.assertEqual(transport.value(), b"Happy and well\r\n")
 
     def test_pipelined(self) -> None:
-        """One query a connection; what follows is thrown away."""
+        """A connection carries one query; anything after it is discarded."""
         self.assertEqual(self.ask(b"moshez\r\nada\r\nada\r\n"), b"Happy and well\r\n")
         transport = self.connect(SilentDouble())
         self.protocol.dataReceived(b"moshez\r\nada\r\n")
@@ -152,18 +154,18 @@ class QueryTests(FingerTestCase):
         self.assertFalse(transport.disconnecting)
 
     def test_escapes(self) -> None:
-        """What a status holds does not reach a terminal; lines end as they must."""
+        """Control characters in a status are replaced, and line ends become CRLF."""
         status = "a\x1b[2J\nb\r\nc\rd\x9b\u202e"
         self.assertEqual(self.ask(b"m\r\n", ProfilesDouble(Profile("m", plan=status))), b"a?[2J\r\nb\r\nc\r\nd??\r\n")
 
     def test_ascii(self) -> None:
-        """UTF-8 is the administrator's choice (section 3.3)."""
+        """The setting utf8 selects UTF-8 or ASCII (section 3.3)."""
         zoe = ProfilesDouble(Profile("zoë", plan="Zoë ☕"))
         self.assertEqual(self.ask("zoë\r\n".encode(), zoe), "Zoë ☕\r\n".encode())
         self.assertEqual(self.ask("zoë\r\n".encode(), zoe, utf8=False), b"Zoe ?\r\n")
 
     def test_matchNames(self) -> None:
-        """First, last and full names, where the administrator wants it (section 2.5.3)."""
+        """With matchNames, first, last and full names match (section 2.5.3)."""
         people = ProfilesDouble(ADA, Profile("al", "Ada Byron", "x"), MOSHEZ)
         self.assertEqual(self.ask(b"ada\r\n", people).count(b"Login: "), 1)
         self.assertEqual(self.ask(b"Byron\r\n", people), b"No such user\r\n")
@@ -176,31 +178,31 @@ class QueryTests(FingerTestCase):
         self.assertEqual(self.ask(b"nobody\r\n", people, matchNames=True), b"No such user\r\n")
 
     def test_matchesMany(self) -> None:
-        """Of many who are called the same, as many are told of as may be asked for at once."""
+        """The number of matching users in one answer is limited."""
         for count in (MAX_NAMES, MAX_NAMES + 1):
             same = ProfilesDouble(*(Profile(f"ada{n}", "Ada") for n in range(count)))
             self.assertEqual(self.ask(b"ada\r\n", same, matchNames=True).count(b"Login: "), MAX_NAMES)
 
     def test_matchNamesWithoutList(self) -> None:
-        """Who is not told the list is not helped to guess it."""
+        """If the user list is disabled, names do not match."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), listing=False)
         self.assertEqual(self.ask(b"lovelace\r\n", policy, matchNames=True), b"No such user\r\n")
 
 
 class RefusalTests(FingerTestCase):
-    """What is not answered, and how that is said."""
+    """Refused queries and failures."""
 
     def test_list(self) -> None:
-        """Section 3.2.2."""
+        """A refused list has the words of section 3.2.2."""
         self.assertEqual(self.ask(b"\r\n", BrokenDouble(ListRefused())), b"Finger online user list denied\r\n")
 
     def test_forwarding(self) -> None:
-        """Section 3.2.1; a thousand hosts are refused as one is."""
+        """Refused forwarding has the words of section 3.2.1, even for a thousand hosts."""
         for query in (b"u@h", b"@h", b"u@h1@h2", b"/W @h", b"/W u@h", b"u@127.0.0.1", b"u@[::1]", b"@" * 1000):
             self.assertEqual(self.ask(query + b"\r\n"), b"Finger forwarding service denied\r\n", query)
 
     def test_broken(self) -> None:
-        """Our failure is logged once, and told without details."""
+        """A failure of the back end is logged once, and reported to the peer without details."""
         for query in (b"moshez\r\n", b"\r\n"):
             self.assertEqual(self.ask(query, BrokenDouble()), b"Internal error in server\r\n")
             self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
@@ -215,10 +217,13 @@ class RefusalTests(FingerTestCase):
 
 
 class ForwardTests(FingerTestCase):
-    """Forwarding, where there is a forwarder."""
+    """Forwarding with a forwarder."""
 
     def test_forward(self) -> None:
-        """The right-most host, the rest of the query, and /W; the answer as it is (section 2.4)."""
+        """
+        The forwarder gets the right-most host, the rest of the query and /W; its answer is relayed unchanged (section
+        2.4).
+        """
 
         @implementer(IFingerForwarder)
         class Forwarder:
@@ -242,16 +247,18 @@ class ForwardTests(FingerTestCase):
 
 
 class LimitTests(FingerTestCase):
-    """Time and size."""
+    """Limits of time and size."""
 
     def test_longLine(self) -> None:
-        """A line that is too long is refused once, read to its end, and not kept."""
+        """An overlong line is refused once, and read to its end without being kept."""
         for line in (b"x" * (MAX_LINE + 2) + b"\r\n", b"x" * 65536 + b"\n"):
             self.assertEqual(self.ask(line), b"Bad query\r\n")
         self.assertEqual(self.ask(b"x" * MAX_LINE + b"\r\n"), b"No such user\r\n")
 
     def test_unterminated(self) -> None:
-        """One without an end is refused at once, and the connection closed when it has had its chance."""
+        """
+        An overlong query without an end is refused at once, and the connection closed after a limited amount of data.
+        """
         transport = self.connect()
         self.protocol.dataReceived(b"x" * (MAX_LINE + 2))
         self.assertEqual(transport.value(), b"Bad query\r\n")
@@ -262,7 +269,7 @@ class LimitTests(FingerTestCase):
         self.assertEqual(transport.value(), b"Bad query\r\n")
 
     def test_unterminatedAndSilent(self) -> None:
-        """Nor does it wait for ever."""
+        """If its peer sends no more, the connection is closed after a time limit."""
         transport = self.connect()
         self.protocol.dataReceived(b"x" * (MAX_LINE + 2))
         self.clock.advance(self.factory.discardTimeout)
@@ -271,7 +278,7 @@ class LimitTests(FingerTestCase):
         self.assertTrue(transport.disconnected)
 
     def test_slowQuery(self) -> None:
-        """A query has its time, which no byte extends."""
+        """Receiving a query has a time limit, which further bytes do not extend."""
         transport = self.connect()
         for _ in range(int(self.factory.queryTimeout)):
             self.assertFalse(transport.disconnected)
@@ -280,7 +287,7 @@ class LimitTests(FingerTestCase):
         self.assertTrue(transport.disconnected)
 
     def test_slowAnswer(self) -> None:
-        """So has the answer."""
+        """Looking up an answer has a time limit."""
         transport = self.connect(SilentDouble())
         self.clock.advance(self.factory.queryTimeout - 1)
         self.protocol.dataReceived(b"moshez\r\n")
@@ -290,14 +297,14 @@ class LimitTests(FingerTestCase):
         self.assertTrue(transport.disconnected)
 
     def test_neverReads(self) -> None:
-        """And whoever does not take the answer."""
+        """Sending an answer has a time limit."""
         transport = self.connect()
         self.protocol.dataReceived(b"moshez\r\n")
         self.clock.advance(self.factory.closeTimeout)
         self.assertTrue(transport.disconnected)
 
     def test_leaves(self) -> None:
-        """Who leaves is not answered, the back end is told, and no timer stays."""
+        """When the peer leaves, the lookup is cancelled, nothing is sent, and no timer remains."""
         silent = SilentDouble()
         transport = self.connect(silent)
         self.protocol.dataReceived(b"moshez\r\n")
@@ -309,13 +316,13 @@ class LimitTests(FingerTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_leavesEarly(self) -> None:
-        """Or without a question."""
+        """When the peer leaves without a query, no timer remains."""
         self.connect()
         self.protocol.connectionLost()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noClock(self) -> None:
-        """Without a clock there are no limits of time."""
+        """Without a clock there are no time limits."""
         transport = self.connect(clock=None)
         self.protocol.dataReceived(b"moshez\r\n")
         self.assertEqual(transport.value(), b"Happy and well\r\n")
@@ -323,10 +330,10 @@ class LimitTests(FingerTestCase):
 
 
 class DrainTests(FingerTestCase):
-    """A good end."""
+    """Draining connections."""
 
     def test_idle(self) -> None:
-        """Who has not asked yet is not waited for, but for a moment."""
+        """A connection without a complete query is closed after a short time."""
         for sent in (b"", b"mos"):
             transport = self.connect()
             verifyObject(IDrainable, self.protocol)
@@ -337,7 +344,7 @@ class DrainTests(FingerTestCase):
             self.assertTrue(transport.disconnecting)
 
     def test_onItsWay(self) -> None:
-        """A query that comes in that moment is answered."""
+        """A query that arrives within that time is answered."""
         transport = self.connect()
         self.protocol.drain()
         self.protocol.dataReceived(b"moshez\r\n")
@@ -345,7 +352,7 @@ class DrainTests(FingerTestCase):
         self.assertTrue(transport.disconnecting)
 
     def test_tooLong(self) -> None:
-        """Who asks too much has no more time than otherwise."""
+        """An overlong query gets no extra time."""
         transport = self.connect()
         self.protocol.dataReceived(b"x" * (MAX_LINE + 2))
         self.protocol.drain()
@@ -353,7 +360,7 @@ class DrainTests(FingerTestCase):
         self.assertTrue(transport.disconnecting)
 
     def test_busy(self) -> None:
-        """Who has asked gets the answer."""
+        """A query that is being answered gets its answer."""
         silent = SilentDouble()
         transport = self.connect(silent)
         self.protocol.dataReceived(b"moshez\r\n")
@@ -365,10 +372,10 @@ class DrainTests(FingerTestCase):
 
 
 class LogTests(FingerTestCase):
-    """The log (section 3.2.7)."""
+    """The log of queries (section 3.2.7)."""
 
     def line(self, query: bytes, service: IFingerService | None = None) -> dict[str, object]:
-        """The one event of a query."""
+        """Send a query, and return its only log event."""
         with capturedLogs() as logs:
             self.ask(query, service)
         events = [event for event in logs if "peer" in event]
@@ -376,7 +383,7 @@ class LogTests(FingerTestCase):
         return dict(events[0])
 
     def test_query(self) -> None:
-        """Who asked what, with what outcome, and how long it took."""
+        """The log has the peer, the query, the outcome and the time taken."""
         event = self.line(b"moshez nobody\r\n")
         self.assertEqual(event["peer"], "192.0.2.7")
         self.assertEqual(event["query"], "moshez nobody")
@@ -386,7 +393,7 @@ class LogTests(FingerTestCase):
         self.line(b"x" * 2000 + b"\n")
 
     def test_escaped(self) -> None:
-        """Nothing of a query can pass for another line, or be obeyed by the terminal that shows the log."""
+        """A query cannot forge log lines or send control characters to a terminal."""
         from twisted.logger import formatEvent
 
         text = formatEvent(self.line(b"a\r\x1b[2J\xff\x00\xe2\x80\xae\n"))
@@ -394,7 +401,7 @@ class LogTests(FingerTestCase):
         self.assertTrue(text.isprintable())
 
     def test_unixPeer(self) -> None:
-        """A peer without an address is a local one."""
+        """A peer without an address is logged as local."""
         factory = asType(FingerFactory, IFingerFactory(self.service))
         protocol = notNone(factory.buildProtocol(None))
         with capturedLogs() as logs:

@@ -1,4 +1,4 @@
-"""Templates: found, checked, reloaded."""
+"""Tests of finding, checking and reloading templates."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class TemplatesTests(SynchronousTestCase):
     """A directory of templates."""
 
     def setUp(self) -> None:
-        """An empty directory."""
+        """Make an empty directory."""
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
 
     def write(self, name: str, text: str | bytes) -> None:
-        """Put a template there."""
+        """Write a template into the directory."""
         (self.directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
 
     def complaint(self) -> str:
-        """What is wrong with the templates there: one line that names the option and the directory."""
+        """Return the error for the directory: one line that names the option and the directory."""
         message = str(self.assertRaises(ConfigError, Templates, self.directory))
         self.assertNotIn("\n", message)
         start = f"--templates={self.directory}: "
@@ -44,7 +44,7 @@ class TemplatesTests(SynchronousTestCase):
         return message[len(start) :]
 
     def test_own(self) -> None:
-        """The package has all of them, and every kind of page can be made with them."""
+        """The package has all templates, and every kind of page can be rendered with them."""
         self.assertEqual({path.name for path in PACKAGE_TEMPLATES.iterdir()}, set(NAMES))
         templates = Templates()
         verifyObject(IReloadable, templates)
@@ -52,7 +52,10 @@ class TemplatesTests(SynchronousTestCase):
             self.assertIn(b"<h1>", self.successResultOf(templates.render(page)))
 
     def test_ownMissing(self) -> None:
-        """An incomplete installation is one line, whichever templates are configured; a reload keeps the pages."""
+        """
+        An incomplete installation is an error of one line, whatever templates are configured; a reload keeps the
+        pages.
+        """
         self.write("user.html", "<p>mine</p>")
         installed = Templates(self.directory)
         missing = self.directory / "missing"
@@ -70,7 +73,7 @@ class TemplatesTests(SynchronousTestCase):
         self.assertIn(b"<p>mine</p>", self.successResultOf(installed.render(userPage(Profile("ada")))))
 
     def test_all(self) -> None:
-        """A directory with all of them replaces all."""
+        """A directory with all templates replaces all of the package's."""
         self.write("layout.html", HTML % '<t:slot name="content"/>')
         for name in NAMES[1:]:
             self.write(name, f"<p {NAMESPACE}>{name}: <t:slot name='title'/></p>")
@@ -80,7 +83,7 @@ class TemplatesTests(SynchronousTestCase):
             self.assertIn(html, self.successResultOf(templates.render(page)).decode())
 
     def test_some(self) -> None:
-        """What a directory lacks is the package's own; what is no template does not matter."""
+        """A template that is missing in the directory is the package's; other files are ignored."""
         self.write("user.html", f"<h2 {NAMESPACE}>Just <t:slot name='login'/></h2>")
         self.write("user.html~", "<")
         self.write(".#user.html", "<")
@@ -90,28 +93,28 @@ class TemplatesTests(SynchronousTestCase):
         self.assertIn("All users", html)
 
     def test_byteOrderMark(self) -> None:
-        """Some editors begin a file so.  It is no part of the page."""
+        """A byte order mark, which some editors write, is not part of the page."""
         self.write("error.html", b"\xef\xbb\xbf<p>mine</p>")
         html = self.successResultOf(Templates(self.directory).render(errorPage("No", 404)))
         self.assertIn(b"<p>mine</p>", html)
         self.assertNotIn(b"\xef\xbb\xbf", html)
 
     def test_comments(self) -> None:
-        """Comments are for who writes templates."""
+        """Comments in templates are not sent."""
         self.write("user.html", "<p>a<!-- secret --><b>c<!-- secret --></b></p>")
         html = self.successResultOf(Templates(self.directory).render(userPage(Profile("ada")))).decode()
         self.assertIn("<p>a<b>c</b></p>", html)
         self.assertNotIn("secret", html)
 
     def test_reusedParts(self) -> None:
-        """What a user's page knows, the list can show of each user."""
+        """The user list may use every slot and part of a user's page."""
         self.write("users.html", f"<ul {NAMESPACE}><li t:render='users'><b t:render='office'>x</b></li></ul>")
         page = listPage([Profile("ada", office="1"), Profile("bob")])
         html = self.successResultOf(Templates(self.directory).render(page)).decode()
         self.assertIn("<ul><li><b>x</b></li><li></li></ul>", html)
 
     def test_faults(self) -> None:
-        """Each fault is told with its file and what would be right."""
+        """Each fault is reported with its file and what would be right."""
         known = "details, home, lastlogin, mail, name, nothing, office, plan, project, shell, status, words"
         for name, text, expected in (
             ("user.html", "<p>\n<b>\n</p>", "user.html: line 3: mismatched tag"),
@@ -190,7 +193,7 @@ class TemplatesTests(SynchronousTestCase):
             self.assertEqual(self.complaint(), expected)
 
     def test_misnamed(self) -> None:
-        """A misspelt name is told, not passed over."""
+        """A misspelt file name is reported, not ignored."""
         self.write("user.html", "<p/>")
         self.write("eror.html", "<p/>")
         self.assertEqual(
@@ -200,24 +203,24 @@ class TemplatesTests(SynchronousTestCase):
         )
 
     def test_empty(self) -> None:
-        """A directory of something else is told."""
+        """A directory without templates is reported."""
         self.write("passwd", "x")
         self.assertIn("holds no template; expected one or more of layout.html", self.complaint())
 
     def test_unreadable(self) -> None:
-        """So is what is no directory, or no file."""
+        """So is a path that is not a directory, and a template that is not a file."""
         (self.directory / "user.html").mkdir()
         self.assertEqual(self.complaint(), "user.html: cannot be read: Is a directory")
         self.directory = self.directory / "nowhere"
         self.assertIn("cannot be read: No such file or directory; it should be a directory with", self.complaint())
 
     def test_dangling(self) -> None:
-        """A link that leads nowhere is not taken for a template that is not there."""
+        """A dangling link is not treated as a missing template."""
         os.symlink("nowhere", self.directory / "user.html")
         self.assertEqual(self.complaint(), "user.html: cannot be read: No such file or directory")
 
     def test_reload(self) -> None:
-        """Templates are read again when asked to, and the old ones kept if the new are bad."""
+        """Templates are read again on reload, and the old ones are kept if the new are bad."""
 
         def shown() -> bytes:
             return self.successResultOf(templates.render(errorPage("No", 404)))
@@ -253,10 +256,10 @@ class TemplatesTests(SynchronousTestCase):
 
 
 class FindPackageTemplatesTests(SynchronousTestCase):
-    """Where the package's own templates are."""
+    """The place of the package's own templates."""
 
     def setUp(self) -> None:
-        """A package without templates."""
+        """Make a package without templates."""
         self.package = Path(self.mktemp(), "finger")
         self.package.mkdir(parents=True)
         self.inside, self.beside = self.package / "templates", self.package.parent / "templates"
@@ -267,19 +270,19 @@ class FindPackageTemplatesTests(SynchronousTestCase):
         (directory / name).touch()
 
     def test_beside(self) -> None:
-        """In a checkout they are beside the package; what an editor left inside does not hide them."""
+        """In a checkout, they are beside the package; an editor's files inside do not hide them."""
         self.put(self.beside)
         self.assertEqual(findPackageTemplates(self.package), self.beside)
         self.put(self.inside, "layout.html~")
         self.assertEqual(findPackageTemplates(self.package), self.beside)
 
     def test_inside(self) -> None:
-        """Installed, they are in the package; a directory beside it belongs to another package."""
+        """In an installation, they are inside the package; a directory beside it belongs to another package."""
         self.put(self.inside)
         self.assertEqual(findPackageTemplates(self.package), self.inside)
         self.put(self.beside)
         self.assertEqual(findPackageTemplates(self.package), self.inside)
 
     def test_neither(self) -> None:
-        """If they are in neither place, the place inside is the one to name."""
+        """If they are in neither place, the place inside is returned."""
         self.assertEqual(findPackageTemplates(self.package), self.inside)

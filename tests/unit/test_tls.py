@@ -1,4 +1,4 @@
-"""Certificates."""
+"""Tests of certificates."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ TLS = TLSMemoryBIOProtocol(WrappingFactory(Factory()), Protocol())
 
 
 class ContextTests(SynchronousTestCase):
-    """PEM, good and bad."""
+    """Valid and invalid PEM."""
 
     def test_good(self) -> None:
-        """A certificate and its key, alone or with others that vouch for it."""
+        """A certificate and its key are accepted, with or without a chain."""
         other = developmentCertificate().partition(b"-----BEGIN PRIVATE")[0]
         for pem in (PEM, KEY + CERTIFICATE, CERTIFICATE + other + KEY):
             self.assertIsInstance(contextFromPEM(pem), SSL.Context)
 
     def test_bad(self) -> None:
-        """What lacks, or does not fit, is said in one line."""
+        """A missing or mismatched part is an error of one line."""
         other = developmentCertificate().partition(b"-----BEGIN PRIVATE")
         for pem, words in {
             b"": "holds no PEM certificate",
@@ -56,10 +56,10 @@ class ContextTests(SynchronousTestCase):
 
 
 class DevelopmentCertificateTests(SynchronousTestCase):
-    """A certificate that is made up."""
+    """Development certificates."""
 
     def test_names(self) -> None:
-        """It is for this machine, for a while, and signs no other."""
+        """The certificate is for this machine, valid for a limited time, and cannot sign others."""
         now = datetime(2026, 1, 2, tzinfo=UTC)
         with patch("finger.adapters.web.tls.gethostname", return_value="here.example"):
             certificate = x509.load_pem_x509_certificate(developmentCertificate(now))
@@ -71,7 +71,7 @@ class DevelopmentCertificateTests(SynchronousTestCase):
         self.assertFalse(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
 
     def test_strangeHost(self) -> None:
-        """A machine whose name no certificate can hold gets one all the same."""
+        """A machine whose name is not valid in a certificate gets one for localhost."""
         for name in ("höst", ""):
             with patch("finger.adapters.web.tls.gethostname", return_value=name):
                 pem = developmentCertificate()
@@ -85,7 +85,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
     """Renewal."""
 
     def setUp(self) -> None:
-        """A certificate in files."""
+        """Write a certificate and a key to files."""
         directory = Path(self.mktemp())
         directory.mkdir()
         self.certificate, self.key = directory / "cert.pem", directory / "key.pem"
@@ -93,23 +93,23 @@ class ReloadingCertificateTests(SynchronousTestCase):
         self.key.write_bytes(KEY)
 
     def make(self, reactor: ThreadlessReactor | None = None) -> ReloadingCertificate:
-        """What is read of them."""
+        """Make the certificate from the files."""
         read = partial(readCertificate, str(self.certificate), str(self.key))
         return ReloadingCertificate(read, f"--certificate={self.certificate}", reactor or ThreadlessReactor())
 
     def test_interfaces(self) -> None:
-        """It makes connections, and can be read again."""
+        """The certificate creates connections, and can be reloaded."""
         certificate = self.make()
         verifyObject(IOpenSSLServerConnectionCreator, certificate)
         verifyObject(IReloadable, certificate)
         self.assertIsInstance(certificate.serverConnectionForTLS(TLS), SSL.Connection)
 
     def test_oneFile(self) -> None:
-        """One file may hold both."""
+        """One file may hold both certificate and key."""
         self.assertEqual(readCertificate(str(self.certificate), ""), CERTIFICATE)
 
     def test_renewed(self) -> None:
-        """A renewed certificate is used from the reload on, and it is known when that will expire."""
+        """A renewed certificate is used after the reload, with its expiry date."""
         certificate = self.make()
         expires = certificate.expires
         before = certificate.serverConnectionForTLS(TLS).get_context()
@@ -121,7 +121,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
         self.assertIsNot(certificate.serverConnectionForTLS(TLS).get_context(), before)
 
     def test_bad(self) -> None:
-        """A bad one is not; why, is in the log."""
+        """A bad certificate is not used, and the reason is logged."""
         certificate = self.make()
         before = certificate.serverConnectionForTLS(TLS).get_context()
         for spoil in (lambda: self.key.write_bytes(b""), self.key.unlink):
@@ -132,7 +132,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
             self.assertIs(certificate.serverConnectionForTLS(TLS).get_context(), before)
 
     def test_fifo(self) -> None:
-        """A FIFO in its place is looked at in a thread and refused."""
+        """A FIFO is checked in a thread, and refused."""
         reactor = LateReactor()
         certificate = self.make(reactor)
         before = certificate.serverConnectionForTLS(TLS).get_context()
@@ -152,7 +152,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
         self.assertIs(certificate.serverConnectionForTLS(TLS).get_context(), before)
 
     def test_start(self) -> None:
-        """At the start, a bad one is an error that names the option and the file."""
+        """At the start, a bad certificate is an error that names the option and the file."""
         self.certificate.write_bytes(b"")
         self.assertIn(f"--certificate={self.certificate}: holds no", str(self.assertRaises(ConfigError, self.make)))
         self.key.unlink()

@@ -1,4 +1,4 @@
-"""The web, without sockets: requests as bytes into a real Site, answers out of it."""
+"""Tests of the web, with requests and responses as bytes through a real Site."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ NASTY_NAMES = (
 
 @dataclass
 class Answer:
-    """What came back."""
+    """A response."""
 
     code: int
     headers: dict[str, str]
@@ -82,11 +82,11 @@ class Answer:
     page: Any = field(repr=False)
 
     def texts(self, selector: str) -> list[str]:
-        """The texts of the elements that are so."""
+        """Return the texts of the elements that match a selector."""
         return [element.to_text() for element in self.page.query(selector)]
 
     def links(self) -> dict[str, str]:
-        """The links of the user list, by their text."""
+        """Return the links of the user list, by text."""
         return {link.to_text(strip=False): link.attrs["href"] for link in self.page.query(".users a")}
 
 
@@ -96,13 +96,13 @@ class _Transport(StringTransport):
 
 
 class Browser:
-    """Asks a resource."""
+    """A client of a resource."""
 
     def __init__(self, resource: Any) -> None:
         self._site = Site(resource, reactor=Clock())
 
     def send(self, path: str, method: str = "GET") -> tuple[Any, StringTransport]:
-        """Ask, and do not wait for the answer."""
+        """Send a request without waiting for the response."""
         channel: Any = self._site.buildProtocol(None)
         transport = _Transport()
         channel.makeConnection(transport)
@@ -110,13 +110,13 @@ class Browser:
         return channel, transport
 
     def __call__(self, path: str = "/", method: str = "GET") -> Answer:
-        """Ask, and take the answer."""
+        """Send a request, and return the response."""
         _, transport = self.send(path, method)
         return read(transport.value())
 
 
 def read(response: bytes) -> Answer:
-    """Take a response apart.  What is not valid HTML5 fails."""
+    """Parse a response.  Invalid HTML5 fails."""
     head, _, body = response.partition(b"\r\n\r\n")
     status, _, fields = head.partition(b"\r\n")
     headers = {name.lower(): value for name, value in BytesParser().parsebytes(fields + b"\r\n\r\n").items()}
@@ -128,18 +128,18 @@ def read(response: bytes) -> Answer:
 
 
 def browse(*profiles: Profile) -> Browser:
-    """Ask about these users."""
+    """Return a client of a server with these users."""
     return Browser(IResource(ProfilesDouble(*profiles)))
 
 
 def broken(error: Exception) -> Browser:
-    """Ask a back end that fails."""
+    """Return a client of a server whose back end fails."""
     return Browser(IResource(BrokenDouble(error)))
 
 
 @implementer(IFingerService)
 class RaisingDouble:
-    """A back end that raises where it should return a Deferred that fails."""
+    """A back end that raises where it should return a failed Deferred."""
 
     def getUser(self, user: str) -> Deferred[str]:
         """Raise."""
@@ -151,10 +151,10 @@ class RaisingDouble:
 
 
 class AdapterTests(SynchronousTestCase):
-    """Any back end has a web resource."""
+    """The adapter's registration."""
 
     def test_adapter(self) -> None:
-        """It is found by adapting, and is what it says."""
+        """Any back end adapts to a web resource."""
         for service in (ProfilesDouble(), SilentDouble()):
             resource = IResource(service)
             self.assertIsInstance(resource, FingerResource)
@@ -165,7 +165,7 @@ class ListTests(SynchronousTestCase):
     """The user list."""
 
     def test_list(self) -> None:
-        """Every user is a link: the full name, with the login beside it, or else the login."""
+        """Each user is a link with the full name, followed by the login, or with the login alone."""
         answer = browse(ADA, Profile("bob", plan="x"))()
         self.assertEqual(answer.code, 200)
         self.assertEqual(answer.links(), {"Ada Lovelace": "./ada", "bob": "./bob"})
@@ -173,21 +173,21 @@ class ListTests(SynchronousTestCase):
         self.assertEqual((answer.texts("title"), answer.texts("h1")), (["Users – finger"], ["Users"]))
         self.assertEqual(answer.texts(".pager"), [])
 
-    def test_nobody(self) -> None:
-        """No users are no empty page."""
+    def test_empty(self) -> None:
+        """An empty list says so."""
         answer = browse()()
         self.assertIn("No users.", answer.html)
         self.assertEqual(answer.page.query("ul"), [])
 
     def test_statusOnly(self) -> None:
-        """A back end that has no profiles has a list."""
+        """A back end without profiles has a list."""
         service = SilentDouble()
         _, transport = Browser(IResource(service)).send("/")
         service.asked[0].callback(["ada"])
         self.assertEqual(read(transport.value()).links(), {"ada": "./ada"})
 
     def test_pages(self) -> None:
-        """A list too long for one page comes in several; each leads to the next and the one before."""
+        """A long list is split into pages, which link to the next and previous ones."""
         ask = browse(*(Profile(f"u{number:05}") for number in range(2 * PAGE_SIZE + 1)))
         seen: list[str] = []
         path = "/"
@@ -205,13 +205,13 @@ class ListTests(SynchronousTestCase):
         self.assertEqual(seen, [f"u{number:05}" for number in range(2 * PAGE_SIZE + 1)])
 
     def test_noSuchPage(self) -> None:
-        """A page that is none is the nearest that is one, or the first."""
+        """A page number out of range gives the nearest page, and an invalid one the first."""
         ask = browse(*(Profile(f"u{number:05}") for number in range(PAGE_SIZE + 1)))
         for number, first in (("0", 0), ("3", PAGE_SIZE), ("9" * 9, PAGE_SIZE), ("9" * 99, 0), ("x", 0), ("-1", 0)):
             self.assertEqual(next(iter(ask(f"/?page={number}").links())), f"u{first:05}")
 
     def test_links(self) -> None:
-        """A link leads to its user whatever the name is, at the root and below a proxy's prefix."""
+        """Each link leads to its user, whatever the name, at the root and below a reverse proxy's prefix."""
         resource = IResource(ProfilesDouble(*(Profile(name, plan=f"I am {name!a}") for name in NASTY_NAMES)))
         resource.putChild(b"RPC2", Data(b"", "text/plain"))
         ask = Browser(resource)
@@ -229,7 +229,7 @@ class ListTests(SynchronousTestCase):
                 self.assertEqual(back, base)
 
     def test_linksLookOrdinary(self) -> None:
-        """Only what no path can carry is linked otherwise."""
+        """A link has a query argument only if the name cannot be a path."""
         links = browse(*map(Profile, ("a?b", "a/b", "..", "żółw", "x:y")))().links()
         self.assertEqual(
             links,
@@ -243,15 +243,15 @@ class ListTests(SynchronousTestCase):
         )
 
     def test_quotedSlash(self) -> None:
-        """A quoted slash is part of a name where nothing on the way has split it."""
+        """A quoted slash in a path is part of the name."""
         self.assertEqual(browse(Profile("a/b", plan="here"))("/a%2Fb").texts("pre"), ["here"])
 
     def test_surrogate(self) -> None:
-        """A name that is not even text does not break the page."""
+        """A name with a surrogate does not break the page."""
         self.assertEqual(browse(Profile("a\ud800"))().links(), {"a?": "./a%3F"})
 
-    def test_childOfSomebody(self) -> None:
-        """As another resource's child it answers with a slash at its end, and leads there without one."""
+    def test_mounted(self) -> None:
+        """A resource that is not the root redirects to the path with a slash at its end."""
         root = Resource()
         root.putChild(b"who is", IResource(ProfilesDouble(ADA)))
         ask = Browser(root)
@@ -262,10 +262,10 @@ class ListTests(SynchronousTestCase):
 
 
 class UserTests(SynchronousTestCase):
-    """A user's page."""
+    """The page of a user."""
 
     def test_all(self) -> None:
-        """All that is known is there, lines and all."""
+        """The page shows all fields, with line ends and spaces kept."""
         answer = browse(ADA)("/ada")
         self.assertEqual(answer.code, 200)
         self.assertEqual(answer.texts("title"), ["Ada Lovelace (ada) – finger"])
@@ -285,7 +285,7 @@ class UserTests(SynchronousTestCase):
         )
 
     def test_words(self) -> None:
-        """What there is to say is said as the finger protocol says it."""
+        """The page has the words of the finger protocol."""
         cases: tuple[tuple[Profile, dict[str, str]], ...] = (
             (Profile("u", plan="Hi."), {"Status": "Hi."}),
             (Profile("u", plan=""), {"Status": "No Plan."}),
@@ -300,23 +300,23 @@ class UserTests(SynchronousTestCase):
             self.assertEqual(dict(zip(answer.texts("dt"), answer.texts("dd"), strict=True)), expected)
 
     def test_nothing(self) -> None:
-        """A user of whom nothing is told is there all the same."""
+        """A user with a login alone has a page."""
         answer = browse(Profile("u"))("/u")
         self.assertEqual((answer.code, answer.texts("h1"), answer.texts("dl")), (200, ["u"], []))
         self.assertIn("No further information.", answer.html)
 
     def test_emptyLines(self) -> None:
-        """Lines that are empty are lines, the first too, which HTML would overlook; the last one's end is none."""
+        """Empty lines are kept, including the first, which HTML would ignore; the final line end is dropped."""
         answer = browse(Profile("u", plan="\n\nHi\r\n\r\nyou\n"))("/u")
         self.assertEqual(answer.page.query_one("pre").children[0].data, "\n\nHi\n\nyou")
 
     def test_argument(self) -> None:
-        """A user can be asked for by an argument."""
+        """A query argument selects a user."""
         self.assertEqual(browse(ADA)("/?user=ada").texts("h1"), ["Ada Lovelace"])
         self.assertEqual(browse(ADA)("/?user=").texts("h1"), ["Users"])
 
     def test_escaped(self) -> None:
-        """Nothing a user says is markup, wherever it is shown."""
+        """Markup in users' data is escaped everywhere."""
         attack = "</pre></title></style>\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
         everything = Profile(
             "u", attack, attack, attack, attack, attack, LastLogin(WHEN, attack, attack), office=attack
@@ -332,7 +332,7 @@ class UserTests(SynchronousTestCase):
             self.assertIn("&lt;script&gt;", answer.html)
 
     def test_clean(self) -> None:
-        """What could fool a reader is a question mark, wherever it is shown."""
+        """Control characters in users' data are replaced everywhere."""
         bad = "a\x1b[31m\u202eb\0c\x9b\ud800"
         everything = Profile("u", bad, bad, bad, bad, bad, LastLogin(WHEN, bad, bad), office=bad)
         for answer in (
@@ -346,26 +346,26 @@ class UserTests(SynchronousTestCase):
 
 
 class RefusalTests(SynchronousTestCase):
-    """Who cannot be answered."""
+    """Errors."""
 
     def test_unknown(self) -> None:
-        """An unknown user is not found, and the page says so."""
+        """An unknown user gives 404 and a page that says so."""
         answer = browse(ADA)("/bob")
         self.assertEqual((answer.code, answer.texts("h1")), (404, ["No such user"]))
         self.assertIn("bob", answer.texts("code"))
 
     def test_longName(self) -> None:
-        """An endless name is not repeated endlessly."""
+        """An overlong name is cut on its page."""
         self.assertEqual(browse()("/" + "x" * 1000).texts("code"), ["x" * 80 + "…"])
 
     def test_browsersAsk(self) -> None:
-        """What browsers and robots ask for is not there, unless a user is called so."""
+        """Paths that browsers and robots request give 404, unless they are names of users."""
         for path in ("/favicon.ico", "/robots.txt"):
             self.assertEqual(browse()(path).code, 404)
             self.assertEqual(browse(Profile(path[1:]))(path).code, 200)
 
     def test_errors(self) -> None:
-        """Each error has its status and its words; ours are logged, and say nothing of our insides."""
+        """Each error has its status and words; failures of the server are logged, and shown without details."""
         for error, code, words in (
             (errors.BadQuery("x"), 400, "Bad query"),
             (errors.NoSuchUser("x"), 404, "No such user"),
@@ -382,14 +382,14 @@ class RefusalTests(SynchronousTestCase):
                 self.assertEqual(len(self.flushLoggedErrors()), code in {500, 503})
 
     def test_raises(self) -> None:
-        """A back end that raises is answered for too."""
+        """A back end that raises is handled as one that fails."""
         ask = Browser(IResource(RaisingDouble()))
         self.assertEqual(ask("/ada").code, 500)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(ask("/").code, 403)
 
     def test_deeper(self) -> None:
-        """Below a user there is nothing, and the way back is the right one."""
+        """A path below a user gives 404, with a correct link to the list."""
         for path in ("/ada/", "/ada/b", "/ada/b/c", "//", "//ada", "/a/../b", "/ada/?user=ada"):
             answer = browse(ADA)(path)
             self.assertEqual((answer.code, answer.texts("h1")), (404, ["No such page"]))
@@ -397,7 +397,7 @@ class RefusalTests(SynchronousTestCase):
             self.assertEqual(answer.page.query_one("header a").attrs["href"], "../" * depth)
 
     def test_methods(self) -> None:
-        """Nothing here can be changed."""
+        """Methods other than GET and HEAD get 405."""
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "NONSENSE", "GET_x"):
             for path in ("/", "/ada"):
                 answer = browse(ADA)(path, method)
@@ -405,7 +405,7 @@ class RefusalTests(SynchronousTestCase):
                 self.assertEqual(answer.texts("h1"), ["Method not allowed"])
 
     def test_head(self) -> None:
-        """HEAD is GET without the page."""
+        """HEAD gives the same headers without the content."""
         for path in ("/", "/ada", "/bob"):
             whole, head = browse(ADA)(path), browse(ADA)(path, "HEAD")
             self.assertEqual(head.html, "")
@@ -413,23 +413,23 @@ class RefusalTests(SynchronousTestCase):
             self.assertEqual(head.headers["content-length"], str(len(whole.html.encode())))
 
     def test_child(self) -> None:
-        """Other resources can be put beside the users."""
+        """Other resources can be added beside the users."""
         resource = IResource(ProfilesDouble())
         resource.putChild(b"RPC2", Data(b"<!DOCTYPE html><title>RPC</title>", "text/html"))
         self.assertEqual(Browser(resource)("/RPC2").texts("title"), ["RPC"])
 
 
 class TimeTests(SynchronousTestCase):
-    """No request hangs, and none is answered that nobody waits for."""
+    """Slow back ends, and clients that leave."""
 
     def setUp(self) -> None:
-        """A back end that says nothing yet."""
+        """Make a resource whose back end does not answer yet."""
         self.service = SilentDouble()
         self.resource = FingerResource(self.service)
         self.resource.clock = self.clock = Clock()
 
     def test_late(self) -> None:
-        """An answer that takes its time arrives."""
+        """A slow answer is sent when it arrives."""
         _, transport = Browser(self.resource).send("/ada")
         self.clock.advance(self.resource.answerTimeout - 1)
         self.assertEqual(transport.value(), b"")
@@ -438,7 +438,7 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_tooLate(self) -> None:
-        """A back end that says nothing in its time is out of order, and is told to stop."""
+        """A back end that exceeds the time limit gives 503, and its lookup is cancelled."""
         for path in ("/", "/ada"):
             _, transport = Browser(self.resource).send(path)
             self.clock.advance(self.resource.answerTimeout)
@@ -447,7 +447,7 @@ class TimeTests(SynchronousTestCase):
             self.assertEqual(len(self.flushLoggedErrors(errors.BackendUnavailable)), 1)
 
     def test_gone(self) -> None:
-        """Who leaves is not looked up any further; that is nobody's failure."""
+        """When the client leaves, the lookup is cancelled, and no failure is logged."""
         cancelled: list[Deferred[str]] = []
         waiting: Deferred[str] = Deferred(cancelled.append)
         self.service.getUser = lambda user: waiting  # type: ignore[method-assign]
@@ -460,7 +460,7 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_goneAndAnswered(self) -> None:
-        """A back end that answers instead of stopping does no harm."""
+        """A back end that answers when cancelled causes no failure."""
         waiting: Deferred[str] = Deferred(lambda waiting: waiting.callback("Hello"))
         self.service.getUser = lambda user: waiting  # type: ignore[method-assign]
         channel, transport = Browser(self.resource).send("/ada")
@@ -468,24 +468,24 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(transport.value(), b"")
 
     def test_log(self) -> None:
-        """Each request is one event: who, whom, what came of it, how long it took."""
+        """Each request is one event with the peer, the user, the outcome and the time taken."""
         self.resource.queries = QueryLog(self.clock)
         with capturedLogs() as events:
             Browser(self.resource).send("/a%0ad%ffa")
             self.clock.advance(0.25)
             self.service.asked[0].errback(errors.NoSuchUser("ada"))
             FingerResource(ProfilesDouble(ADA)).render(_Request())  # type: ignore[arg-type]
-        told = [(e["peer"], e["query"], e["outcome"], e["milliseconds"]) for e in events if "outcome" in e]
+        logged = [(e["peer"], e["query"], e["outcome"], e["milliseconds"]) for e in events if "outcome" in e]
         self.assertEqual(
-            told, [("192.168.1.1", "a\nd\N{REPLACEMENT CHARACTER}a", "NoSuchUser", 250), ("local", "", "ok", 0)]
+            logged, [("192.168.1.1", "a\nd\N{REPLACEMENT CHARACTER}a", "NoSuchUser", 250), ("local", "", "ok", 0)]
         )
 
 
 class PutTests(SynchronousTestCase):
-    """C{PUT /username}, as somebody."""
+    """C{PUT /username} with a password."""
 
     def setUp(self) -> None:
-        """Ada has a password and a status, and the boss may set any."""
+        """Make a server where Ada has a password and a status, and the boss is an administrator."""
         self.clock = Clock()
         self.service = MemoryFingerService({"ada": "old", "moshez": "old"})
         checker = InMemoryUsernamePasswordDatabaseDontUse(ada=b"love:lace", boss=b"secret")
@@ -516,18 +516,18 @@ class PutTests(SynchronousTestCase):
         return read(transport.value())
 
     def status(self, user: str = "ada") -> object:
-        """What a user now says."""
+        """Return a user's current status."""
         return self.successResultOf(self.service.getUser(user))
 
     def test_own(self) -> None:
-        """Everybody sets the own status, and is shown it; the line's end is none of it."""
+        """A user can set their own status and gets the page with it; the final line end is dropped."""
         answer = self.put(body="  zażółć\n\ngęślą ☕\n".encode())
         self.assertEqual((answer.code, answer.texts("h1")), (200, ["ada"]))
         self.assertIn("  zażółć\n\ngęślą ☕</pre>", answer.html)
         self.assertEqual(self.status(), "  zażółć\n\ngęślą ☕")
 
     def test_administrator(self) -> None:
-        """An administrator sets anybody's, and by it brings somebody who was not there."""
+        """An administrator can set any status, also of a new user."""
         for user in ("moshez", "new"):
             self.assertEqual(self.put(f"/{user}", password=b"boss:secret").code, 200)
             self.assertEqual(self.status(user), "new")
@@ -535,7 +535,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.status(), "new")
 
     def test_wrong(self) -> None:
-        """Without the right password nothing is set; the answer says how to give one."""
+        """Without the right password nothing is set, and the response has a challenge."""
         for password, scheme in (
             (None, b""),
             (b"ada:wrong", b"Basic"),
@@ -554,7 +554,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_another(self) -> None:
-        """Nobody sets somebody else's, and asking again with the same password will not help."""
+        """A user cannot set another user's status, and gets 403 rather than a challenge."""
         for path in ("/moshez", "/new", "/Ada", "/?user=moshez"):
             answer = self.put(path)
             self.assertEqual((answer.code, answer.texts("h1")), (403, ["Permission denied"]))
@@ -562,7 +562,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.status("moshez"), "old")
 
     def test_insecure(self) -> None:
-        """Over plain HTTP a password, good or bad, is not even looked at."""
+        """Over plain HTTP the password is not checked, whether right or wrong."""
         with capturedLogs() as logs:
             for _ in range(ATTEMPTS):
                 for password in (b"ada:love:lace", b"ada:wrong"):
@@ -574,7 +574,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.put().code, 200)
 
     def test_attempts(self) -> None:
-        """Who guesses is soon not listened to."""
+        """The number of wrong passwords is limited."""
         for _ in range(ATTEMPTS):
             self.put(password=b"ada:guess")
         self.assertEqual((self.put().code, self.status()), (401, "old"))
@@ -582,7 +582,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual((self.put().code, self.status()), (200, "new"))
 
     def test_log(self) -> None:
-        """What is logged has the address, the name and the outcome, never a password or a status."""
+        """The log has the address, the name and the outcome, but no password or status."""
         with capturedLogs() as logs:
             self.put()
             self.put(password=b"ada:wrong")
@@ -603,14 +603,14 @@ class PutTests(SynchronousTestCase):
             self.assertNotIn(secret, "".join(lines))
 
     def test_bad(self) -> None:
-        """What is no text, or too long to be kept, is refused."""
+        """A status that is not UTF-8 or is too long is refused."""
         for body in (b"\xff", b"caf\xe9", b"\xed\xa0\x80"):
             self.assertEqual(self.put(body=body).code, 400)
         self.assertEqual(self.put("/a%40b", password=b"boss:secret").code, 400)
         self.assertEqual(self.status(), "old")
 
     def test_broken(self) -> None:
-        """What could not be kept is our failure, and is not said to be set."""
+        """A failure to store a status is logged, and reported as an error."""
         assert self.resource.authority is not None
         self.resource.authority.service = BrokenDouble()
         answer = self.put()
@@ -618,7 +618,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(errors.BackendUnavailable)), 1)
 
     def test_methods(self) -> None:
-        """Nothing else can be done, and the list cannot be set; where PUT is offered, that is told."""
+        """Other methods get 405, and so does PUT on the list; the Allow header has PUT where it is offered."""
         for path, method, allowed in (
             ("/ada", "DELETE", "GET, HEAD, PUT"),
             ("/?user=ada", "POST", "GET, HEAD, PUT"),
@@ -630,23 +630,23 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.put(method="GET").texts("pre"), ["old"])
 
     def test_notOffered(self) -> None:
-        """Where nobody can log in, there is no PUT."""
+        """Without logins, PUT gets 405."""
         self.resource.authority = None
         answer = self.put()
         self.assertEqual((answer.code, answer.headers["allow"], self.status()), (405, "GET, HEAD", "old"))
 
 
 class PageTests(SynchronousTestCase):
-    """What holds for every page."""
+    """Properties of every page."""
 
     def everyPage(self) -> list[Answer]:
-        """One of each kind."""
+        """Return one page of each kind."""
         ask = browse(ADA)
         many = browse(*map(Profile, map(str, range(PAGE_SIZE + 1))))
         return [ask(), browse()(), many(), ask("/ada"), ask("/bob"), ask("/a/b"), ask("/", "POST")]
 
     def test_headers(self) -> None:
-        """A page can load nothing, run nothing and be framed by nobody."""
+        """The headers forbid loading resources, running scripts and framing."""
         for answer in self.everyPage():
             self.assertEqual(answer.headers["content-type"], "text/html; charset=utf-8")
             self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
@@ -658,7 +658,7 @@ class PageTests(SynchronousTestCase):
                 self.assertEqual(policy[ruled], "'none'")
 
     def test_html(self) -> None:
-        """A page is a whole HTML5 document (being read has proved it valid) that screen readers find their way in."""
+        """Each page is a complete HTML5 document with the landmarks that screen readers use."""
         for answer in self.everyPage():
             self.assertTrue(answer.html.startswith('<!DOCTYPE html>\n<html lang="en">'))
             for once in ("title", "h1", "main", "header", "meta[charset]", "meta[name=viewport]", "main h1"):
@@ -670,12 +670,12 @@ class PageTests(SynchronousTestCase):
             self.assertGreaterEqual(len(labels), 1)
 
     def test_current(self) -> None:
-        """The way to the list is everywhere, and on the list it is known to be here."""
+        """Each page links to the list, and the list marks that link as current."""
         self.assertEqual(browse(ADA)("/").page.query_one("header a").attrs["aria-current"], "page")
         self.assertNotIn("aria-current", browse(ADA)("/ada").page.query_one("header a").attrs)
 
     def test_contrast(self) -> None:
-        """Text can be told from what is behind it, in light and in dark (WCAG AA: 4.5 to 1)."""
+        """Text has enough contrast in light and dark mode (WCAG AA: 4.5 to 1)."""
         style = browse()().page.query_one("style").to_text() or browse()().html
         schemes = [colours(part) for part in style.split(":root {")[1:]]
         self.assertEqual(len(schemes), 3)  # light, dark, print
@@ -685,7 +685,7 @@ class PageTests(SynchronousTestCase):
                     self.assertGreaterEqual(contrast(scheme[text], scheme[paper]), 4.5, (text, paper))
 
     def test_cannotBeRendered(self) -> None:
-        """What should not happen is answered too, and logged."""
+        """A page that fails to render gives 500, and is logged."""
         resource = FingerResource(ProfilesDouble(ADA))
         resource.templates = BadTemplates()
         answer = Browser(resource)("/ada")
@@ -702,25 +702,25 @@ class BadTemplates(Templates):
 
 
 class _Request:
-    """A request over a socket that has no address, asked for nothing."""
+    """A request for the root, over a socket without an address."""
 
     method = b"GET"
     prepath: list[bytes] = []
     args: dict[bytes, list[bytes]] = {}
 
     def notifyFinish(self) -> Deferred[None]:
-        """It does not end."""
+        """Return a Deferred that never fires."""
         return Deferred()
 
     def getClientAddress(self) -> None:
-        """There is none."""
+        """Return no address."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments: None
 
 
 def colours(style: str) -> dict[str, str]:
-    """The colours one scheme gives its names."""
+    """Return the colours of one scheme, by name."""
     declarations = style.partition("}")[0].split(";")
     return {
         name.strip().removeprefix("--"): value.strip()
@@ -730,13 +730,13 @@ def colours(style: str) -> dict[str, str]:
 
 
 def contrast(one: str, other: str) -> float:
-    """How much lighter one colour is than the other, as WCAG 2 reckons."""
+    """Return the contrast ratio of two colours by WCAG 2."""
     darker, lighter = sorted([luminance(one), luminance(other)])
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def luminance(colour: str) -> float:
-    """How light a colour is, from 0 to 1."""
+    """Return the luminance of a colour, from 0 to 1."""
     digits = colour.removeprefix("#")
     digits = "".join(digit * 2 for digit in digits) if len(digits) == 3 else digits
     channels = [int(digits[index : index + 2], 16) / 255 for index in (0, 2, 4)]

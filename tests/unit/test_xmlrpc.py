@@ -1,4 +1,4 @@
-"""The XML-RPC adapter, without a network."""
+"""Tests of the XML-RPC adapter, without a network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class XMLRPCTests(SynchronousTestCase):
     """Calls and Faults."""
 
     def post(self, body: bytes, service: IFingerService = USERS) -> Any:
-        """What a body is answered with."""
+        """Post a body, and return the response's value or Fault."""
         resource = IXMLRPCResource(service)
         verifyObject(IXMLRPCResource, resource)
         verifyObject(IResource, resource)
@@ -44,31 +44,31 @@ class XMLRPCTests(SynchronousTestCase):
             return fault
 
     def call(self, method: str, *arguments: Any, service: IFingerService = USERS) -> Any:
-        """What a call is answered with."""
+        """Call a method, and return its value or Fault."""
         return self.post(dumps(arguments, method).encode(), service)
 
     def assertFault(self, answer: object, code: int, text: str) -> None:
-        """An answer is a Fault, of one line."""
+        """Check that an answer is a Fault of one line."""
         assert isinstance(answer, Fault)
         self.assertEqual(answer.faultCode, code)
         self.assertIn(text, answer.faultString)
         self.assertNotIn("\n", answer.faultString)
 
     def test_getUser(self) -> None:
-        """A status, or that there is none."""
+        """getUser returns the status, or "No such user"."""
         self.assertEqual(self.call("getUser", "moshez"), "Happy and well")
         self.assertEqual(self.call("getUser", "nobody"), "No such user")
 
     def test_clean(self) -> None:
-        """A status that XML could not carry is carried without what it could not."""
+        """Characters that XML cannot carry are replaced."""
         self.assertEqual(self.call("getUser", "zoë"), "?[2J??")
 
     def test_getUsers(self) -> None:
-        """The names."""
+        """getUsers returns the names."""
         self.assertEqual(self.call("getUsers"), ["moshez", "zoë"])
 
     def test_introspection(self) -> None:
-        """What can be called, and how."""
+        """Introspection lists the methods, with help and signatures."""
         methods = self.call("system.listMethods")
         self.assertIn("getUser", methods)
         self.assertIn("getUsers", methods)
@@ -77,7 +77,7 @@ class XMLRPCTests(SynchronousTestCase):
             self.assertIsInstance(self.call("system.methodSignature", method)[0], list, method)
 
     def test_broken(self) -> None:
-        """Our failure is a Fault without our insides, and logged once."""
+        """A failure of the back end is a Fault without details, and logged once."""
         for answer in (
             self.call("getUser", "moshez", service=BrokenDouble()),
             self.call("getUsers", service=BrokenDouble()),
@@ -86,12 +86,12 @@ class XMLRPCTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 2)
 
     def test_refused(self) -> None:
-        """What is refused is a Fault that says so."""
+        """A refused list is a Fault with the reason."""
         answer = self.call("getUsers", service=BrokenDouble(ListRefused()))
         self.assertFault(answer, 1, "Finger online user list denied")
 
     def test_badCalls(self) -> None:
-        """A caller's mistakes are told to the caller and nobody else."""
+        """An invalid call is a Fault, and not logged as a failure."""
         for user in (1, ["moshez"], {"a": 1}):
             self.assertFault(self.call("getUser", user), 2, "one string")
         self.assertFault(self.call("getUser"), 2, "getUser: missing a required argument")
@@ -99,22 +99,22 @@ class XMLRPCTests(SynchronousTestCase):
         self.assertFault(self.call("getNothing"), 8001, "getNothing not found")
 
     def test_noName(self) -> None:
-        """A call that names no method is a Fault, too."""
+        """A call without a method name is a Fault."""
         for body in (dumps(("x",), methodresponse=True), "<methodCall><params></params></methodCall>"):
             self.assertFault(self.post(body.encode()), 2, "a method's name is a string")
 
     def test_methods(self) -> None:
-        """Calls are sent with POST, and any other method hears so, whatever the path is."""
+        """Methods other than POST get 405, on any path."""
         for method in (b"GET", b"HEAD", b"PUT", b"NONSENSE"):
             request = DummyRequest([b"\xff"])
             request.method = method
-            said = IXMLRPCResource(USERS).render(request)
+            answer = IXMLRPCResource(USERS).render(request)
             self.assertEqual(request.responseCode, 405)
             self.assertEqual(request.responseHeaders.getRawHeaders(b"allow"), [b"POST"])
-            self.assertEqual(said, b"" if method == b"HEAD" else b"XML-RPC calls are sent with POST\n")
+            self.assertEqual(answer, b"" if method == b"HEAD" else b"XML-RPC calls are sent with POST\n")
 
     def test_badBodies(self) -> None:
-        """What is no call at all is a Fault, with nothing of the parser's words or of our insides."""
+        """A body that is not a call is a Fault, without the parser's message or internal details."""
         for body in (b"", b"<", b"<methodCall/>", b"\xff", LAUGHS):
             self.assertFault(self.post(body), 2, "this is not an XML-RPC call")
 
