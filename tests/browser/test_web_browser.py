@@ -1,4 +1,4 @@
-"""The web, asked by programs that people browse with: a real server on both loopback addresses."""
+"""Tests of the web with real browsers and clients, and a real server on both loopback addresses."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ DARK, LIGHT = "--blink-settings=preferredColorScheme=0", "--blink-settings=prefe
 
 
 def userLinks(page: JustHTML) -> list[str]:
-    """Return where the links of the user list go."""
+    """Return the URLs of the user list's links."""
     return [notNone(notNone(link.attrs)["href"]) for link in page.query(".users a")]
 
 
 class BrowserTests(TestCase):
-    """The same pages for everybody."""
+    """The pages in several browsers."""
 
     timeout = 300
 
     def setUp(self) -> None:
-        """Serve at the root, and below a prefix as a reverse proxy might."""
+        """Serve at the root, and below a prefix as behind a reverse proxy."""
         self.resource = asType(FingerResource, IResource(ProfilesDouble(*USERS)))
         self.resource.putChild(b"RPC2", Resource())
         root = IResource(ProfilesDouble(*USERS))
@@ -65,16 +65,14 @@ class BrowserTests(TestCase):
             self.bases[family] = f"http://{name}:{addressOf(port).port}/pre%20fix/"
 
     async def run_(self, program: str, *arguments: str) -> tuple[str, str]:
-        """Run a program, called as its package is, to its end; give its output and its errors."""
+        """Run a program that has the same name as its package, and return its standard output and error."""
         command = ["60", need(program, package=program), *arguments]
         out, err, status = await getProcessOutputAndValue(need("timeout", "coreutils"), command, env=dict(os.environ))
-        self.assertIn(
-            status, {0, 1} if program == "lynx" else {0}, err
-        )  # With 1 lynx says that the page is an error.
+        self.assertIn(status, {0, 1} if program == "lynx" else {0}, err)  # lynx exits with 1 if the page is an error.
         return out.decode(), err.decode()
 
     async def chromium(self, url: str, *options: str) -> tuple[str, list[str]]:
-        """Load a page; give its document as the browser understood it, and what its console said."""
+        """Load a page, and return its DOM and the browser's console messages."""
         profile = f"--user-data-dir={Path(self.mktemp()).absolute()}"
         out, err = await self.run_(
             "chromium", *OFFLINE, profile, "--enable-logging=stderr", "--dump-dom", *options, url
@@ -82,13 +80,13 @@ class BrowserTests(TestCase):
         return out, re.findall(r"CONSOLE.*", err)
 
     async def look(self, url: str, *options: str, width: int = 390, height: int = 844) -> list[list[bytes]]:
-        """Load a page; give its picture, row by row, as colours."""
+        """Load a page, and return its screenshot as rows of colours."""
         picture = Path(self.mktemp()).absolute().with_suffix(".png")
         await self.chromium(url, f"--screenshot={picture}", f"--window-size={width},{height}", *options)
         return pixels(picture.read_bytes())
 
     async def test_curl(self) -> None:
-        """Over IPv4 and IPv6: the page and its headers, no page for HEAD, and nothing to be changed."""
+        """Over IPv4 and IPv6, curl gets pages and headers; unknown pages give 404, and PUT gives 405."""
         for base in self.bases.values():
             page, _ = await self.run_("curl", "-si", f"{base}ada")
             head, _ = await self.run_("curl", "-sI", f"{base}ada")
@@ -101,12 +99,12 @@ class BrowserTests(TestCase):
                 self.assertTrue(answer.startswith(f"HTTP/1.1 {code}"))
 
     async def test_curlOldHTTP(self) -> None:
-        """HTTP/1.0 is answered whole."""
+        """An HTTP/1.0 request gets the complete page."""
         page, _ = await self.run_("curl", "-si0", f"{self.bases['IPv4']}ada")
         self.assertIn("</html>", page)
 
     async def test_links(self) -> None:
-        """Every link of the list, followed, shows its user."""
+        """Each link of the list leads to its user."""
         for base in self.bases.values():
             listed, _ = await self.run_("curl", "-s", base)
             links = userLinks(JustHTML(listed))
@@ -117,7 +115,7 @@ class BrowserTests(TestCase):
                 self.assertIn((profile.plan or "").split("\n")[0], text)
 
     async def test_textBrowsers(self) -> None:
-        """Without style the lines are still lines, and unknown users still unknown."""
+        """Text browsers show line ends and spaces, and the error for an unknown user."""
         base = self.bases["IPv4"]
         for program, *options in (("lynx", "-dump", "-width=990"), ("links", "-dump", "-width", "500")):
             text, _ = await self.run_(program, *options, f"{base}ada")
@@ -131,7 +129,7 @@ class BrowserTests(TestCase):
             self.assertIn("No such user", text)
 
     async def test_chromium(self) -> None:
-        """A browser shows list and users, and has nothing to complain of."""
+        """Chromium shows the list and each user without errors in its console."""
         dom, console = await self.chromium(self.bases["IPv6"])
         self.assertEqual(console, [])
         page = JustHTML(dom, sanitize=False)
@@ -147,14 +145,14 @@ class BrowserTests(TestCase):
             self.assertEqual(page.query("script, img"), [])
 
     async def test_chromiumRefused(self) -> None:
-        """An unknown user's name does nothing but be shown."""
+        """A script in an unknown user's name is shown, not run."""
         url = f"{self.bases['IPv4']}%3Cscript%3Ealert(1)%3C%2Fscript%3E"
         dom, console = await self.chromium(url)
         self.assertEqual(JustHTML(dom, sanitize=False).query("script"), [])
         self.assertEqual([line for line in console if "404" not in line], [])
 
     async def test_policy(self) -> None:
-        """Even where a script got into a page, the policy that is sent with it keeps it from running."""
+        """The content security policy blocks a script even if a page contains one."""
         self.resource.templates = ScriptTemplates()
         dom, console = await self.chromium(self.bases["IPv4"])
         self.assertEqual(notNone(JustHTML(dom, sanitize=False).query_one("h1")).to_text(), "safe")
@@ -162,13 +160,13 @@ class BrowserTests(TestCase):
         self.assertIn("Content Security Policy", console[0])
 
     async def test_lightAndDark(self) -> None:
-        """The page follows the reader's colours."""
+        """The page follows the preferred colour scheme."""
         base = self.bases["IPv4"]
         self.assertEqual((await self.look(base, LIGHT))[0][0].hex(), "fbfaf7")
         self.assertEqual((await self.look(base, DARK))[0][0].hex(), "17181b")
 
     async def test_phone(self) -> None:
-        """On a phone nothing sticks out at the side, however long a line is."""
+        """On a phone's screen no content exceeds the width, however long a line is."""
         for path in ("", "ada", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "x" * 500):
             rows = await self.look(self.bases["IPv4"] + path, LIGHT, width=390)
             margins = {colour.hex() for row in rows for colour in (*row[:12], *row[-12:])}
@@ -177,22 +175,22 @@ class BrowserTests(TestCase):
 
 
 class ScriptTemplates(Templates):
-    """Templates that somebody got a script into."""
+    """Templates that contain a script."""
 
     def render(self, page: Page) -> Deferred[bytes]:
-        """A page whose heading tells whether the script ran."""
+        """Return a page whose heading shows whether the script has run."""
         script = "<script>document.querySelector('h1').textContent = 'not safe'</script>"
         return succeed(f"<!DOCTYPE html><title>x</title><link rel=icon href='data:,'><h1>safe</h1>{script}".encode())
 
 
 def length(response: str) -> str:
-    """How long a page is said to be."""
+    """Return a response's Content-Length."""
     [found] = re.findall(r"(?im)^content-length: (\d+)", response)
     return str(found)
 
 
 def pixels(png: bytes) -> list[list[bytes]]:
-    """A picture as rows of colours (PNG, third edition: 8 bits a channel, not interlaced)."""
+    """Return a picture as rows of colours (PNG, third edition: 8 bits a channel, not interlaced)."""
     chunks, position = {b"IDAT": b""}, 8
     while position < len(png):
         size, kind = struct.unpack_from(">I4s", png, position)
@@ -211,7 +209,7 @@ def pixels(png: bytes) -> list[list[bytes]]:
 
 
 def unfiltered(kind: int, row: bytearray, above: bytearray, channels: int) -> bytearray:
-    """Undo what PNG does to a row (section 9.2)."""
+    """Reverse the filter of a PNG row (section 9.2)."""
     for index in range(len(row)):
         left = row[index - channels] if index >= channels else 0
         corner = above[index - channels] if index >= channels else 0

@@ -1,4 +1,4 @@
-"""What happens to the process: signals, descriptors, many connections.  Nobody under way loses an answer."""
+"""Tests of signals, file descriptors and many connections, during which no query may lose its answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from tests.process.test_blackbox import USERS, BlackBoxTestCase, waitUntil
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, TIMES, Server, ask, receive, twistdPath
 
 FAILING = ROOT / "tests" / "thirdparty" / "failing"
-"""Where a back end is that always breaks."""
+"""The directory of a back end that always fails."""
 
 
 class SlowServer:
-    """A finger server that answers when it is told to; the proxy back end makes anybody wait for it."""
+    """
+    A finger server that answers when the test allows it; with the proxy back end, it delays another server's answers.
+    """
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -42,9 +44,9 @@ class SlowServer:
                     connection.sendall(b"At last\r\n")
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self.answer.set()
-        # A thread in accept() does not notice that its socket is closed; a connection it does.
+        # Closing the socket does not wake a thread in accept(); shutting it down does.
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -55,14 +57,14 @@ class SignalTests(BlackBoxTestCase):
     """SIGTERM and SIGHUP."""
 
     def startSlow(self, *options: str) -> tuple[Server, SlowServer]:
-        """A server whose answers wait."""
+        """Start a server whose answers wait for a slow server."""
         slow = SlowServer()
         self.addCleanup(slow.close)
         server = self.start(f"--backend=proxy:127.0.0.1:{slow.port}", "--fingerport=0", "--webport=0", *options)
         return server, slow
 
     def test_drain(self) -> None:
-        """Who is under way gets the answer; who has not asked is not waited for long; nobody new is taken."""
+        """On SIGTERM, pending queries are answered, idle connections closed, and new ones refused."""
         server, slow = self.startSlow()
         port = server.port("fingerport")
         with contextlib.ExitStack() as stack:
@@ -85,7 +87,7 @@ class SignalTests(BlackBoxTestCase):
         self.assertNotIn("Traceback", server.log)
 
     def test_drainEnds(self) -> None:
-        """Nobody is waited for without end."""
+        """Draining has a time limit."""
         server, slow = self.startSlow("--drain-timeout=1")
         with socket.create_connection(("::1", server.port("fingerport")), timeout=DEADLINE) as connection:
             connection.sendall(b"moshez\r\n")
@@ -96,8 +98,8 @@ class SignalTests(BlackBoxTestCase):
         self.assertEqual(server.process.wait(DEADLINE), -signal.SIGTERM)
 
     def test_twice(self) -> None:
-        """Whoever signals twice does not want to wait."""
-        # A shell has what it starts in the background ignore Ctrl-C, and so would all that these tests start.
+        """A second signal stops the server at once."""
+        # A process that a shell starts in the background ignores SIGINT, and its children would inherit that.
         self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         for number in (signal.SIGTERM, signal.SIGINT):
             server, slow = self.startSlow("--drain-timeout=3600")
@@ -111,7 +113,7 @@ class SignalTests(BlackBoxTestCase):
                 self.assertEqual(server.process.wait(DEADLINE), -number)
 
     def test_hangups(self) -> None:
-        """A hundred reloads under load, or more, cost nobody an answer."""
+        """Reloads under load, a hundred or more, lose no answer."""
         server = self.start(f"--file={USERS}", "--ssl", "--fingerport=0", "--webport=0", "--httpsport=0")
         port, ended = server.port("fingerport"), threading.Event()
         answers: list[bytes] = []
@@ -135,10 +137,10 @@ class SignalTests(BlackBoxTestCase):
 
 
 class DescriptorTests(BlackBoxTestCase):
-    """File descriptors, few and many."""
+    """Few and many file descriptors."""
 
     def test_few(self) -> None:
-        """With 40 descriptors, 60 connections neither silence the server nor fill its log."""
+        """With 40 descriptors, 60 connections neither block the server nor flood its log."""
         here = self.users("moshez: Happy and well\n")
         script = 'ulimit -n 40; exec "$0" "$@"'
         with open(here.with_name("log"), "wb") as log:
@@ -156,7 +158,7 @@ class DescriptorTests(BlackBoxTestCase):
         port = int(here.with_name("log").read_text().split("listening on 0.0.0.0:")[1].split()[0])
         with contextlib.ExitStack() as stack:
             silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(60)]
-            # What finds no place is closed, or told so.
+            # Connections beyond the limit are closed, with or without a reply.
             waitUntil(lambda: len(select.select(silent, [], [], 0)[0]) >= 60 - 40, process)
             lines = here.with_name("log").read_text().count("\n")
         waitUntil(lambda: ask("::1", port, b"moshez\r\n") == b"Happy and well\r\n", process)
@@ -165,11 +167,11 @@ class DescriptorTests(BlackBoxTestCase):
         self.assertNotIn("EMFILE", here.with_name("log").read_text())
 
     def test_many(self) -> None:
-        """Ten thousand silent connections, and a query is answered as if there were none."""
+        """A query is answered beside ten thousand silent connections."""
         count = 10_000
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard != resource.RLIM_INFINITY and hard < count + 1000:
-            count = hard - 1000  # As many as this machine allows.
+            count = hard - 1000  # The maximum that this machine allows.
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 500), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, soft)
@@ -184,17 +186,17 @@ class DescriptorTests(BlackBoxTestCase):
                 stack.enter_context(socket.create_connection((host, port), timeout=DEADLINE))
             began = time.monotonic()
             self.assertEqual(ask("127.0.0.1", port, b"moshez\r\n"), b"Happy and well\r\n")
-            took = time.monotonic() - began  # For people to compare; no test fails because a machine is slow.
+            took = time.monotonic() - began  # Printed for comparison only, as machines differ.
             descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd")) if os.geteuid() == 0 else count
         self.assertGreaterEqual(descriptors, count * 0.9)
         print(f"\n    {count} silent connections, and a query took {took * 1000:.1f} ms")
 
 
 class BrokenBackendTests(BlackBoxTestCase):
-    """A back end that always breaks, and peers who do not stop asking."""
+    """A back end that always fails, under many queries."""
 
     def test_flood(self) -> None:
-        """Each is answered, at every adapter; the log has each kind of failure, and no flood of any."""
+        """Each query is answered on each adapter; the log has each kind of failure, but a limited number of each."""
         ports = ("--fingerport=0", "--webport=0", "--rate=0")
         server = self.start("--backend=failing", *ports, PYTHONPATH=str(FAILING))
         for number in range(300):

@@ -1,4 +1,4 @@
-"""Peers that send too much: to PB, to the web, nested, chunked.  They are stopped, and the memory stays flat."""
+"""Tests of peers that send too much: they are refused, and the server's memory does not grow."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.support.tools import DEADLINE, FAMILIES, ask, need, receive
 
 MEBIBYTE = b"x" * 1024 * 1024
 FLAT = 8 * 1024
-"""How much more memory, in KiB, is none: what the allocator keeps of buffers that are free again."""
+"""Tolerated growth of memory, in KiB: free buffers that the allocator keeps."""
 
 
 class SizeTests(BlackBoxTestCase):
-    """A running server of every adapter."""
+    """A running server with all adapters."""
 
     def setUp(self) -> None:
-        """The server, warmed up."""
+        """Start the server, and warm it up."""
         self.server = self.start(
             *(f"--file={USERS}", "--backend=file", "--backend=memory", "--ssl"),
             *(
@@ -30,19 +30,19 @@ class SizeTests(BlackBoxTestCase):
         self.before = residentKiB(self.server)
 
     def served(self) -> None:
-        """Others are served as ever, the log has no traceback, and the memory has not grown."""
+        """Check that other clients are served, and that the log has no traceback."""
         self.assertEqual(ask("::1", self.server.port("fingerport"), b"moshez\r\n"), b"Happy and well\r\n")
         with ServerProxy(url("::1", self.server.port("webport"), "RPC2")) as proxy:
             self.assertEqual(proxy.getUser("moshez"), "Happy and well")
         self.assertNotIn("Traceback", self.server.log)
 
     def flat(self) -> None:
-        """The memory has not grown."""
+        """Check that other clients are served, and that the memory has not grown."""
         self.served()
         self.assertLess(residentKiB(self.server) - self.before, FLAT)
 
     def flood(self, adapter: str, beginning: bytes, piece: bytes = MEBIBYTE, most: int = 256) -> tuple[bytes, int]:
-        """Send and send, until the server has had enough; what it says, and how many pieces that took."""
+        """Send data until the server closes the connection; return its reply and the number of pieces sent."""
         with socket.create_connection(("127.0.0.1", self.server.port(adapter)), timeout=DEADLINE) as connection:
             sent, answer = 0, b""
             with contextlib.suppress(ConnectionError):
@@ -55,8 +55,11 @@ class SizeTests(BlackBoxTestCase):
             return answer, sent
 
     def test_pb(self) -> None:
-        """Before anybody has logged in: long strings, many strings, long lists, deep lists, and no Banana at all."""
-        dialect = b"\x02\x82pb"  # "pb", as the client chooses.
+        """
+        Before a login, Perspective Broker limits long strings, many strings, long lists, deep lists, and invalid
+        data.
+        """
+        dialect = b"\x02\x82pb"  # The client's choice of dialect, "pb".
         deep = b"\x01\x80" * 4096
         for beginning, piece in (
             (dialect + b"\x00\x00\x08\x82", MEBIBYTE),
@@ -71,7 +74,7 @@ class SizeTests(BlackBoxTestCase):
         self.flat()
 
     def test_pbJelly(self) -> None:
-        """What Jelly would make objects of is not made."""
+        """Perspective Broker makes no objects from a peer's data."""
         from twisted.spread.banana import encode
 
         dialect = b"\x02\x82pb"
@@ -96,7 +99,7 @@ class SizeTests(BlackBoxTestCase):
         self.flat()
 
     def test_contentLength(self) -> None:
-        """A body that is announced too long is refused before it comes, and not kept if it comes."""
+        """A body that is announced as too long is refused before it arrives, and not kept in memory."""
         for adapter, path in (("webport", "RPC2"), ("webport", ""), ("webport", "moshez"), ("statusport", "metrics")):
             head = f"POST /{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 536870912\r\n\r\n".encode()
             answer, _ = self.flood(adapter, head)
@@ -104,7 +107,7 @@ class SizeTests(BlackBoxTestCase):
         self.flat()
 
     def test_chunked(self) -> None:
-        """So is one that is not announced."""
+        """A chunked body that becomes too long is refused."""
         head = b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         for adapter in ("webport", "statusport"):
             answer, _ = self.flood(adapter, head, b"100000\r\n" + MEBIBYTE + b"\r\n")
@@ -112,7 +115,7 @@ class SizeTests(BlackBoxTestCase):
         self.flat()
 
     def test_curl(self) -> None:
-        """A real client hears it: 413, over both families, encrypted or not."""
+        """curl gets 413 over both families, with and without TLS."""
         curl = need("curl", package="curl")
         path = self.users("x" * (64 * 1024 + 1))
         for host in FAMILIES.values():
@@ -126,7 +129,7 @@ class SizeTests(BlackBoxTestCase):
                     self.assertEqual(done.stdout, "413", done.stderr)
 
     def test_headers(self) -> None:
-        """Headers have their limits: one long, many, and no end of them."""
+        """Headers are limited in length and number."""
         for piece in (MEBIBYTE, b"X: x\r\n" * 10_000, b"X" * 1000 + b": x\r\n"):
             for adapter in ("webport", "statusport"):
                 answer, _ = self.flood(adapter, b"GET / HTTP/1.1\r\n", piece, most=64)
@@ -134,18 +137,18 @@ class SizeTests(BlackBoxTestCase):
         self.flat()
 
     def test_setter(self) -> None:
-        """The setter does not keep what it cannot take."""
+        """The setter does not keep an overlong message in memory."""
         self.flood("setport", b"moshez\n")
         self.flat()
 
     def test_finger(self) -> None:
-        """Nor does finger."""
+        """Finger does not keep an overlong query in memory."""
         answer, _ = self.flood("fingerport", b"")
         self.assertIn(answer, (b"Bad query\r\n", b""))
         self.flat()
 
     def test_deepXML(self) -> None:
-        """XML-RPC nested as deep as fits into a body is answered with a Fault."""
+        """XML-RPC data that is nested as deeply as a body allows gets a Fault."""
         body = b"<methodCall><methodName>getUser</methodName><params><param>%s%s</param></params></methodCall>" % (
             b"<value><array><data>" * 1000,
             b"</data></array></value>" * 1000,

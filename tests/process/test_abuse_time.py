@@ -1,4 +1,4 @@
-"""Peers that take their time: silent, dripping, never reading.  A server ends them all, and serves the rest."""
+"""Tests of slow peers: their connections are closed, and other clients are served."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OPTIONS = (f"--query-timeout={QUERY}", f"--answer-timeout={ANSWER}", "--max-conn
 
 
 class TimeTests(BlackBoxTestCase):
-    """Every adapter, over both families."""
+    """All adapters, over both families."""
 
     def setUp(self) -> None:
-        """A server with every adapter, and short patience."""
+        """Start a server with all adapters and short time limits."""
         self.server = self.start(
             *(f"--file={USERS}", "--backend=file", "--backend=memory", "--ssl", *OPTIONS),
             *(
@@ -28,7 +28,7 @@ class TimeTests(BlackBoxTestCase):
         )
 
     def connect(self, adapter: str, host: str) -> socket.socket:
-        """Connect to an adapter, by TLS where it speaks that."""
+        """Connect to an adapter, with TLS if it uses that."""
         connection = socket.create_connection((host, self.server.port(adapter)), timeout=DEADLINE)
         self.addCleanup(connection.close)
         if adapter == "httpsport":
@@ -39,16 +39,16 @@ class TimeTests(BlackBoxTestCase):
         return connection
 
     def ends(self, connection: socket.socket) -> None:
-        """The server ends a connection, without our doing."""
-        with contextlib.suppress(ConnectionError):  # That is an end, too.
+        """Wait until the server closes a connection."""
+        with contextlib.suppress(ConnectionError):  # A reset closes it, too.
             receive(connection)
 
     def served(self) -> None:
-        """Others are served as ever."""
+        """Check that other clients are served."""
         self.assertEqual(ask("::1", self.server.port("fingerport"), b"moshez\r\n"), b"Happy and well\r\n")
 
     def test_silent(self) -> None:
-        """Who says nothing is sent away, and so is who does not even say that TLS should begin."""
+        """Silent connections are closed, including those without a TLS handshake."""
         connections = [
             self.connect(adapter, host)
             for adapter in ("fingerport", "webport", "httpsport", "setport", "statusport")
@@ -64,7 +64,7 @@ class TimeTests(BlackBoxTestCase):
                 self.ends(connection)
 
     def test_dripping(self) -> None:
-        """A byte now and then buys no time."""
+        """Single bytes do not extend the time limits."""
         began = time.monotonic()
         beginnings = {
             "fingerport": b"x",
@@ -96,14 +96,14 @@ class TimeTests(BlackBoxTestCase):
         self.assertEqual(waiting, [])
 
     def test_bodyDripping(self) -> None:
-        """A request that is announced and does not come has its time, too."""
+        """The time for a request's body is limited."""
         for adapter in ("webport", "httpsport", "statusport"):
             connection = self.connect(adapter, "127.0.0.1")
             connection.sendall(b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
             self.ends(connection)
 
     def test_neverReading(self) -> None:
-        """Who asks for much and takes nothing does not keep it for ever."""
+        """A client that does not read a long answer is disconnected after a time limit."""
         path = self.users("".join(f"user{number} (A Name of Some Length): x\n" for number in range(20_000)))
         server = self.start(f"--file={path}", "--fingerport=0", "--webport=0", *OPTIONS)
         for adapter, query in (
@@ -119,7 +119,7 @@ class TimeTests(BlackBoxTestCase):
             self.waitUntilAborted(server.port(adapter), connection)
 
     def waitUntilAborted(self, port: int, connection: socket.socket) -> None:
-        """Wait until the server has let a connection go, without reading it: what is left of it is the kernel's."""
+        """Wait until the server has closed a connection, by the kernel's table, without reading from it."""
         local = connection.getsockname()[1]
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:

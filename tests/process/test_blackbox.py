@@ -1,4 +1,4 @@
-"""The whole service as a process, asked over real sockets by real programs."""
+"""Tests of the service as a process, with real clients over real sockets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXAMPLES = Path(ROOT, "docs", "examples")
 
 
 def run(*command: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end."""
+    """Run a program, and return its result."""
     return subprocess.run(
         command,
         input=stdin,
@@ -46,12 +46,12 @@ def run(*command: str, stdin: str = "", **environment: str) -> subprocess.Comple
 
 
 def url(host: str, port: int, path: str = "", scheme: str = "http") -> str:
-    """A URL of this machine, by one of its addresses."""
+    """Return a URL of this machine."""
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{path}"
 
 
 class BlackBoxTestCase(SynchronousTestCase):
-    """A test with servers, ended at its end."""
+    """A test case that stops the servers it started."""
 
     def start(self, *options: str, **settings: Any) -> Server:
         """Start a server."""
@@ -60,7 +60,7 @@ class BlackBoxTestCase(SynchronousTestCase):
         return server
 
     def users(self, text: str) -> Path:
-        """A users file that the server can read, whoever it is."""
+        """Write a users file that is readable for the server's user."""
         directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, directory)
         directory.chmod(0o755)
@@ -73,12 +73,12 @@ class ClientTests(BlackBoxTestCase):
     """Real clients, over both families."""
 
     def setUp(self) -> None:
-        """A server of the sample users."""
+        """Start a server with the sample users."""
         self.server = self.start(f"--file={USERS}", "--fingerport=0", "--webport=0", "--ssl", "--httpsport=0")
         self.finger, self.web = self.server.port("fingerport"), self.server.port("webport")
 
     def test_sockets(self) -> None:
-        """The wire, on both families."""
+        """Plain sockets."""
         for host in FAMILIES.values():
             self.assertEqual(ask(host, self.finger, b"moshez\r\n"), b"Happy and well\r\n")
             self.assertEqual(ask(host, self.finger, b"nobody\n"), b"No such user\r\n")
@@ -88,14 +88,14 @@ class ClientTests(BlackBoxTestCase):
         self.assertIn("finger ::1 'moshez' ok", self.server.log)
 
     def test_ourClient(self) -> None:
-        """Our own, which can name a port."""
+        """The package's own client, which can name a port."""
         for host in FAMILIES.values():
             done = run(sys.executable, "-m", "finger", "-p", str(self.finger), f"alice@{host}")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("Name: Alice Example\nPlan:\nBack on Monday.\nUntil then, ask Bob.\n", done.stdout)
 
     def test_curl(self) -> None:
-        """curl, on the web in the clear and encrypted, and as whatever speaks plain TCP."""
+        """curl, with HTTP, HTTPS, and gopher as plain TCP."""
         curl = need("curl", package="curl")
         for host in FAMILIES.values():
             for address in (
@@ -108,20 +108,20 @@ class ClientTests(BlackBoxTestCase):
             self.assertEqual(done.stdout, "Happy and well\n" if "\r" not in done.stdout else "Happy and well\r\n")
 
     def test_lynx(self) -> None:
-        """lynx, on the web and by finger URL."""
+        """lynx, with HTTP."""
         lynx = need("lynx", package="lynx")
         self.assertIn("Happy and well", run(lynx, "-dump", url("127.0.0.1", self.web, "moshez")).stdout)
         self.assertIn("Alice Example", run(lynx, "-dump", url("localhost", self.web)).stdout)
 
     def test_links(self) -> None:
-        """links, on the web over both families, and by finger URL."""
+        """links, with HTTP over both families, and with a finger URL."""
         links = need("links", package="links")
         for host in FAMILIES.values():
             self.assertIn("Happy and well", run(links, "-dump", url(host, self.web, "moshez")).stdout)
         self.assertIn("Happy and well", run(links, "-dump", f"finger://moshez@127.0.0.1:{self.finger}").stdout)
 
     def test_openssl(self) -> None:
-        """TLS 1.2 and 1.3, and nothing older."""
+        """TLS 1.2 and 1.3 are accepted, and older versions refused."""
         openssl = need("openssl", package="openssl")
         for host in FAMILIES.values():
             address = url(host, self.server.port("httpsport"))[7:-1]
@@ -134,7 +134,7 @@ class ClientTests(BlackBoxTestCase):
                 self.assertEqual("Happy and well" in done.stdout, answered, (version, done.stderr))
 
     def test_xmlrpc(self) -> None:
-        """Python's client, in the clear and encrypted."""
+        """Python's XML-RPC client, with HTTP and HTTPS."""
         insecure = ssl.create_default_context()
         insecure.check_hostname = False
         insecure.verify_mode = ssl.CERT_NONE
@@ -151,10 +151,12 @@ class ClientTests(BlackBoxTestCase):
 
 
 class ProxyProtocolTests(BlackBoxTestCase):
-    """Behind a proxy that says for whom it connects."""
+    """The PROXY protocol."""
 
     def test_trusted(self) -> None:
-        """Who is trusted is heard, and the log has the client; who is not is not, and is logged as what it is."""
+        """
+        A header from a trusted proxy is used and the client's address logged; other peers are refused and logged.
+        """
         server = self.start(
             f"--file={USERS}",
             "--trust-proxy=127.0.0.0/8",
@@ -171,15 +173,15 @@ class ProxyProtocolTests(BlackBoxTestCase):
 
 
 class Port79Tests(BlackBoxTestCase):
-    """Clients that know no other port than 79, and what root's server becomes."""
+    """Clients that need port 79, and the privileges of a server started by root."""
 
     def setUp(self) -> None:
-        """The server at its own port, which is root's."""
-        needRoot("port 79, and who a server started by root becomes")
+        """Choose port 79, which needs root."""
+        needRoot("port 79 and dropping privileges")
         self.ports = [r"--fingerport=tcp:79:interface=127.0.0.1", r"--fingerport=tcp6:79:interface=\:\:1"]
 
     def test_finger(self) -> None:
-        """Debian's finger, over both families, with and without -l."""
+        """Debian's finger client, over both families, with and without -l."""
         program = need("finger", package="finger")
         server = self.start(f"--file={USERS}", *self.ports)
         for host in FAMILIES.values():
@@ -190,7 +192,7 @@ class Port79Tests(BlackBoxTestCase):
         self.assertIn("finger ::1 'moshez' ok", server.log)
 
     def test_unprivileged(self) -> None:
-        """It is root no more, by any of its ids, nor of root's groups."""
+        """The server has given up root's user, groups and saved ids."""
         server = self.start(f"--file={USERS}", *self.ports)
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         for field in ("Uid", "Gid"):
@@ -201,14 +203,14 @@ class Port79Tests(BlackBoxTestCase):
         self.assertEqual(ask("127.0.0.1", 79, b"moshez\r\n"), b"Happy and well\r\n")
 
     def test_uid(self) -> None:
-        """twistd's own --uid wins."""
+        """twistd's option --uid takes precedence."""
         server = self.start(f"--file={USERS}", *self.ports, twistd=("--uid=1", "--gid=2"))
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         self.assertIn("Uid:\t1\t1\t1\t1", status)
         self.assertIn("Gid:\t2\t2\t2\t2", status)
 
     def test_tac(self) -> None:
-        """twistd -y with the sample .tac, its ports on loopback."""
+        """twistd -y runs the sample .tac file."""
         here = self.tac("tcp:79:interface=127.0.0.1")
         with open(here / "log", "wb") as log:
             process = subprocess.Popen(
@@ -223,7 +225,7 @@ class Port79Tests(BlackBoxTestCase):
             process.wait(DEADLINE)
 
     def test_tacTaken(self) -> None:
-        """A port that a .tac cannot have is one line and no traceback."""
+        """A port that is in use is an error of one line, without a traceback, for a .tac file as well."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             here = self.tac(f"tcp:{port}:interface=127.0.0.1")
@@ -234,7 +236,7 @@ class Port79Tests(BlackBoxTestCase):
         self.assertNotIn("Traceback", done.stdout)
 
     def tac(self, port: str) -> Path:
-        """A directory with the sample .tac, which has the sample users and another port."""
+        """Return a directory with the sample .tac file, changed to the sample users and another port."""
         here = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, here)
         here.chmod(0o755)
@@ -245,19 +247,19 @@ class Port79Tests(BlackBoxTestCase):
 
 
 def waitUntil(condition: Any, process: subprocess.Popen[bytes]) -> None:
-    """Wait for something to become true while a process runs."""
+    """Wait until a condition is true, while a process runs."""
     deadline = time.monotonic() + DEADLINE
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError("it never did")
+            raise AssertionError("the condition did not become true")
         time.sleep(0.02)
 
 
 class CommandLineTests(BlackBoxTestCase):
-    """Starting, and not starting."""
+    """Starting, failing to start, and stopping."""
 
     def refused(self, *options: str) -> str:
-        """What a start that fails says."""
+        """Start a server that must fail, and return its error message."""
         done = run(twistdPath(), "-n", "--pidfile=", "finger", *options)
         self.assertEqual(done.returncode, 1, done)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
@@ -265,7 +267,7 @@ class CommandLineTests(BlackBoxTestCase):
         return done.stderr
 
     def test_wrong(self) -> None:
-        """One line and the option's name, and a status that is not 0."""
+        """An invalid option is an error of one line that names it, with exit status 1."""
         quiet = (f"--file={USERS}", "--fingerport=none", "--webport=none", "--pbport=none")
         for option in (
             *("--nonsense", "--fingerport=x", "--webport=tcp:x", "--disclose=age", "--backend=nonsense"),
@@ -276,16 +278,16 @@ class CommandLineTests(BlackBoxTestCase):
                 self.assertIn(option.partition("=")[0], self.refused(*quiet, option))
 
     def test_taken(self) -> None:
-        """A port that is taken: which, and what to do; nothing else is left listening."""
+        """A port that is in use is reported with what to do."""
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
-            said = self.refused(
+            error = self.refused(
                 f"--file={USERS}", "--webport=none", "--pbport=0", f"--fingerport=tcp:{port}:interface=127.0.0.1"
             )
-        self.assertIn(f"port {port} is taken by another program", said)
+        self.assertIn(f"port {port} is taken by another program", error)
 
     def test_takenDaemon(self) -> None:
-        """The same on the terminal of who starts a daemon; and no pid file stays."""
+        """A daemon reports it on the terminal, and leaves no pid file."""
         here = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, here)
         with socket.create_server(("127.0.0.1", 0)) as other:
@@ -305,7 +307,7 @@ class CommandLineTests(BlackBoxTestCase):
         self.assertEqual(os.listdir(here), [])
 
     def test_stop(self) -> None:
-        """SIGTERM ends it, and its log has no traceback."""
+        """SIGTERM stops the server without a traceback."""
         server = self.start(f"--file={USERS}", "--fingerport=0")
         port = server.port("fingerport")
         self.assertEqual(server.stop(), -signal.SIGTERM)
@@ -315,17 +317,17 @@ class CommandLineTests(BlackBoxTestCase):
             self.assertRaises(ConnectionRefusedError, ask, host, port, b"\r\n")
 
     def test_help(self) -> None:
-        """The help, and what it lists."""
+        """The help texts."""
         self.assertIn("finger ", run(twistdPath(), "--help").stdout)
         self.assertIn("--fingerport=", run(twistdPath(), "finger", "--help", COLUMNS="80").stdout)
         self.assertIn("memory[:PATH]", run(twistdPath(), "finger", "--help-backends").stdout)
 
 
 class SwitchTests(BlackBoxTestCase):
-    """RFC 1288's switches, on every adapter they concern."""
+    """The switches of RFC 1288, on the adapters they affect."""
 
     def test_noList(self) -> None:
-        """No list, on any adapter; users can be asked for."""
+        """With --no-list no adapter lists the users, but users can be queried."""
         server = self.start(f"--file={USERS}", "--no-list", "--fingerport=0", "--webport=0", "--pbport=0")
         self.assertEqual(ask("::1", server.port("fingerport"), b"\r\n"), b"Finger online user list denied\r\n")
         self.assertEqual(ask("::1", server.port("fingerport"), b"moshez\r\n"), b"Happy and well\r\n")
@@ -337,7 +339,7 @@ class SwitchTests(BlackBoxTestCase):
             self.assertIn("Finger online user list denied", str(fault))
 
     def test_disclose(self) -> None:
-        """What is not disclosed is told nowhere."""
+        """With --disclose no adapter shows other fields."""
         path = self.users("ada (Ada Lovelace): Secret plan\n")
         server = self.start(f"--file={path}", "--disclose=name", "--fingerport=0", "--webport=0")
         self.assertEqual(
@@ -350,19 +352,19 @@ class SwitchTests(BlackBoxTestCase):
             self.assertEqual(proxy.getUser("ada"), "Ada Lovelace")
 
     def test_ascii(self) -> None:
-        """Plain ASCII on finger's wire, where that is wanted."""
+        """With --ascii finger answers in ASCII."""
         path = self.users("zoe: Zoë ☕\n")
         server = self.start(f"--file={path}", "--ascii", "--fingerport=0")
         self.assertEqual(ask("127.0.0.1", server.port("fingerport"), b"zoe\r\n"), b"Zoe ?\r\n")
 
     def test_matchNames(self) -> None:
-        """Names that are no logins, where that is wanted."""
+        """With --match-names first, last and full names match."""
         server = self.start(f"--file={USERS}", "--match-names", "--fingerport=0")
         self.assertIn(b"Login: alice", ask("127.0.0.1", server.port("fingerport"), b"Alice\r\n"))
         self.assertEqual(ask("127.0.0.1", server.port("fingerport"), b"example\r\n").count(b"Login: "), 2)
 
     def test_forwardRefused(self) -> None:
-        """Nobody is asked on a peer's behalf: a server that would be listening hears nothing."""
+        """By default no query is forwarded, and no connection is made."""
         server = self.start(f"--file={USERS}", "--fingerport=0")
         with socket.create_server(("127.0.0.1", 0)) as target:
             for host in ("127.0.0.1", "[::1]", "localhost", "10.0.0.1", "169.254.169.254", "a@self@self"):
@@ -372,8 +374,8 @@ class SwitchTests(BlackBoxTestCase):
             self.assertRaises(BlockingIOError, target.accept)
 
     def test_forward(self) -> None:
-        """A host that is named is asked, at port 79, and its answer relayed whole."""
-        needRoot("port 79 is the one that is asked")
+        """With --forward a query is forwarded to port 79 of that host, and the answer relayed completely."""
+        needRoot("forwarded queries go to port 79")
         path = self.users("u: one\n  two\n")
         self.start(f"--file={path}", "--fingerport=tcp:79:interface=127.0.0.1")
         relay = self.start(f"--file={USERS}", "--forward=127.0.0.1", "--fingerport=0")
@@ -385,10 +387,10 @@ class SwitchTests(BlackBoxTestCase):
 
 
 class FileTests(BlackBoxTestCase):
-    """The users file, changed while it is served."""
+    """A users file that changes while the server runs."""
 
     def test_hangup(self) -> None:
-        """A change is seen at once on SIGHUP; a file gone bad keeps its last good users."""
+        """SIGHUP reads the file again; if it cannot be read, the last good users stay."""
         path = self.users("moshez: old\n")
         server = self.start(f"--file={path}", "--fingerport=0")
         port = server.port("fingerport")
@@ -405,7 +407,7 @@ class FileTests(BlackBoxTestCase):
         waitUntil(lambda: ask("::1", port, b"moshez\r\n") == b"newer\r\n", server.process)
 
     def test_whole(self) -> None:
-        """While a large file is read again and again, every query sees one file's users or the other's."""
+        """While a large file is reloaded, each query sees either all old or all new users."""
         path = self.users("")
         files = ["".join(f"u{n}: {letter}\n" for n in range(20_000)) for letter in "ab"]
         path.write_text(files[0])
@@ -422,21 +424,21 @@ class FileTests(BlackBoxTestCase):
 
 
 class SetterTests(BlackBoxTestCase):
-    """Setting a status, and keeping it."""
+    """Setting and storing statuses."""
 
     def directory(self) -> Path:
-        """A directory in which the server may write, whoever it is."""
+        """Make a directory that is writable for the server's user."""
         path = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, path)
         path.chmod(0o777)
         return path
 
     def set(self, server: Server, user: str, status: str, host: str = "127.0.0.1") -> bytes:
-        """Set a status, and take what is said."""
+        """Set a status, and return the reply."""
         return ask(host, server.port("setport"), f"{user}\n{status}\n".encode(), half=True)
 
     def test_set(self) -> None:
-        """Set on both families, seen on both; what is wrong is told in one line."""
+        """A status can be set and queried over both families; an error is one line."""
         server = self.start("--backend=memory", "--setport=0", "--fingerport=0")
         for host in FAMILIES.values():
             self.assertEqual(self.set(server, "moshez", f"by {host}", host), b"Status of moshez is set\r\n")
@@ -445,13 +447,13 @@ class SetterTests(BlackBoxTestCase):
         self.assertIn(b"a user name is", self.set(server, "a@b", "x"))
 
     def test_loopback(self) -> None:
-        """A port number is one of this machine alone."""
+        """A port number listens on loopback only."""
         server = self.start("--backend=memory", "--setport=0")
         addresses = re.findall(r"--setport=0: listening on (\S+):\d+", server.log)
         self.assertEqual(sorted(addresses), ["127.0.0.1", "[::1]"])
 
     def test_killed(self) -> None:
-        """What was acknowledged is there after kill -9 in the midst of it, and nothing is torn."""
+        """After kill -9 during writes, every acknowledged status is stored, and the file is intact."""
         path = self.directory() / "users.json"
         server = self.start(f"--backend=memory:{path}", "--setport=0")
         acknowledged: list[int] = []
@@ -464,7 +466,7 @@ class SetterTests(BlackBoxTestCase):
                     if len(acknowledged) >= 200:
                         enough.set()
             except OSError:
-                pass  # Killed before it could be said.
+                pass  # Killed before it could reply.
 
         with ThreadPoolExecutor(8) as pool:
             for number in range(1000):
@@ -480,7 +482,7 @@ class SetterTests(BlackBoxTestCase):
             self.assertEqual(answer, f"status {number}\r\n".encode())
 
     def test_unwritable(self) -> None:
-        """Where nothing can be kept, nothing is acknowledged, and nothing seen."""
+        """A status that cannot be stored is neither acknowledged nor shown."""
         directory = self.directory()
         server = self.start(f"--backend=memory:{directory}/users.json", "--setport=0", "--fingerport=0")
         self.set(server, "moshez", "kept")
@@ -491,10 +493,10 @@ class SetterTests(BlackBoxTestCase):
 
 
 class CertificateTests(BlackBoxTestCase):
-    """HTTPS with certificates of one's own."""
+    """HTTPS with a given certificate."""
 
     def test_renewed(self) -> None:
-        """A renewed certificate is used from SIGHUP on; a bad one is not."""
+        """SIGHUP loads a renewed certificate; a bad one is not used."""
         openssl = need("openssl", package="openssl")
         directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, directory)
@@ -529,10 +531,10 @@ class CertificateTests(BlackBoxTestCase):
 
 
 class AttackTests(BlackBoxTestCase):
-    """What has broken finger servers before."""
+    """Attacks that have broken finger servers before."""
 
     def test_longLines(self) -> None:
-        """64 KiB, with an end and without: refused and closed, and the memory does not grow."""
+        """Queries of 64 KiB, with and without an end, are refused, and the memory does not grow."""
         server = self.start(f"--file={USERS}", "--fingerport=0")
         port = server.port("fingerport")
         ask("127.0.0.1", port, b"x" * 65536 + b"\r\n")
@@ -544,7 +546,7 @@ class AttackTests(BlackBoxTestCase):
         self.assertEqual(ask("::1", port, b"moshez\r\n"), b"Happy and well\r\n")
 
     def test_tooMany(self) -> None:
-        """Over the limit a client hears why; a place that is given back is free."""
+        """A connection beyond the limit gets the reason; a closed one makes room for another."""
         server = self.start(f"--file={USERS}", "--fingerport=0", "--max-connections=5")
         port = server.port("fingerport")
         with ExitStack() as stack:
@@ -557,7 +559,7 @@ class AttackTests(BlackBoxTestCase):
             self.assertEqual(ask("127.0.0.1", port, b"moshez\r\n"), b"Happy and well\r\n")
 
     def test_xss(self) -> None:
-        """Nothing stored or asked for becomes a page's code."""
+        """Stored and requested markup is escaped in pages."""
         path = self.users("<b>x</b>: <script>alert(1)</script>\n")
         server = self.start(f"--file={path}", "--webport=0")
         for page in ("", "%3Cb%3Ex%3C%2Fb%3E", "?user=%3Cb%3Ex%3C/b%3E", "%3Cscript%3Ealert(2)%3C/script%3E"):
@@ -566,7 +568,7 @@ class AttackTests(BlackBoxTestCase):
             self.assertNotIn("<b>", text)
 
     def test_escapes(self) -> None:
-        """No control byte, on any adapter or in the log."""
+        """No adapter, and no line of the log, has control characters."""
         path = self.users("m: a\x1b[2J\x9b\x00\x07\u202eb\n".replace("\x9b", "\u009b"))
         server = self.start(f"--file={path}", "--fingerport=0", "--webport=0")
         ask("127.0.0.1", server.port("fingerport"), b"\x1b[2J\x07\xe2\x80\xae\r\n")
@@ -583,13 +585,13 @@ class AttackTests(BlackBoxTestCase):
 
 
 def residentKiB(server: Server) -> int:
-    """How much memory a server has."""
+    """Return the memory a server uses, in KiB."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(notNone(re.search(r"^VmRSS:\s*(\d+)", status, re.MULTILINE))[1])
 
 
 def get(address: str) -> str:
-    """A page, whatever its status."""
+    """Return a page, whatever its status."""
     try:
         answer: HTTPResponse | HTTPError = urllib.request.urlopen(address, timeout=DEADLINE)
     except HTTPError as error:

@@ -1,4 +1,4 @@
-"""Setting a status, as somebody: by the kernel's word, by password over HTTPS, and on PB.  Others are refused."""
+"""Tests of setting a status by a UNIX socket, by HTTPS and by Perspective Broker, as different users."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ react(lambda reactor, *arguments: main(reactor, *arguments), sys.argv[1:])
 
 
 class SettingTestCase(BlackBoxTestCase):
-    """A server with a store, and passwords."""
+    """A server with a memory back end and passwords."""
 
     def startServer(self, *options: str) -> Server:
-        """Start it, with C{--auth} on a file of passwords."""
+        """Start the server, with C{--auth} and a file of passwords."""
         passwords = self.users(PASSWORDS)
         return self.start(
             *("--backend=memory", f"--auth=file:{passwords}", "--admin=boss", "--ssl"),
@@ -48,15 +48,15 @@ class SettingTestCase(BlackBoxTestCase):
         )
 
     def status(self, server: Server, user: str) -> str:
-        """What a user says."""
+        """Query a user's status."""
         return ask("::1", server.port("fingerport"), f"{user}\r\n".encode()).decode().removesuffix("\r\n")
 
 
 class HTTPSTests(SettingTestCase):
-    """C{curl -T}."""
+    """Uploads with C{curl -T}."""
 
     def put(self, server: Server, user: str, status: str, *more: str, adapter: str = "httpsport") -> str:
-        """Upload a status; the HTTP status."""
+        """Upload a status, and return the HTTP status."""
         curl = need("curl", package="curl")
         scheme = "https" if adapter == "httpsport" else "http"
         done = run(
@@ -67,7 +67,7 @@ class HTTPSTests(SettingTestCase):
         return done.stdout
 
     def test_own(self) -> None:
-        """One's own status, and any for an administrator."""
+        """A user can set their own status, and an administrator any."""
         server = self.startServer()
         self.assertEqual(self.put(server, "ada", "Weaving\n", "--user", "ada:lovelace"), "200")
         self.assertEqual(self.status(server, "ada"), "Weaving")
@@ -75,7 +75,10 @@ class HTTPSTests(SettingTestCase):
         self.assertEqual(self.status(server, "moshez"), "Set by the boss")
 
     def test_refused(self) -> None:
-        """Wrong passwords, none, another's name, and plain HTTP: nothing is set, and each is logged."""
+        """
+        Without a password, with a wrong one, for another user, and over plain HTTP, nothing is set; each attempt is
+        logged.
+        """
         server = self.startServer()
         self.assertEqual(self.put(server, "ada", "x"), "401")
         self.assertEqual(self.put(server, "ada", "x", "--user", "ada:wrong"), "401")
@@ -89,7 +92,7 @@ class HTTPSTests(SettingTestCase):
         self.assertNotIn("Traceback", server.log)
 
     def test_guessing(self) -> None:
-        """Who guesses is soon not listened to, not even with the right password."""
+        """After too many wrong passwords, the right one is refused, too."""
         server = self.startServer()
         for _ in range(12):
             self.assertEqual(self.put(server, "ada", "x", "--user", "ada:guess"), "401")
@@ -97,16 +100,16 @@ class HTTPSTests(SettingTestCase):
         self.assertIn("127.0.0.1 tries to log in too often", server.log)
 
     def test_notOffered(self) -> None:
-        """Without --auth, the web is for reading."""
+        """Without --auth, PUT gets 405."""
         server = self.start("--backend=memory", "--ssl", "--httpsport=0", "--webport=0")
         self.assertEqual(self.put(server, "ada", "x", "--user", "ada:lovelace"), "405")
 
 
 class PBTests(SettingTestCase):
-    """C{setStatus}, after login."""
+    """C{setStatus} after a login."""
 
     def test_login(self) -> None:
-        """The avatar is the user; a wrong password is refused, without a traceback."""
+        """A logged-in user sets their own status; a wrong password is refused without a traceback."""
         server = self.startServer()
         port = str(server.port("pbport"))
         self.assertEqual(run(sys.executable, "-c", PB, port, "ada", "lovelace", "By PB").stdout, "set\n")
@@ -117,17 +120,19 @@ class PBTests(SettingTestCase):
 
 
 class SocketTests(SettingTestCase):
-    """The UNIX socket, where the kernel says who asks."""
+    """A UNIX socket, where the kernel identifies the user."""
 
     def setUp(self) -> None:
-        """A place for the socket."""
+        """Make a directory for the socket."""
         self.directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.directory)
         self.directory.chmod(0o755)
         self.path = self.directory / "set"
 
     def test_oneself(self) -> None:
-        """Through our client, as whoever runs the tests; root is an administrator unless others are named."""
+        """
+        The package's client sets the status of the user that runs the tests; --admin replaces root as administrator.
+        """
         server = self.startServer(f"--setport=unix:{self.path}")
         me = pwd.getpwuid(os.geteuid()).pw_name
         done = run(sys.executable, "-m", "finger", f"--set={self.path}", stdin="By socket\n")
@@ -140,10 +145,10 @@ class SocketTests(SettingTestCase):
         self.path.unlink(missing_ok=True)
 
     def test_others(self) -> None:
-        """Another user of this machine sets nobody else's; an administrator anybody's."""
-        needRoot("a client run by somebody else")
+        """A user cannot set another user's status; an administrator can set any."""
+        needRoot("a client run by another user")
         server = self.start("--backend=memory", f"--setport=unix:{self.path}", "--admin=daemon", "--fingerport=0")
-        for who, user, said in (
+        for actor, user, reply in (
             ("nobody", "nobody", "Status of nobody is set"),
             ("nobody", "root", "Permission denied"),
             ("daemon", "root", "Status of root is set"),
@@ -152,7 +157,7 @@ class SocketTests(SettingTestCase):
                 "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
                 "s.sendall(sys.argv[2].encode() + b'\\nhere\\n'); s.shutdown(1); print(s.recv(1000).decode().strip())"
             )
-            account = pwd.getpwnam(who)
+            account = pwd.getpwnam(actor)
             done = subprocess.run(
                 ["/usr/bin/python3", "-c", script, str(self.path), user],
                 capture_output=True,
@@ -163,23 +168,23 @@ class SocketTests(SettingTestCase):
                 group=account.pw_gid,
                 extra_groups=[],
             )
-            self.assertEqual(done.stdout.strip(), said, done.stderr)
+            self.assertEqual(done.stdout.strip(), reply, done.stderr)
         self.assertEqual(self.status(server, "root"), "here")
         server.stop()
         self.path.unlink(missing_ok=True)
 
     def test_wide(self) -> None:
-        """A port that others can reach, where nobody need say who it is, is refused at the start."""
+        """A TCP port that other machines can reach is refused at the start."""
         for port in ("tcp:0", r"tcp6:0", "tcp:0:interface=0.0.0.0"):
             error = self.assertRaises(AssertionError, self.start, "--backend=memory", f"--setport={port}")
             self.assertIn("other machines could reach it", str(error))
 
 
 class LoopbackTests(SettingTestCase):
-    """Without --auth: loopback, as in the tutorial."""
+    """TCP on loopback, without --auth."""
 
     def test_loopback(self) -> None:
-        """Our client by port, over both families."""
+        """The package's client sets a status by port number."""
         server = self.start("--backend=memory", "--setport=0", "--fingerport=0")
         port = str(server.port("setport"))
         done = run(sys.executable, "-m", "finger", "--set", "-p", port, "moshez", stdin="By port\n")

@@ -1,4 +1,4 @@
-"""The same user shows the same text through every adapter, whichever the back end."""
+"""Tests that a user's text is the same on all adapters, with each back end."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ VENDING = Path(ROOT, "tests", "thirdparty", "vending")
 STOCK = "cola=7,maté=3"
 
 STATUS = 'Répond aussi en français ☕\nà <Zürich> & "Genève", 東京に行きます: 100 %'
-"""Two lines (the bot takes 2 s for each further one), accents, and what HTML reads in its own way."""
+"""Two lines (the bot takes 2 s for each further one) with accents and HTML's special characters."""
 
 USERS_FILE = "alice (Alice Example): {0}\nzoë: {0}\n".format(STATUS.replace("\n", "\n    "))
 
 
 class EverywhereTests(EverywhereTestCase):
-    """Every back end, behind every adapter."""
+    """Each back end, on all adapters."""
 
     def directory(self) -> Path:
-        """A directory in which the server may read and write, whoever it is."""
+        """Make a directory in which the server's user may read and write."""
         path = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, path)
         path.chmod(0o777)
         return path
 
     def usersFile(self) -> Path:
-        """A users file."""
+        """Write a users file."""
         path = self.directory() / "users"
         path.write_text(USERS_FILE, "utf-8")
         return path
 
     async def test_file(self) -> None:
-        """C{file}, of a user with a status alone."""
+        """The back end C{file}, with a status alone."""
         server = await self.start(f"--file={self.usersFile()}")
         await self.assertEverywhere(server, "zoë", STATUS)
 
     async def test_fileWithName(self) -> None:
-        """C{file}, of a user with a full name, too, around which finger's answer has another form."""
+        """The back end C{file}, with a full name, which makes finger answer in the long form."""
         server = await self.start(f"--file={self.usersFile()}")
         await self.assertEverywhere(server, "alice", STATUS)
 
     async def test_memory(self) -> None:
-        """C{memory}, set through the setter."""
+        """The back end C{memory}, set through the setter."""
         server = await self.start("--backend=memory", "--setport=0")
         setStatus(server, "zoë", STATUS)
         await self.assertEverywhere(server, "zoë", STATUS)
 
     async def test_memoryKept(self) -> None:
-        """C{memory:PATH}, set through the setter of a server that has ended since."""
+        """The back end C{memory:PATH}, with a status set on a previous server."""
         backend = f"--backend=memory:{self.directory()}/users.json"
         with Server(backend, "--setport=0") as before:
             setStatus(before, "zoë", STATUS)
@@ -68,34 +68,34 @@ class EverywhereTests(EverywhereTestCase):
         await self.assertEverywhere(server, "zoë", STATUS)
 
     async def test_local(self) -> None:
-        """C{local}, of the one account that every machine has, and whose plan the server cannot read."""
+        """The back end C{local}, with root, whose plan the server cannot read."""
         server = await self.start("--backend=local")
         await self.assertEverywhere(server, "root", "No Plan.")
 
     async def proxy(self, host: str) -> None:
-        """C{proxy}, to another server of ours."""
+        """Check the back end C{proxy} with another server of this package."""
         other = Server(f"--file={self.usersFile()}", "--fingerport=0")
         self.addCleanup(other.__exit__)
         server = await self.start(f"--backend=proxy:{host}:{other.port('fingerport')}")
         await self.assertEverywhere(server, "zoë", STATUS)
 
     async def test_proxyIPv4(self) -> None:
-        """C{proxy}, over IPv4."""
+        """The back end C{proxy}, over IPv4."""
         await self.proxy("127.0.0.1")
 
     async def test_proxyIPv6(self) -> None:
-        """C{proxy}, over IPv6."""
+        """The back end C{proxy}, over IPv6."""
         await self.proxy("[::1]")
 
     async def test_chain(self) -> None:
-        """A chain, of a user whom only the last of three knows."""
+        """A chain of three back ends, with a user of the last one."""
         chain = ("--backend=memory", "--backend=local", "--backend=file")
         server = await self.start(*chain, f"--file={self.usersFile()}")
         await self.assertEverywhere(server, "zoë", STATUS)
 
     async def test_thirdParty(self) -> None:
         """
-        Somebody else's, which knows C{getUser} and C{getUsers} only, from a directory on the path.
+        A third-party back end with C{getUser} and C{getUsers} only, from a directory on the path.
         (C{tests.packaging.test_packaging} installs it.)
         """
         server = await self.start(f"--backend=vending:{STOCK}", PYTHONPATH=str(VENDING))
@@ -103,13 +103,13 @@ class EverywhereTests(EverywhereTestCase):
 
 
 def setStatus(server: Server, user: str, status: str) -> None:
-    """Set a status, and hear that it is."""
+    """Set a status, and check the reply."""
     answer = ask("127.0.0.1", server.port("setport"), f"{user}\n{status}\n".encode(), half=True)
     assert answer == f"Status of {user} is set\r\n".encode(), answer
 
 
 def vendingBackend() -> Any:
-    """Somebody else's back end."""
+    """Return the third-party back end."""
     path = VENDING / "finger" / "plugins" / "vending.py"
     specification = importlib.util.spec_from_file_location("vending", path)
     assert specification is not None
@@ -120,7 +120,7 @@ def vendingBackend() -> Any:
 
 
 class VendingTests(FingerServiceContract, SynchronousTestCase):
-    """Somebody else's back end, by the contract that is ours."""
+    """The contract of back ends, for the third-party one."""
 
     known, unknown = "maté", "tea"
 
@@ -130,7 +130,7 @@ class VendingTests(FingerServiceContract, SynchronousTestCase):
         return service
 
     def test_backend(self) -> None:
-        """It is a back end, and tells nonsense."""
+        """The plugin provides its interface, and reports invalid arguments."""
         backend = vendingBackend()
         verifyObject(IFingerBackend, backend)
         for argument in ("", "cola", "cola=x", "cola=1,", "cola=1=2"):

@@ -1,4 +1,4 @@
-"""The IRC bot on a real server, ngircd, with a real client that knows nothing of our code."""
+"""Tests of the IRC bot with the server ngircd and an independent client."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ USERS = {"moshez": "Happy and well", "zoë": "\n".join(f"☃ line {n}" for n in 
 
 
 class NgircdTests(IRCTestCase):
-    """A bot, a server, and somebody who asks."""
+    """A bot, a server and a client."""
 
     timeout = 20
 
     def setUp(self) -> None:
-        """Bots that do not wait: our time, not the server's, is what is saved here."""
+        """Make bots with short delays, to save time."""
         super().setUp()
         self.patch(_irctiming, "LINE_INTERVAL", 0.1)
 
     def bot(self, server: str = "", *channels: str) -> ClientService:
-        """Our bot, which is looking for the server."""
+        """Start a bot that connects to the server."""
         factory = IIRCClientFactory(MemoryFingerService(USERS))
         factory.channels = channels
         server = server or f"tcp:127.0.0.1:{self.server.port}"
@@ -45,7 +45,7 @@ class NgircdTests(IRCTestCase):
         return service
 
     async def private(self, host: str) -> None:
-        """Ask in private."""
+        """Send a private query over one family."""
         self.bot(f"tcp:{quoteStringArgument(host)}:{self.server.port}")
         client = await self.client("joe", host)
         await self.until(client, "fingerbot")
@@ -56,15 +56,15 @@ class NgircdTests(IRCTestCase):
         self.assertTrue((await client.expect("NOTICE")).endswith(" NOTICE joe :Status of nobody: No such user"))
 
     async def test_privateIPv4(self) -> None:
-        """A private question is answered in private."""
+        """A private query is answered in private, over IPv4."""
         await self.private(FAMILIES["IPv4"])
 
     async def test_privateIPv6(self) -> None:
-        """The same over the other family."""
+        """A private query is answered in private, over IPv6."""
         await self.private(FAMILIES["IPv6"])
 
     async def test_lines(self) -> None:
-        """A long plan arrives, as far as it does, in order and whole."""
+        """A plan of several lines arrives complete and in order."""
         self.bot()
         client = await self.client("joe")
         await self.until(client, "fingerbot")
@@ -73,7 +73,7 @@ class NgircdTests(IRCTestCase):
         self.assertEqual("".join(texts), f"Status of long: {'é' * 600}")
 
     async def test_manyLines(self) -> None:
-        """A plan of many lines is cut."""
+        """A plan with too many lines is cut."""
         self.bot()
         client = await self.client("joe")
         await self.until(client, "fingerbot")
@@ -82,7 +82,7 @@ class NgircdTests(IRCTestCase):
         self.assertEqual((texts[0], texts[-1]), ("Status of zoë: ☃ line 1", "... 4 more lines"))
 
     async def test_ctcp(self) -> None:
-        """CTCP FINGER and VERSION."""
+        """CTCP FINGER and VERSION are answered."""
         self.bot()
         client = await self.client("joe")
         await self.until(client, "fingerbot")
@@ -91,7 +91,7 @@ class NgircdTests(IRCTestCase):
             self.assertRegex(await client.expect("NOTICE"), f"NOTICE joe :\x01{command} [^\x01]+\x01$")
 
     async def test_channel(self) -> None:
-        """In a channel it speaks when spoken to, so that all can hear it."""
+        """In a channel, a query addressed to the bot is answered for all to see."""
         client = await self.client("joe")
         client.say("JOIN #twisted")
         await client.expect(" 366 ")
@@ -105,7 +105,7 @@ class NgircdTests(IRCTestCase):
         self.assertTrue(lines[1].endswith(" NOTICE #twisted :Status of nobody: No such user"))
 
     async def test_kicked(self) -> None:
-        """Thrown out of a channel, it comes back after a while."""
+        """After a kick, the bot rejoins the channel."""
         self.patch(_ircclient, "REJOIN_AFTER", 0.2)
         client = await self.client("joe")
         client.say("JOIN #twisted")
@@ -116,7 +116,9 @@ class NgircdTests(IRCTestCase):
         await client.expect("^:fingerbot![^ ]+ JOIN ")
 
     async def test_collision(self) -> None:
-        """Its name is taken: it takes another, of the server's nine characters, and its own once that is free."""
+        """
+        If its nickname is in use, the bot takes another of at most nine characters, and its own when that is free.
+        """
         joe = await self.client("joe")
         holder = await self.client("fingerbot")
         for client in (joe, holder):
@@ -132,7 +134,7 @@ class NgircdTests(IRCTestCase):
         await joe.expect("^:fingerbot!.*Status of moshez: Happy and well$")
 
     async def test_collisionUnseen(self) -> None:
-        """It gets its name back, too, from somebody it does not share a channel with."""
+        """It also regains its nickname from a user with which it shares no channel."""
         self.patch(_ircclient, "REGAIN_AFTER", 0.3)
         joe = await self.client("joe")
         holder = await self.client("fingerbot")
@@ -145,7 +147,7 @@ class NgircdTests(IRCTestCase):
         await joe.expect("^:fingerbot!.*Status of moshez: Happy and well$")
 
     async def test_restart(self) -> None:
-        """The server crashes, is away for a while, and the bot is back, in its channels."""
+        """After a crash of the server, the bot reconnects and rejoins its channels."""
         self.bot("", "#twisted")
         client = await self.client("joe")
         await self.until(client, "fingerbot")
@@ -162,7 +164,7 @@ class NgircdTests(IRCTestCase):
             await client.expect("NOTICE #twisted :Status of moshez: Happy and well$")
 
     async def test_ownFlood(self) -> None:
-        """A bot that is asked too much answers some of it, and is still there."""
+        """A flooded bot answers some queries, and stays connected."""
         self.bot()
         client = await self.client("joe")
         await self.until(client, "fingerbot")
@@ -174,7 +176,7 @@ class NgircdTests(IRCTestCase):
         await client.expect(" 303 joe :fingerbot")
 
     async def test_tls(self) -> None:
-        """Over TLS, to a server whose certificate is good."""
+        """The bot connects over TLS to a server with a trusted certificate."""
         self.bot(f"ssl:localhost:{self.server.tlsPort}:caCertsDir={self.server.directory}/ca")
         client = await self.client("joe")
         await self.until(client, "fingerbot")
@@ -182,26 +184,26 @@ class NgircdTests(IRCTestCase):
         await client.expect("Status of moshez: Happy and well$")
 
     async def test_tlsNotTrusted(self) -> None:
-        """A server that nobody vouches for never hears of us, and the log says why."""
+        """The bot refuses a server whose certificate is not trusted, and logs the reason."""
         reasons: list[str] = []
-        told: Deferred[None] = Deferred()
+        logged: Deferred[None] = Deferred()
 
         def observe(event: Any) -> None:
-            if "reason" in event and not told.called:
+            if "reason" in event and not logged.called:
                 reasons.append(event["reason"])
                 if "certificate" in event["reason"]:
-                    told.callback(None)
+                    logged.callback(None)
 
         self.observe(observe)
         self.bot(f"localhost:{self.server.tlsPort}")
         client = await self.client("joe")
-        await told
+        await logged
         client.say("ISON fingerbot")
         await client.expect(" 303 joe :$")
         self.assertRegex(" ".join(reasons), "certificate verify failed")
 
-    def observe(self, heard: Callable[[Any], None]) -> None:
-        """Look at the log during this test."""
-        observer = Observer(heard)
+    def observe(self, listener: Callable[[Any], None]) -> None:
+        """Observe the log during the test."""
+        observer = Observer(listener)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)

@@ -1,4 +1,4 @@
-"""The status port of a server that runs: what curl sees of it, and what Prometheus' own tool thinks of that."""
+"""Tests of a running server's status port, with curl and Prometheus' own tools."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_AT = "finger_last_reload_success_timestamp_seconds"
 
 
 def curl(server: Server, path: str, *options: str, family: str = "IPv4") -> str:
-    """What curl gets from a status port: the content, with the status above it."""
+    """Request a page of the status port, and return its status and its content."""
     address = url(FAMILIES[family], server.port("statusport"), path)
     form = ("--silent", "--show-error", "--globoff", "--noproxy", "*", "--write-out", "%{stderr}%{http_code}")
     done = run(need("curl", package="curl"), *form, *options, address)
@@ -36,7 +36,7 @@ def curl(server: Server, path: str, *options: str, family: str = "IPv4") -> str:
 
 
 def sample(server: Server, name: str, **labels: str) -> float | None:
-    """A number of a server, or L{None} if it has none of this name and these labels."""
+    """Return the value of a metric; L{None} if none has this name and these labels."""
     _, _, text = curl(server, "metrics").partition("\n")
     for family in text_string_to_metric_families(text):
         for found in family.samples:
@@ -46,7 +46,7 @@ def sample(server: Server, name: str, **labels: str) -> float | None:
 
 
 class EveryAdapterTests(TestCase):
-    """Queries by every adapter, over both families."""
+    """Queries on all adapters, over both families."""
 
     timeout = 2 * DEADLINE
 
@@ -57,7 +57,7 @@ class EveryAdapterTests(TestCase):
         return server
 
     async def test_counted(self) -> None:
-        """Each is counted once, by its adapter and outcome, and by the time it took."""
+        """Each query is counted once, by adapter and outcome, with the time it took."""
         server = self.start(f"--file={ROOT}/etc/users")
         for user in ("moshez", UNKNOWN):
             async for _ in everyAnswer(server, user):
@@ -76,7 +76,7 @@ class EveryAdapterTests(TestCase):
             self.assertNotIn(word, text)
 
     async def test_promtool(self) -> None:
-        """What is exported is as Prometheus wants it: before anything has happened, and after everything has."""
+        """promtool accepts the metrics of a new server and of one that has answered queries."""
         promtool = need("promtool", package="prometheus")
         directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, directory)
@@ -101,7 +101,7 @@ class RuleTests(SynchronousTestCase):
     """The alerts in C{etc/prometheus}."""
 
     def test_rules(self) -> None:
-        """They are well-formed, and each comes when it should and not else, as their own tests say."""
+        """The rules are valid, and their own tests pass."""
         promtool = need("promtool", package="prometheus")
         directory = ROOT / "etc" / "prometheus"
         for command in (("check", "rules", "finger.rules.yml"), ("test", "rules", "finger.test.yml")):
@@ -109,7 +109,7 @@ class RuleTests(SynchronousTestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_tested(self) -> None:
-        """No alert is without a test in which it comes, and one in which it does not."""
+        """Each alert has a test in which it fires, and one in which it does not."""
         rules, tests = (
             (ROOT / "etc" / "prometheus" / f"finger.{name}.yml").read_text() for name in ("rules", "test")
         )
@@ -119,10 +119,10 @@ class RuleTests(SynchronousTestCase):
 
 
 class StatusProcessTests(BlackBoxTestCase):
-    """Everything else."""
+    """Other properties of the status port."""
 
     def test_health(self) -> None:
-        """It is well, over both families, whatever its back ends do: this one never answers."""
+        """The server is healthy over both families even if its back end never answers."""
         slow = SlowServer()
         self.addCleanup(slow.close)
         server = self.start(f"--backend=proxy:127.0.0.1:{slow.port}", "--fingerport=0", "--statusport=0")
@@ -140,7 +140,7 @@ class StatusProcessTests(BlackBoxTestCase):
         )
 
     def test_reload(self) -> None:
-        """SIGHUP with a good file, and with none."""
+        """The metrics report successful and failed reloads on SIGHUP."""
         users = self.users("ada: 1\n")
         server = self.start(f"--file={users}", "--fingerport=0", "--statusport=0")
 
@@ -174,7 +174,7 @@ class StatusProcessTests(BlackBoxTestCase):
         waitUntil(lambda: state() == (1, 1, 2, 1), server.process)
 
     def test_refused(self) -> None:
-        """Connections that are one too many are counted, and the status port has a limit of its own."""
+        """Refused connections are counted, and the status port has its own limit."""
         server = self.start(f"--file={ROOT}/etc/users", "--fingerport=0", "--statusport=0", "--max-connections=3")
         with ExitStack() as stack:
             for _ in range(5):
@@ -192,7 +192,7 @@ class StatusProcessTests(BlackBoxTestCase):
 
     @contextmanager
     def crowd(self, server: Server) -> Iterator[socket.socket]:
-        """All connections of the status port are taken; here is one more."""
+        """Use all connections of the status port, and yield one more."""
         with ExitStack() as stack:
             crowd = [
                 stack.enter_context(socket.create_connection(("::1", server.port("statusport")), timeout=DEADLINE))
@@ -201,14 +201,14 @@ class StatusProcessTests(BlackBoxTestCase):
             yield crowd[-1]
 
     def test_openMetrics(self) -> None:
-        """As Prometheus asks for it."""
+        """The OpenMetrics format is sent if it is requested."""
         server = self.start(f"--file={ROOT}/etc/users", "--statusport=0")
         text = curl(server, "metrics", "--header", "Accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1")
         self.assertTrue(text.startswith("200\n"))
         self.assertTrue(text.endswith("# EOF\n"))
 
     def test_strangeRequests(self) -> None:
-        """What is not for reading, and what is not there, is refused, and nothing of it is in the log."""
+        """Other methods and paths are refused, and not logged."""
         server = self.start(f"--file={ROOT}/etc/users", "--statusport=0")
         self.assertEqual(curl(server, "metrics", "--data", "x")[:3], "405")
         self.assertEqual(curl(server, "moshez")[:3], "404")
@@ -219,13 +219,13 @@ class StatusProcessTests(BlackBoxTestCase):
         self.assertNotIn("Traceback", server.log)
 
     def test_loopback(self) -> None:
-        """A number listens on loopback alone."""
+        """A port number listens on loopback only."""
         server = self.start(f"--file={ROOT}/etc/users", "--statusport=0")
         hosts = re.findall(r"--statusport=0: listening on (\S+):\d+", server.log)
         self.assertEqual(sorted(hosts), ["127.0.0.1", "[::1]"])
 
     def test_unix(self) -> None:
-        """A UNIX socket will do, for who does not want everybody on this machine to look."""
+        """The status port may be a UNIX socket with restricted permissions."""
         path = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, path)
         server = self.start(f"--file={ROOT}/etc/users", f"--statusport=unix:{path}/status:mode=600")
@@ -235,7 +235,7 @@ class StatusProcessTests(BlackBoxTestCase):
         self.assertEqual(server.stop(), -signal.SIGTERM)
 
     def test_withoutClient(self) -> None:
-        """Without prometheus-client the server runs, says so at the start, once, and is well."""
+        """Without prometheus-client the server runs, warns once at the start, and is healthy."""
         hiding = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, hiding)
         hiding.chmod(0o755)

@@ -1,6 +1,6 @@
 """
-What systemd passes, and what it is told: a real server, started by systemd's own C{systemd-socket-activate} or as a
-service manager does it, on real sockets of this machine.
+Tests of systemd's socket activation and notifications, with C{systemd-socket-activate} and with the test as service
+manager.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if names:
     os.environ["LISTEN_FDNAMES"] = names
 os.execv(command[0], command)
 """
-"""Passes sockets as systemd does, and becomes what they are for."""
+"""A program that passes sockets as systemd does, and then executes a command."""
 
 
 def passing(sockets: list[socket.socket], names: str = "") -> tuple[str, ...]:
-    """A command that passes sockets to the command that follows it."""
+    """Return a command that passes sockets to the command that follows it."""
     return sys.executable, "-c", PASS, names, ",".join(str(sock.fileno()) for sock in sockets)
 
 
 class Manager:
-    """Who is told of the service's state."""
+    """A receiver of notifications."""
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -53,26 +53,26 @@ class Manager:
         self._socket.bind(address)
 
     def hear(self) -> dict[str, str]:
-        """The next that is told."""
+        """Return the next notification."""
         return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().split("\n"))
 
     def waitFor(self, *names: str) -> dict[str, str]:
-        """The next that is told of these."""
+        """Return the next notification with one of these names."""
         while True:
             told = self.hear()
             if told.keys() & set(names):
                 return told
 
     def close(self) -> None:
-        """Hear no more."""
+        """Close the socket."""
         self._socket.close()
 
 
 class SystemdTestCase(SynchronousTestCase):
-    """Sockets that stay open, whoever uses them."""
+    """Listening sockets that stay open across servers."""
 
     def setUp(self) -> None:
-        """The sockets, as a socket unit has them: one for each family, and one on a UNIX socket."""
+        """Make the sockets of a socket unit: one for each family, and a UNIX socket."""
         self.directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.directory)
         self.directory.chmod(0o755)
@@ -83,7 +83,7 @@ class SystemdTestCase(SynchronousTestCase):
         self.listen(socket.AF_UNIX, self.path)
 
     def listen(self, family: int, address: Any, v6only: bool = True) -> socket.socket:
-        """One socket more."""
+        """Make another listening socket."""
         sock = socket.socket(family)
         self.addCleanup(sock.close)
         if family == socket.AF_INET6:
@@ -94,7 +94,7 @@ class SystemdTestCase(SynchronousTestCase):
         return sock
 
     def connect(self, sock: socket.socket) -> socket.socket:
-        """Connect to one of them; whoever serves it may come later."""
+        """Connect to a socket, whether or not a server runs already."""
         connection = socket.socket(sock.family)
         self.addCleanup(connection.close)
         connection.settimeout(DEADLINE)
@@ -102,7 +102,7 @@ class SystemdTestCase(SynchronousTestCase):
         return connection
 
     def ask(self, sock: socket.socket, query: bytes = b"moshez\r\n") -> bytes:
-        """Ask the finger server there."""
+        """Send a query to a socket, and return the answer."""
         with self.connect(sock) as connection:
             connection.sendall(query)
             return receive(connection)
@@ -112,7 +112,7 @@ class ActivatedTests(SystemdTestCase):
     """C{systemd-socket-activate} of Debian's package systemd."""
 
     def activated(self, *options: str, names: str = "") -> Server:
-        """A server, started by the first who connects."""
+        """Start a server by a first connection."""
         activate = need("systemd-socket-activate", "systemd")
         self.first = self.connect(self.sockets[0])
         self.first.sendall(b"moshez\r\n")
@@ -122,11 +122,11 @@ class ActivatedTests(SystemdTestCase):
         return server
 
     def peers(self, server: Server) -> list[str]:
-        """Who has asked, as the log has it."""
+        """Return the peers in the log."""
         return re.findall(r"\] finger (\S+) 'moshez' ok", server.log)
 
     def test_named(self) -> None:
-        """Every socket of the name, each as what it is; who came first, and so started it all, is answered, too."""
+        """All sockets of a name are served, and the connection that started the server is answered."""
         server = self.activated("--fingerport=systemd:finger", names="finger:finger:finger")
         self.assertEqual(receive(self.first), HAPPY)
         for sock in self.sockets:
@@ -134,7 +134,7 @@ class ActivatedTests(SystemdTestCase):
         self.assertEqual(self.peers(server), ["127.0.0.1", "127.0.0.1", "::1", "local"])
 
     def test_web(self) -> None:
-        """Each option has its own."""
+        """Each option adopts the sockets of its own name."""
         web = self.listen(socket.AF_INET6, ("::1", 0))
         self.activated("--fingerport=systemd:finger", "--webport=systemd:web", names="finger:finger:finger:web")
         self.assertEqual(self.ask(self.sockets[1]), HAPPY)
@@ -142,8 +142,8 @@ class ActivatedTests(SystemdTestCase):
 
     def test_unnamed(self) -> None:
         """
-        Without names, by number.  Twisted takes away what says how many there are; and what the string says of a
-        family does not count, or IPv6 peers would be garbage.
+        Sockets without names are selected by index.  Twisted removes the variables that count them; the family in the
+        endpoint string is ignored, or addresses of IPv6 peers would be wrong.
         """
         indices = [f"--fingerport=systemd:domain=INET:index={number}" for number in range(3)]
         server = self.activated(*indices)
@@ -152,7 +152,7 @@ class ActivatedTests(SystemdTestCase):
         self.assertEqual(self.peers(server), ["127.0.0.1", "127.0.0.1", "::1", "local"])
 
     def test_mapped(self) -> None:
-        """On a socket for both families, a peer over IPv4 is one over IPv4."""
+        """On a socket for both families, a peer over IPv4 is logged by its IPv4 address."""
         both = self.listen(socket.AF_INET6, ("::ffff:127.0.0.1", 0), v6only=False)
         server = self.activated("--fingerport=systemd:index=0", "--fingerport=systemd:index=3")
         self.assertEqual(self.ask(both), HAPPY)
@@ -160,7 +160,7 @@ class ActivatedTests(SystemdTestCase):
         self.assertIn("systemd gave sockets that no option adopts, and nobody answers there: 2 without", server.log)
 
     def test_unknown(self) -> None:
-        """A name that is not there: one line that says what is, and nothing is served."""
+        """An unknown name is an error of one line that lists the known ones, and no port is served."""
         error = self.assertRaises(
             AssertionError, self.activated, "--fingerport=systemd:fingr", names="finger:finger:web"
         )
@@ -170,17 +170,17 @@ class ActivatedTests(SystemdTestCase):
 
 
 class ManagedTests(SystemdTestCase):
-    """A service manager, which is this test."""
+    """A service manager, played by the test."""
 
     def managed(self, *options: str, **environment: Any) -> Server:
-        """A server that has been passed the sockets."""
+        """Start a server with the sockets passed to it."""
         before = passing(self.sockets, "finger:finger:finger")
         server = Server(*options, "--fingerport=systemd:finger", before=before, sockets=self.sockets, **environment)
         self.addCleanup(server.__exit__)
         return server
 
     def test_notify(self) -> None:
-        """All that a service manager wants to hear, in its order, at a path or at an abstract address."""
+        """All notifications are sent in order, to a path or to an abstract address."""
         where = self.directory / "notify"
         users = self.directory / "users"
         for address, said in ((str(where), str(where)), (f"\0{where}", f"@{where}")):
@@ -205,7 +205,7 @@ class ManagedTests(SystemdTestCase):
             self.assertEqual(server.process.wait(DEADLINE), -signal.SIGTERM)
 
     def test_restart(self) -> None:
-        """Restarted again and again, it loses no query, over either family and on a UNIX socket."""
+        """Repeated restarts lose no query, over either family and on a UNIX socket."""
         ended = threading.Event()
         answers: Queue[bytes] = Queue()
 

@@ -1,8 +1,8 @@
 """
-HTTPS as testssl.sh sees it: nothing above LOW but what a certificate that nobody vouches for explains.
+Tests of HTTPS with testssl.sh, with no findings above LOW except those of a self-signed certificate.
 
-All of its checks take a minute.  Left out are those that find nothing by themselves: each single cipher (the
-categories are checked) and what well-known browsers would agree on.
+The checks take a minute.  Two are left out, as they find nothing by themselves: single ciphers (the categories are
+checked), and the handshakes of well-known browsers.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ MOST_SECONDS = 600.0
 HARMLESS = {"OK", "INFO", "LOW"}
 
 SELF_MADE = {
-    "cert_chain_of_trust": "nobody but itself has signed it",
-    "cert_revocation": "nobody could revoke it",
+    "cert_chain_of_trust": "it is self-signed",
+    "cert_revocation": "no authority could revoke it",
     "cert_expirationStatus": "it is valid for 30 days, as it is for development",
     "cert_notAfter": "the same",
 }
-"""What is found of a development certificate, and why that is not the server's fault."""
+"""Findings about a development certificate, and why they are not the server's fault."""
 
 TOOLS_OWN = {
     "engine_problem": "testssl.sh asks for an OpenSSL with GOST, which is not needed for any check here",
     "sessionresumption_ticket": "testssl.sh's question about tickets fails; there are none, as another check says",
 }
-"""What testssl.sh warns of that is about itself."""
+"""Findings of testssl.sh about itself."""
 
 
 class TestsslTests(SynchronousTestCase):
     """A running server."""
 
     def test_findings(self) -> None:
-        """Protocols, ciphers, headers and known holes."""
+        """Protocols, ciphers, headers and known vulnerabilities have no finding above LOW."""
         testssl = need("testssl", package="testssl.sh")
         report = Path(self.mktemp()).absolute()
         with Server(f"--file={ROOT / 'etc' / 'users'}", "--ssl", "--httpsport=0", "--webport=none") as server:
@@ -61,7 +61,7 @@ class TestsslTests(SynchronousTestCase):
             )
             self.assertNotIn("Traceback", server.log)
         findings = {finding["id"]: finding for finding in json.loads(report.read_text("utf-8"))}
-        self.assertIn("HSTS_time", findings, done.stdout)  # It has seen an answer.
+        self.assertIn("HSTS_time", findings, done.stdout)  # It has received a response.
         self.assertIn("heartbleed", findings, done.stdout)
         for explained in (*SELF_MADE, *TOOLS_OWN):
             findings.pop(explained, None)
