@@ -1,3 +1,3 @@
-"""The version, in a file of its own, because the build reads it as text."""
+"""The version, in a file of its own: the build reads it as text."""
 
 __version__ = "1.0.0"

@@ -526,7 +526,7 @@ class CertificateTests(BlackBoxTestCase):
         self.assertIn("CN = second", subject())
         key.write_text("")
         server.process.send_signal(signal.SIGHUP)
-        server.waitFor("the certificate from before stays in use")
+        server.waitFor("the previous certificate stays in use")
         self.assertIn("CN = second", subject())
 
 

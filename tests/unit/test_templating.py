@@ -125,7 +125,7 @@ class TemplatesTests(SynchronousTestCase):
             (
                 "user.html",
                 f"<p {NAMESPACE}>\n<b t:render='plam'/></p>",
-                f'user.html: line 2: no t:render="plam" here; there are {known}',
+                f'user.html: line 2: no t:render="plam" here; available are {known}',
             ),
             (
                 "error.html",
@@ -140,23 +140,23 @@ class TemplatesTests(SynchronousTestCase):
             (
                 "user.html",
                 f"<t:attr {NAMESPACE} name='href'/>",
-                "user.html: t:attr belongs right into a tag, and t:attr and t:slot have a name",
+                "user.html: t:attr must be directly in a tag, and t:attr and t:slot need a name",
             ),
             (
                 "user.html",
                 f"<p {NAMESPACE}><t:slot/></p>",
-                "user.html: t:attr belongs right into a tag, and t:attr and t:slot have a name",
+                "user.html: t:attr must be directly in a tag, and t:attr and t:slot need a name",
             ),
             (
                 "user.html",
                 f"<p {NAMESPACE}><t:slot name='login'><t:attr name='x'/></t:slot></p>",
-                "user.html: t:attr belongs right into a tag, and t:attr and t:slot have a name",
+                "user.html: t:attr must be directly in a tag, and t:attr and t:slot need a name",
             ),
-            ("user.html", "<b>" * 9000 + "</b>" * 9000, "user.html: has too many tags within tags"),
+            ("user.html", "<b>" * 9000 + "</b>" * 9000, "user.html: has too deeply nested tags"),
             (
                 "user.html",
                 "<html/>",
-                "user.html: begins with <html>, which is in layout.html; should be what is within <main>",
+                "user.html: begins with <html>, which is in layout.html; should be the content of <main>",
             ),
             ("layout.html", "<body/>", "layout.html: begins with <body>, should begin with <html>"),
             (
@@ -172,12 +172,12 @@ class TemplatesTests(SynchronousTestCase):
             (
                 "layout.html",
                 HTML % '<style type="text/css">p &gt; b {}</style><t:slot name="content"/>',
-                "layout.html: <style> should do without <, >, & and CDATA, which XML and HTML read differently",
+                "layout.html: <style> must not contain <, >, & or CDATA, which XML and HTML parse differently",
             ),
             (
                 "error.html",
                 "<style><![CDATA[p {}]]></style>",
-                "error.html: <style> should do without <, >, & and CDATA, which XML and HTML read differently",
+                "error.html: <style> must not contain <, >, & or CDATA, which XML and HTML parse differently",
             ),
             ("error.html", "<p><\N{SNOWMAN}/></p>", "error.html: line 1: not well-formed (invalid token)"),
             (

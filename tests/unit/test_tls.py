@@ -44,7 +44,7 @@ class ContextTests(SynchronousTestCase):
             b"": "holds no PEM certificate",
             KEY: "holds no PEM certificate",
             CERTIFICATE: "no PEM private key",
-            CERTIFICATE + KEY.replace(b"BEGIN PRIVATE", b"BEGIN ENCRYPTED PRIVATE"): "asks for a pass phrase",
+            CERTIFICATE + KEY.replace(b"BEGIN PRIVATE", b"BEGIN ENCRYPTED PRIVATE"): "has a pass phrase",
             CERTIFICATE + other[1] + other[2]: "cannot be used together: key values mismatch",
             CERTIFICATE.replace(b"MII", b"XXX", 1) + KEY: "cannot be used together: ",
             CERTIFICATE + KEY[:60] + b"\n-----END PRIVATE KEY-----\n": "cannot be used together: ",
@@ -146,7 +146,7 @@ class ReloadingCertificateTests(SynchronousTestCase):
             [formatEvent(event) for event in logs],
             [
                 f"--certificate={self.certificate}: cannot be read: is not a regular file; "
-                "the certificate from before stays in use"
+                "the previous certificate stays in use"
             ],
         )
         self.assertIs(certificate.serverConnectionForTLS(TLS).get_context(), before)

@@ -1,4 +1,4 @@
-"""What an IRC bot does with time: waits, and speaks no faster than servers like."""
+"""Sends the lines of an IRC bot, no faster than servers allow."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from finger.timing import Bucket
 
 BURST = 4
-"""How many lines are sent at once.  RFC 1459 section 8.10 lets a client be 10 seconds, or five lines, ahead."""
+"""Maximum number of lines sent at once.  RFC 1459 section 8.10 lets a client be 10 seconds, or five lines, ahead."""
 
 LINE_INTERVAL = 2.0
-"""Seconds a line costs when there are more (RFC 1459 section 8.10)."""
+"""Interval between further lines, in seconds (RFC 1459 section 8.10)."""
 
 ANSWERS_PER_SENDER = 3
-"""How many answers may be under way to one sender."""
+"""Maximum number of pending answers to one sender."""
 
 ANSWERS = 20
-"""How many may be under way in all."""
+"""Maximum number of pending answers in total."""
 
 
 class Outbox:
     """
-    Lines on their way to the server, at its pace.  Senders take turns, an answer each; it never holds more answers
-    than were reserved.
+    A queue of lines, sent at the rate that servers allow.  Senders take turns, one answer each.  The queue holds at
+    most as many answers as were reserved.
 
-    @param clock: the time.
+    @param clock: the clock for the rate.
     @param write: sends a line.
     """
 
@@ -42,25 +42,25 @@ class Outbox:
         self._isClosed = False
 
     def sendNow(self, line: bytes) -> None:
-        """Send a line that cannot wait.  Those that can make up for it."""
+        """Send an urgent line at once.  It counts towards the rate, and so delays the others."""
         self._bucket.take()
         self._write(line)
 
     def reserve(self, sender: str) -> bool:
-        """Reserve room for an answer that will be L{put}.  If there is none, the sender asks too much."""
+        """Reserve room for an answer that will be L{put}, and return whether the limits allow it."""
         if self._reserved[sender] >= ANSWERS_PER_SENDER or self._reserved.total() >= ANSWERS:
             return False
         self._reserved[sender] += 1
         return True
 
     def put(self, sender: str, lines: Iterable[bytes]) -> None:
-        """Send an answer when its turn comes."""
+        """Queue an answer."""
         if not self._isClosed:
             self._waiting.setdefault(sender, deque()).append(lines)
             self._send()
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Drop all lines, and send no more."""
         self._isClosed = True
         self._waiting.clear()
         self._lines.clear()
@@ -79,7 +79,7 @@ class Outbox:
         self._send()
 
     def _fetch(self) -> bool:
-        """Is there a line?  An answer is begun only when the one before is out, so that none are mixed."""
+        """Return whether a line is ready, after taking the next answer if the previous one is completely sent."""
         while not self._lines and self._waiting:
             sender = next(iter(self._waiting))
             answers = self._waiting.pop(sender)

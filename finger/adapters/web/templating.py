@@ -1,10 +1,9 @@
 """
-The web's templates: found, checked before they are used, and filled.
+The templates of the web pages, which are found, checked and rendered here.
 
-Four files, each an XML document that L{twisted.web.template} renders.  C{layout.html} is what all pages share, from
-C{<html>} on, with the style.  C{users.html} (the user list), C{user.html} (one user) and C{error.html} (what is said
-to who cannot be answered) are what goes into its slot C{content}.  A comment in each, which is not sent, tells what
-it can use.
+They are four XML documents for L{twisted.web.template}.  C{layout.html} is the layout of all pages, from C{<html>}
+on, with the style.  Its slot C{content} is filled with C{users.html} (the user list), C{user.html} (a user) or
+C{error.html} (an error).  A comment in each, which is not sent, lists the slots and parts it can use.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ def findPackageTemplates(package: Path) -> Path:
     """
     Return the directory of the package's own templates.
 
-    In the sources, C{templates/} is at the top, beside the package, where designers look for it.  A wheel cannot
-    install it there: the directory above an installed package belongs to all packages.  So a wheel, and what is made
-    from one, has it inside the package; a checkout and an editable install have it beside the package.
+    In the sources, C{templates/} is at the top level, beside the package, where designers look for it.  A wheel
+    cannot install it there, because the directory above an installed package belongs to all packages.  So an
+    installation from a wheel has it inside the package; a checkout and an editable install have it beside it.
 
-    A directory counts only if C{layout.html} is in it: an update of an old checkout keeps C{finger/templates} if an
-    editor's backup files are in it.
+    A directory counts only if it contains C{layout.html}: in an old checkout, C{finger/templates} may remain with an
+    editor's backup files.
 
     @param package: the directory of the package C{finger}.
-    @return: the place inside if the templates are in neither.  L{Templates} reports that: an import could not do so
-        in one line.
+    @return: the directory; the one inside the package if neither contains templates.  L{Templates} reports that in
+        one line, which an import could not do.
     """
     places = package / "templates", package.parent / "templates"
     return next((place for place in places if _hasTemplates(place)), places[0])
@@ -50,10 +49,10 @@ def _hasTemplates(directory: Path) -> bool:
 
 
 PACKAGE_TEMPLATES: Final = findPackageTemplates(Path(__file__).parents[2])
-"""The package's own templates."""
+"""The directory of the package's own templates."""
 
 NAMES: Final = (LAYOUT, "users.html", "user.html", "error.html")
-"""The files a directory of templates may hold."""
+"""The names of the template files."""
 
 
 @implementer(IReloadable)
@@ -61,13 +60,13 @@ class Templates:
     """
     The templates of one directory.
 
-    A directory need not hold all four: what it lacks is taken from the package's own, so that who wants another style
-    copies C{layout.html} alone.  It must hold one at least, and no other C{.html} file, which would be misspelt.
+    A directory may contain some of the four, and the package's own are used for the others: to change the style, copy
+    C{layout.html} alone.  It must contain at least one, and no other C{.html} file, whose name may be misspelt.
 
-    @param directory: where they are; the package's own by default.
-    @param reactor: for its threads, in which a reload reads; without one it reads at once.
-    @raise ConfigError: if the package's own are missing, or if one of them cannot be read, is not well-formed, or
-        cannot be filled with what a page has.
+    @param directory: the directory; the package's own by default.
+    @param reactor: for the threads in which a reload reads; with L{None} a reload blocks.
+    @raise ConfigError: if the package's own templates are missing, or if a template cannot be read, is not
+        well-formed, or cannot be filled with the values of a page.
     """
 
     log = Logger()
@@ -91,7 +90,7 @@ class Templates:
         return True
 
     def render(self, page: Page) -> Deferred[bytes]:
-        """Write a page as HTML5, in UTF-8."""
+        """Render a page as HTML5, in UTF-8."""
         return flattenString(None, pageView(self._templates, page)).addCallback(
             lambda html: b"<!DOCTYPE html>\n" + html
         )
@@ -107,7 +106,7 @@ class Templates:
         return read
 
 
-# Read, and say what is wrong in one line.
+# Reading templates, with errors of one line.
 
 
 def _checkInstallation() -> None:
@@ -123,9 +122,9 @@ def _namesIn(directory: Path) -> set[str]:
         names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}; it should be a directory with {_EXPECTED}") from error
-    strangers = sorted(name for name in names - set(NAMES) if name.endswith((".html", ".htm")))
-    if strangers:
-        raise ConfigError(f"{strangers[0]}: is not the name of a template; expected {_EXPECTED}")
+    unknown = sorted(name for name in names - set(NAMES) if name.endswith((".html", ".htm")))
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: is not the name of a template; expected {_EXPECTED}")
     if names.isdisjoint(NAMES):
         raise ConfigError(f"holds no template; expected {_EXPECTED}")
     return names
@@ -145,10 +144,10 @@ def _parse(name: str, directory: Path) -> Flattenable:
         raise ConfigError(f"{name}: is not in UTF-8: {error.reason} at byte {error.start}") from error
     except SAXParseException as error:
         raise ConfigError(f"{name}: line {error.getLineNumber()}: {error.getMessage()}") from error
-    except (AssertionError, AttributeError, KeyError) as error:  # So Twisted complains of what is below.
-        raise ConfigError(f"{name}: t:attr belongs right into a tag, and t:attr and t:slot have a name") from error
+    except (AssertionError, AttributeError, KeyError) as error:  # Twisted's exceptions for this.
+        raise ConfigError(f"{name}: t:attr must be directly in a tag, and t:attr and t:slot need a name") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: has too many tags within tags") from error
+        raise ConfigError(f"{name}: has too deeply nested tags") from error
 
 
 def _checkRoot(name: str, nodes: list[Any]) -> None:
@@ -156,7 +155,7 @@ def _checkRoot(name: str, nodes: list[Any]) -> None:
     if name == LAYOUT and root != "html":
         raise ConfigError(f"{name}: begins with <{root}>, should begin with <html>")
     if name != LAYOUT and root in {"html", "body"}:
-        raise ConfigError(f"{name}: begins with <{root}>, which is in {LAYOUT}; should be what is within <main>")
+        raise ConfigError(f"{name}: begins with <{root}>, which is in {LAYOUT}; should be the content of <main>")
 
 
 def _withoutComments(nodes: list[Any]) -> list[Any]:

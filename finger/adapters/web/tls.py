@@ -1,4 +1,4 @@
-"""Certificates for HTTPS: given, renewed, or made for development."""
+"""Certificates for HTTPS, which can be given, renewed, or generated for development."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from finger.errors import ConfigError
 from finger.interfaces import IReloadable
 
 DEVELOPMENT_DAYS = 30
-"""How long a development certificate lasts."""
+"""The lifetime of a development certificate, in days."""
 
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def contextFromPEM(pem: bytes) -> SSL.Context:
     """
-    Make what TLS connections are made from: TLS 1.2 at least, and ciphers as Twisted keeps them.
+    Make the context of TLS connections, with TLS 1.2 or newer and Twisted's choice of ciphers.
 
-    @param pem: the certificate, those that vouch for it, and the private key, in PEM.
-    @raise ConfigError: if one is missing or bad, or the key is not the certificate's.
+    @param pem: the certificate, its chain and the private key, in PEM.
+    @raise ConfigError: if one is missing or invalid, or the key does not match the certificate.
     """
     blocks = _CERTIFICATE.findall(pem)
     if not blocks:
@@ -46,7 +46,7 @@ def contextFromPEM(pem: bytes) -> SSL.Context:
     if b"PRIVATE KEY-----" not in pem:
         raise ConfigError("there is no PEM private key; give one with --privatekey, or a file that holds both")
     if b"ENCRYPTED" in pem:
-        raise ConfigError("the private key asks for a pass phrase, and nobody is there to give it; give one without")
+        raise ConfigError("the private key has a pass phrase; give a key without one")
     try:
         certificate, *chain = [crypto.load_certificate(crypto.FILETYPE_PEM, block) for block in blocks]
         key = crypto.load_privatekey(crypto.FILETYPE_PEM, pem, passphrase=b"")
@@ -56,16 +56,16 @@ def contextFromPEM(pem: bytes) -> SSL.Context:
         context: SSL.Context = options.getContext()
         return context
     except (SSL.Error, crypto.Error) as error:
-        # OpenSSL's reasons are a list of triples; the last word of each is for people.
+        # OpenSSL's error is a list of triples; the last item of each is the message.
         reasons = "; ".join(reason[-1] for reason in error.args[0])
         raise ConfigError(f"the certificate and private key cannot be used together: {reasons}") from error
 
 
 def expiryOfPEM(pem: bytes) -> datetime:
     """
-    When a certificate ceases to be valid.
+    Return the time when a certificate expires.
 
-    @param pem: what L{contextFromPEM} takes; the certificate is the first.
+    @param pem: the PEM, as for L{contextFromPEM}; the first certificate counts.
     """
     first = _CERTIFICATE.findall(pem)[0]
     return crypto.load_certificate(crypto.FILETYPE_PEM, first).to_cryptography().not_valid_after_utc
@@ -75,9 +75,10 @@ def readCertificate(certificate: str, privateKey: str) -> bytes:
     """
     Read the files of C{--certificate} and C{--privatekey}.
 
-    @param privateKey: its path; empty if C{certificate} holds both.
+    @param certificate: the path of the certificate.
+    @param privateKey: the path of the key; empty if C{certificate} holds both.
     @return: the PEM of both.
-    @raise ConfigError: if one cannot be read.
+    @raise ConfigError: if a file cannot be read.
     """
     pem = _read("certificate", certificate)
     return pem + b"\n" + _read("privatekey", privateKey) if privateKey else pem
@@ -92,9 +93,9 @@ def _read(option: str, path: str) -> bytes:
 
 def developmentCertificate(now: datetime | None = None) -> bytes:
     """
-    Make a certificate for this machine, signed by itself, that no client has a reason to trust.
+    Generate a self-signed certificate for this machine, which no client trusts.
 
-    @param now: when it begins to be valid, less an hour for clocks that differ.
+    @param now: the start of its validity, from which an hour is subtracted for clocks that differ.
     @return: the certificate and its private key, in PEM.
     """
     now = now or datetime.now(UTC)
@@ -120,7 +121,7 @@ def developmentCertificate(now: datetime | None = None) -> bytes:
 
 
 def _hostName() -> str:
-    """This machine's name, as far as a certificate can hold it."""
+    """Return this machine's name, or C{localhost} if that name is not valid in a certificate."""
     name = gethostname()
     return name if name.isascii() and name else "localhost"
 
@@ -130,11 +131,11 @@ class ReloadingCertificate:
     """
     The certificate that new connections get.
 
-    @param read: gives its PEM, each time anew; to reload it, in a thread.
-    @param label: where it comes from, for messages.
-    @param reactor: for its threads.
-    @ivar expires: when the one in use ceases to be valid.
-    @raise ConfigError: if it cannot be used.
+    @param read: reads the PEM; called in a thread for a reload.
+    @param label: the option and the file it is read from, for messages.
+    @param reactor: for the threads.
+    @ivar expires: the time when the certificate in use expires.
+    @raise ConfigError: if the certificate cannot be used.
     """
 
     log = Logger()
@@ -150,14 +151,14 @@ class ReloadingCertificate:
         return SSL.Connection(self._context, None)
 
     def reload(self) -> Deferred[bool]:
-        """See L{IReloadable.reload}.  Connections that are there keep the certificate they have."""
+        """See L{IReloadable.reload}.  Existing connections keep the certificate they have."""
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> bool:
         try:
             self._context, self.expires = await self._loadAgain()
         except ConfigError as error:
-            self.log.error("{problem}; the certificate from before stays in use", problem=error)
+            self.log.error("{problem}; the previous certificate stays in use", problem=error)
             return False
         self.log.info("{label}: certificate read again", label=self._label)
         return True

@@ -1,4 +1,4 @@
-"""Templates filled with values, and the trial that they can be."""
+"""Templates filled with values, and a check that all pages can be rendered."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from finger.errors import ConfigError
 from finger.profile import LastLogin, Mail, Profile
 
 LAYOUT: Final = "layout.html"
-"""The template of what all pages share."""
+"""The template that is the layout of all pages."""
 
 
 class View(Element):
-    """A template filled with values: C{slots} besides those in C{values} need not be text."""
+    """A template filled with values.  The additional C{slots} may have any content, not only text."""
 
     def __init__(self, template: Flattenable, values: Values, **slots: Flattenable) -> None:
         super().__init__()
@@ -48,23 +48,23 @@ class View(Element):
 
     @property
     def partNames(self) -> str:
-        """What C{t:render} can say, for who said something else."""
+        """The valid values of C{t:render}, for an error message."""
         return ", ".join(sorted(self._values.parts))
 
 
 def pageView(templates: Mapping[str, Flattenable], page: Page) -> View:
-    """A whole page."""
+    """Return the view of a complete page."""
     return layoutView(templates, page, View(templates[page.template], page.values))
 
 
 def layoutView(templates: Mapping[str, Flattenable], page: Page, content: Flattenable) -> View:
-    """The layout around a page's content."""
+    """Return the view of the layout with a page's content."""
     slots = {"title": page.title, "index": page.index}
     values = Values(slots, {"here": page.isIndex, "elsewhere": not page.isIndex})
     return View(templates[LAYOUT], values, content=content)
 
 
-# Try, with all there can be and with as little.
+# The check, with pages that have all values, and pages that have few.
 
 _WHEN: Final = datetime(2001, 3, 31, 18, 32)
 
@@ -82,14 +82,14 @@ SAMPLES: Final = (
     errorPage("No such user", 404, "moshez"),
     errorPage("Internal error in server", 500),
 )
-"""Pages that use, and that lack, everything a template may ask for."""
+"""Pages that have, and pages that lack, each slot and part a template may use."""
 
 
 def tryTemplates(templates: Mapping[str, Flattenable]) -> None:
     """
-    Fill templates with all sorts of pages.
+    Check templates by rendering all kinds of pages.
 
-    @raise ConfigError: if that fails, in one line that begins with the template's name.
+    @raise ConfigError: if that fails; the message is one line that begins with the template's name.
     """
     for page in SAMPLES:
         _try(page.template, View(templates[page.template], page.values))
@@ -109,7 +109,7 @@ def _try(name: str, view: View) -> str:
     for style in re.findall(r"(?s)<style[^>]*>(.*?)</style>", html):
         if re.search(r"&(lt|gt|amp);|<!\[CDATA\[", style):
             raise ConfigError(
-                f"{name}: <style> should do without <, >, & and CDATA, which XML and HTML read differently"
+                f"{name}: <style> must not contain <, >, & or CDATA, which XML and HTML parse differently"
             )
     return html
 
@@ -119,7 +119,7 @@ def _explainFlattener(error: BaseException | None) -> str:
     cause = error.args[0]
     line = f"line {_lineOf(cause)}"
     if isinstance(cause, MissingRenderMethod):
-        return f'{line}: no t:render="{cause.renderName}" here; there are {cause.element.partNames}'
+        return f'{line}: no t:render="{cause.renderName}" here; available are {cause.element.partNames}'
     if isinstance(cause, UnfilledSlot):
         name = cause.args[0]
         return f'{line}: the slot "{name}" is not filled here, or not always; try t:render="{name}" around it'
@@ -127,7 +127,7 @@ def _explainFlattener(error: BaseException | None) -> str:
 
 
 def _lineOf(error: Exception) -> int:
-    """The line of what was being flattened when that failed: FlattenerError's own list of what was lacks the last."""
+    """Return the line of the node whose flattening failed, which is missing in FlattenerError's own list of nodes."""
     roots = (frame.f_locals.get("root") for frame, _ in walk_tb(error.__traceback__))
     lines = [root.lineNumber for root in roots if isinstance(root, Tag | slot)]
     return lines[-1] or 0
