@@ -1,4 +1,4 @@
-"""What each setting does, seen from outside: a server made of a configuration, and bytes at its adapters."""
+"""Tests of each setting's effect, with a server made from a configuration and bytes at its adapters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.support.typed import notNone
 from tests.unit.test_service import Transport, configure
 
 QUERY, ANSWER, DRAIN = 3.0, 5.0, 2.0
-"""Seconds that the configuration here has for each; none is a default."""
+"""The time limits in these tests, in seconds; none is a default."""
 
 HERE = IPv4Address("TCP", "127.0.0.1", 5)
 PASSWORDS = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
@@ -51,7 +51,7 @@ PB_CALL = encode(b"pb") + encode(
 )
 
 QUERIES = {"fingerport": b"moshez\r\n", "webport": GET % b"moshez", "pbport": PB_CALL}
-"""How each adapter is asked for one user."""
+"""A query for a user, by adapter."""
 
 PORTS: dict[str, Any] = {
     **{f"{name}Ports": ("tcp:0",) for name in ("finger", "web", "https", "pb", "status")},
@@ -59,7 +59,7 @@ PORTS: dict[str, Any] = {
     "backends": ("memory",),
     "ssl": True,
 }
-"""Every adapter that listens."""
+"""The settings that open every port."""
 
 UNTRUSTED = "--ssl without --certificate: generated a development certificate, which no browser will trust"
 
@@ -67,16 +67,16 @@ TIMES = {"querySeconds": QUERY, "answerSeconds": ANSWER, "drainSeconds": DRAIN}
 
 
 class CompositionTestCase(SynchronousTestCase):
-    """A server of every adapter that listens, on a reactor that is not real."""
+    """A server with all listening adapters, on a reactor double."""
 
     def make(self, **fields: Any) -> FingerServer:
-        """Make one."""
+        """Make the server."""
         self.reactor = MemoryReactorClock()
         self.server = makeServer(configure(**PORTS | TIMES | fields), self.reactor)
         return self.server
 
     def factory(self, option: str) -> LimitedFactory:
-        """What answers at the ports of an option."""
+        """Return the factory behind an option's ports."""
         (factory,) = (factory for factory in self.server.factories if factory.label == option)
         return factory
 
@@ -89,20 +89,20 @@ class CompositionTestCase(SynchronousTestCase):
         return protocol, transport
 
     def say(self, option: str, data: bytes, host: str = "127.0.0.1") -> StringTransport:
-        """Connect and say something; what is heard is in the transport."""
+        """Connect and send data; the transport has the answer."""
         protocol, transport = self.connect(option, host)
         protocol.dataReceived(data)
         return transport
 
     def pump(self, option: str, client: Any) -> IOPump:
-        """Connect a client's factory with what answers at the ports of an option."""
+        """Connect a client's factory to an option's port."""
         near, far = client.buildProtocol(None), self.factory(option).buildProtocol(HERE)
         theirs = FakeTransport(far, isServer=True, peerAddress=HERE)
         pump: IOPump = connect(far, theirs, near, FakeTransport(near, isServer=False))
         return pump
 
     def secure(self, request: bytes) -> bytes:
-        """Send a request by HTTPS.  What either side writes at once leaves it at the next turn of its own reactor."""
+        """Send a request over HTTPS.  Each side's reactor must turn once to send what was written."""
         heard, client, clock = StringTransport(), Protocol(), Clock()
         client.dataReceived = heard.write  # type: ignore[method-assign]
         inner = Factory.forProtocol(lambda: client)
@@ -118,42 +118,44 @@ class CompositionTestCase(SynchronousTestCase):
         return bytes(heard.value())
 
     def set(self, message: bytes) -> bytes:
-        """Send the setter a message, and take what it says."""
+        """Send a message to the setter, and return its reply."""
         protocol, transport = self.connect("setport")
         protocol.dataReceived(message)
         protocol.readConnectionLost()
         return bytes(transport.value())
 
     def metrics(self) -> str:
-        """The numbers."""
+        """Return the metrics."""
         return str(self.say("statusport", GET % b"metrics").value().decode())
 
-    def assertAbortedAt(self, seconds: float, transport: StringTransport, told: str) -> None:
-        """A connection has so much time from now on."""
+    def assertAbortedAt(self, seconds: float, transport: StringTransport, message: str) -> None:
+        """Check that a connection is closed after so many seconds."""
         self.reactor.advance(seconds - 0.1)
-        self.assertFalse(transport.disconnected, told)
+        self.assertFalse(transport.disconnected, message)
         self.reactor.advance(0.2)
-        self.assertTrue(transport.disconnected, told)
+        self.assertTrue(transport.disconnected, message)
 
 
 class TimeTests(CompositionTestCase):
-    """Times."""
+    """Time limits."""
 
     def test_query(self) -> None:
-        """A query has its time to arrive; a message of Perspective Broker's and a request's headers have the same."""
+        """
+        The query timeout limits the arrival of a query, of a Perspective Broker message, and of a request's headers.
+        """
         beginnings = {"fingerport": b"x", "webport": b"GET", "statusport": b"GET", "pbport": b"\x01"}
         self.make()
         for option, beginning in beginnings.items():
             self.assertAbortedAt(QUERY, self.say(option, beginning), option)
 
     def test_body(self) -> None:
-        """A request's body has the time of an answer, and so has a message to the setter."""
+        """The answer timeout limits the arrival of a request's body, and of a message to the setter."""
         self.make()
         for option, beginning in {"webport": POST, "statusport": POST, "setport": b"moshez\n"}.items():
             self.assertAbortedAt(ANSWER, self.say(option, beginning), option)
 
     def test_backend(self) -> None:
-        """A back end that has not answered in time is out of order, whoever asks."""
+        """The answer timeout limits the time of the back end, on each adapter."""
         self.make()
         queries = [*QUERIES.items(), ("webport", POST + CALL)]
         with patch.object(MemoryFingerService, "getUser", lambda self, user: Deferred()):
@@ -166,7 +168,7 @@ class TimeTests(CompositionTestCase):
         self.flushLoggedErrors()
 
     def test_connection(self) -> None:
-        """Where even that does not come, the connection ends soon after."""
+        """If there is no answer even then, the connection is closed soon after."""
         self.make()
         for option, query, method in (
             ("fingerport", QUERIES["fingerport"], "getProfile"),
@@ -180,7 +182,7 @@ class TimeTests(CompositionTestCase):
             self.assertTrue(transport.disconnected, option)
 
     def test_page(self) -> None:
-        """A page has the time of an answer, whatever takes long, and be that more than it has by default."""
+        """The answer timeout limits the time of a page, and may be longer than the default."""
         for seconds in (ANSWER, 1000.0):
             self.make(answerSeconds=seconds)
             with patch.object(PolicyFingerService, "getProfile", lambda self, user: Deferred()):
@@ -192,7 +194,7 @@ class TimeTests(CompositionTestCase):
             self.flushLoggedErrors()
 
     def test_close(self) -> None:
-        """A peer has as long to take its answer."""
+        """The answer timeout limits the time for the peer to receive the answer."""
         self.make()
         _, transport = self.connect("pbport")
         notNone(transport.producer).pauseProducing()
@@ -203,7 +205,7 @@ class TimeTests(CompositionTestCase):
             self.assertAbortedAt(ANSWER, transport, option)
 
     def test_drain(self) -> None:
-        """Connections have their time to end when the server is stopped."""
+        """The drain timeout limits the time for connections to end when the server stops."""
         self.make()
         with patch.object(PolicyFingerService, "getProfile", lambda self, user: Deferred()):
             protocol, transport = self.connect("fingerport")
@@ -214,69 +216,69 @@ class TimeTests(CompositionTestCase):
 
 
 class DisclosureTests(CompositionTestCase):
-    """What is told, and how."""
+    """Settings of what is disclosed."""
 
     USERS = "ada (Ada Lovelace): Weaving\nzoë (Zoë Exemple): À bientôt\n"
 
     def setUp(self) -> None:
-        """Users with names."""
+        """Write a users file with names."""
         self.users = self.mktemp()
         with open(self.users, "w", encoding="utf-8") as file:
             file.write(self.USERS)
 
     def ask(self, query: bytes, **fields: Any) -> bytes:
-        """Ask a server of these users."""
+        """Query a server with these users."""
         self.make(backends=("file",), usersFile=self.users, setterPorts=(), **fields)
         return bytes(self.say("fingerport", query + b"\r\n").value())
 
     def test_list(self) -> None:
-        """Users are listed, or not."""
+        """The user list can be disabled."""
         self.assertIn(b"ada", self.ask(b""))
         self.assertEqual(self.ask(b"", listing=False), b"Finger online user list denied\r\n")
 
     def test_disclose(self) -> None:
-        """What may not be told is not."""
+        """Fields that are not disclosed are not shown."""
         self.assertIn(b"Weaving", self.ask(b"/W ada"))
         self.assertNotIn(b"Weaving", self.ask(b"/W ada", disclose=frozenset({"name"})))
 
     def test_utf8(self) -> None:
-        """In UTF-8, or in ASCII."""
+        """Answers are in UTF-8 or in ASCII."""
         name = "zoë".encode()
         self.assertIn("À bientôt".encode(), self.ask(name))
         self.assertTrue(self.ask(name, utf8=False).isascii())
 
     def test_matchNames(self) -> None:
-        """Names that are no logins are looked for, or not."""
+        """First, last and full names match if that is enabled."""
         self.assertEqual(self.ask(b"lovelace"), b"No such user\r\n")
         self.assertIn(b"Weaving", self.ask(b"lovelace", matchNames=True))
 
     def test_forward(self) -> None:
-        """Hosts that may be asked are, through so many of them; no other is."""
+        """A query is forwarded only to allowed hosts, and only over the allowed number of hops."""
         refused = b"Finger forwarding service denied\r\n"
-        told = b"from there\r\n"
+        relayed = b"from there\r\n"
         for query, fields, answer in (
             (b"a@192.0.2.1", {}, refused),
-            (b"a@192.0.2.1", {"forward": ("192.0.2.1",)}, told),
+            (b"a@192.0.2.1", {"forward": ("192.0.2.1",)}, relayed),
             (b"a@192.0.2.2", {"forward": ("192.0.2.1",)}, refused),
             (b"a@192.0.2.2@192.0.2.1", {"forward": ("192.0.2.1",)}, refused),
-            (b"a@192.0.2.2@192.0.2.1", {"forward": ("192.0.2.1",), "maxHops": 2}, told),
+            (b"a@192.0.2.2@192.0.2.1", {"forward": ("192.0.2.1",), "maxHops": 2}, relayed),
         ):
             with patch.object(FingerClient, "ask", side_effect=lambda *_: succeed(Answer(b"from there\n"))):
                 self.assertEqual(self.ask(query, **fields), answer, query)
 
 
 class AuthorityTests(CompositionTestCase):
-    """Who may set what, and where."""
+    """Setting statuses."""
 
     def test_administrators(self) -> None:
-        """Administrators may set others, and nobody else may."""
-        for administrators, said in (((), b"Permission denied\r\n"), (("ada",), b"Status of bob is set\r\n")):
+        """Only an administrator can set another user's status."""
+        for administrators, reply in (((), b"Permission denied\r\n"), (("ada",), b"Status of bob is set\r\n")):
             self.make(administrators=administrators)
             with patch("finger.adapters.setter.peerUser", return_value="ada"):
-                self.assertEqual(self.set(b"bob\nnew"), said)
+                self.assertEqual(self.set(b"bob\nnew"), reply)
 
     def test_everywhere(self) -> None:
-        """What is set is told by every adapter."""
+        """A new status is shown by all adapters."""
         self.make()
         self.assertEqual(self.set(b"moshez\nnew"), b"Status of moshez is set\r\n")
         for option, query in QUERIES.items():
@@ -284,7 +286,7 @@ class AuthorityTests(CompositionTestCase):
         self.assertIn(b"new", self.secure(GET % b"moshez"))
 
     def test_web(self) -> None:
-        """On the web people can log in where there are passwords, at so many attempts."""
+        """On the web, users can log in if there are passwords, with a limited number of attempts."""
         put = b"PUT /ada HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YWRhOng=\r\nContent-Length: 3\r\n\r\nnew"
         for checkers, status in (((), b"405"), ((PASSWORDS,), b"401")):
             self.make(checkers=checkers)
@@ -295,7 +297,7 @@ class AuthorityTests(CompositionTestCase):
         self.assertIn("127.0.0.1 tries to log in too often", [formatEvent(event) for event in logs])
 
     def test_pb(self) -> None:
-        """So can they by Perspective Broker."""
+        """So can they with Perspective Broker."""
         for checkers, words in (((), "logging in is not offered here"), ((PASSWORDS,), "wrong name or password")):
             self.make(checkers=checkers)
             client = PBClientFactory()
@@ -304,16 +306,16 @@ class AuthorityTests(CompositionTestCase):
             self.assertEqual(self.failureResultOf(login).getErrorMessage(), words)
 
     def test_onlyLoopback(self) -> None:
-        """A setter that other machines can reach is refused."""
+        """A setter port that other machines can reach is refused."""
         self.make(setterPorts=("tcp:1080",))
         self.assertIn("other machines could reach it", str(self.assertRaises(ConfigError, self.server.open)))
 
 
 class LimitTests(CompositionTestCase):
-    """What is between a port and its adapter."""
+    """Connection limits and the PROXY protocol."""
 
     def test_refusals(self) -> None:
-        """Of a flood of refusals a line a second is logged."""
+        """Of refused connections, one line per second is logged."""
         self.make(maxConnectionsPerAddress=1)
         self.connect("webport", "192.0.2.1")
 
@@ -331,7 +333,7 @@ class LimitTests(CompositionTestCase):
             self.assertEqual(refused(), 1)
 
     def behindProxy(self, host: str, data: bytes) -> StringTransport | None:
-        """Connect from a host to the one port there is, and say something; L{None} if it is hung up on."""
+        """Connect to the only port from a host, and send data; return None if the connection is refused."""
         ((_, factory, *_),) = self.reactor.tcpServers
         address = IPv4Address("TCP", host, 5)
         protocol, transport = factory.buildProtocol(address), Transport(peerAddress=address)
@@ -343,14 +345,14 @@ class LimitTests(CompositionTestCase):
         return transport
 
     def open(self, option: str, **fields: Any) -> None:
-        """Make a server of one port, behind a proxy."""
+        """Make a server with one port, behind a proxy."""
         nowhere = dict.fromkeys((f"{name}Ports" for name in ("finger", "web", "https", "pb", "setter", "status")), ())
         proxied = {option: ("haproxy:tcp:79",), "trustedProxies": ("192.0.2.0/24",)}
         self.make(**nowhere | proxied | fields)
         self.server.open()
 
     def test_proxied(self) -> None:
-        """Who is trusted says for whom it connects; others are sent away, of which a line is logged."""
+        """A trusted proxy names the client; other peers are refused, with one line in the log."""
         self.open("fingerPorts")
         with capturedLogs() as logs:
             transport = self.behindProxy("192.0.2.7", b"moshez\r\n")
@@ -358,11 +360,11 @@ class LimitTests(CompositionTestCase):
                 self.assertIsNone(self.behindProxy("203.0.113.7", b"moshez\r\n"))
         assert transport is not None
         self.assertEqual(transport.value(), b"No such user\r\n")
-        told = [(event["adapter"], event["peer"]) for event in logs if "adapter" in event]
-        self.assertEqual(told, [("finger", "198.51.100.1"), ("haproxy", "203.0.113.7")])
+        logged = [(event["adapter"], event["peer"]) for event in logs if "adapter" in event]
+        self.assertEqual(logged, [("finger", "198.51.100.1"), ("haproxy", "203.0.113.7")])
 
     def test_proxiedTooMany(self) -> None:
-        """One connection too many is closed, also behind a proxy."""
+        """A connection beyond the limit is closed, also behind a proxy."""
         self.open("webPorts", maxConnectionsPerAddress=1)
         first, second = (self.behindProxy("192.0.2.7", b"GET") for _ in range(2))
         assert first is not None
@@ -371,10 +373,10 @@ class LimitTests(CompositionTestCase):
 
 
 class SystemdTests(CompositionTestCase):
-    """What systemd passes."""
+    """Sockets passed by systemd."""
 
     def test_left(self) -> None:
-        """Sockets that no option asks for are told of when the server starts."""
+        """Sockets that no option adopts are reported at the start."""
         passed = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "other"}
         nowhere = dict.fromkeys((f"{name}Ports" for name in ("finger", "web", "https", "pb", "setter", "status")), ())
         with patch.dict(os.environ, passed), patch("os.set_inheritable"):
@@ -389,7 +391,7 @@ class TLSTests(CompositionTestCase):
     """HTTPS."""
 
     def test_development(self) -> None:
-        """A certificate that is made is warned of, as no browser trusts it."""
+        """A generated certificate causes a warning, as no browser trusts it."""
         for fields, count in (({}, 1), ({"ssl": False}, 0)):
             with capturedLogs() as logs:
                 self.make(**fields)
@@ -397,30 +399,30 @@ class TLSTests(CompositionTestCase):
 
 
 class NumberTests(CompositionTestCase):
-    """The numbers that the status port has."""
+    """The metrics."""
 
     def count(self, text: str, adapter: str, outcome: str = "NoSuchUser") -> float:
-        """How many queries an adapter has had."""
+        """Return the number of an adapter's queries."""
         (line,) = re.findall(rf'(?m)^finger_queries_total{{adapter="{adapter}",outcome="{outcome}"}} (.*)$', text)
         return float(line)
 
     def test_queries(self) -> None:
-        """Whatever is asked is counted, and logged."""
+        """Each query is counted and logged."""
         self.make()
         with capturedLogs() as logs:
             for option, query in QUERIES.items():
                 self.say(option, query)
             self.say("webport", POST + CALL)
             self.set(b"moshez\nnew")
-        told = [event["adapter"] for event in logs if "adapter" in event]
-        self.assertEqual(told, ["finger", "web", "pb", "xmlrpc", "setter"])
+        logged = [event["adapter"] for event in logs if "adapter" in event]
+        self.assertEqual(logged, ["finger", "web", "pb", "xmlrpc", "setter"])
         text = self.metrics()
         for adapter in ("finger", "web", "pb", "xmlrpc"):
             self.assertEqual(self.count(text, adapter), 1, adapter)
         self.assertEqual(self.count(text, "setter", "ok"), 1)
 
     def test_seconds(self) -> None:
-        """How long it took is measured on the reactor's clock."""
+        """The time a query takes is measured with the reactor's clock."""
         self.make()
         with patch.object(MemoryFingerService, "getUser", lambda self, user: Deferred()):
             for option, query in (*QUERIES.items(), ("webport", POST + CALL)):
@@ -435,7 +437,7 @@ class IRCTests(CompositionTestCase):
     """The bot."""
 
     def test_bot(self) -> None:
-        """It has its nickname and channels, and what it is asked is answered, counted, and has its time."""
+        """The bot uses its nickname and channels; queries are answered, counted and limited in time."""
         self.make(ircNick="bot", ircServer="tcp:192.0.2.1:6667", ircChannels=("#a",))
         with patch("signal.signal"):
             for service in self.server:
