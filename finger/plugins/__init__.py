@@ -1,8 +1,8 @@
 """
-Where back ends are found: every module of this package, ours and anybody's.
+The plugin package: each of its modules may define back ends and adapters.
 
-A package of somebody else's adds one by bringing C{finger/plugins/NAME.py}, without an C{__init__.py} beside it: that
-is how L{twisted.plugin} extends packages across distributions.
+Another distribution adds plugins by installing C{finger/plugins/NAME.py} without an C{__init__.py} beside it, as
+L{twisted.plugin} requires.
 """
 
 from twisted.plugin import pluginPackagePaths

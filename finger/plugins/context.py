@@ -1,4 +1,4 @@
-"""What an adapter builds with, and what it adds to a server."""
+"""The context that adapters are built in, and the parts that they add to a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A number that an adapter adds to the metrics; see L{IAdapterContext.addGauge}."""
+    """A gauge that an adapter adds to the metrics; see L{IAdapterContext.addGauge}."""
 
     name: str
     documentation: str
@@ -35,7 +35,7 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class StreamPorts:
-    """The stream ports of an option, to be opened; see L{IAdapterContext.listen}."""
+    """The stream ports to open for an option; see L{IAdapterContext.listen}."""
 
     option: Option
     ports: list[str]
@@ -45,7 +45,7 @@ class StreamPorts:
 
 @dataclass(frozen=True, slots=True)
 class DatagramPorts:
-    """The datagram ports of an option, to be opened; see L{IAdapterContext.listenDatagram}."""
+    """The datagram ports to open for an option; see L{IAdapterContext.listenDatagram}."""
 
     option: Option
     ports: list[str]
@@ -55,16 +55,16 @@ class DatagramPorts:
 @dataclass
 class Additions:
     """
-    What adapters add to a server.
+    The parts that adapters add to a server.
 
     @ivar streams: the stream ports.
     @ivar datagrams: the datagram ports.
     @ivar webChildren: the web resources, by path.
-    @ivar gauges: the numbers of theirs.
-    @ivar metrics: what counts; L{None} for nothing.
-    @ivar queries: the names of queries that can come.
-    @ivar webQueries: the names of queries to the web resources.
-    @ivar isWebOpen: whether these can come, too.
+    @ivar gauges: the gauges.
+    @ivar metrics: the server's metrics; L{None} if they are disabled.
+    @ivar queries: the names of the queries that the ports can receive.
+    @ivar webQueries: the names of the queries to the web resources.
+    @ivar isWebOpen: whether a port serves the web resources.
     """
 
     streams: list[StreamPorts] = field(default_factory=list)
@@ -83,10 +83,10 @@ class AdapterContext:
     The context of one adapter.
 
     @param adapter: the adapter.
-    @param additions: where what it adds is collected.
+    @param additions: collects the parts that it adds.
     @param config: the settings.
     @param server: the server.
-    @param service: the service to ask.
+    @param service: the service to query.
     @param reactor: see L{IAdapterContext}.
     @param queries: see L{IAdapterContext}.
     @param authority: see L{IAdapterContext}.
@@ -140,7 +140,9 @@ class AdapterContext:
     def addWebChild(self, path: bytes, resource: IResource) -> None:
         """See L{IAdapterContext.addWebChild}."""
         if path in self._additions.webChildren:
-            raise ConfigError(f"{self._adapter.name}: another adapter serves /{path.decode('ascii', 'replace')}, too")
+            raise ConfigError(
+                f"{self._adapter.name}: another adapter already serves /{path.decode('ascii', 'replace')}"
+            )
         self._additions.webChildren[path] = resource
         self._additions.webQueries += self._adapter.queries
 
@@ -172,12 +174,12 @@ class AdapterContext:
 
 
 def givenPorts(values: tuple[str, ...]) -> list[str]:
-    """The ports of an option's value, each once, without C{none}."""
+    """Return the ports in an option's value, without duplicates and C{none}."""
     return [value for value in dict.fromkeys(values) if value != "none"]
 
 
 def nothingToSet(label: str, config: CommonConfig) -> ConfigError:
-    """The error that no back end can be set, though an option, C{label}, needs one that can."""
+    """Return the error for an option, C{label}, that requires a back end that can be set when there is none."""
     return ConfigError(
         f"{label}: none of the back ends ({', '.join(config.backends)}) can be set; "
         "add one that can, as in --backend=memory"

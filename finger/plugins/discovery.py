@@ -1,4 +1,4 @@
-"""Finding plugins: back ends and adapters, ours and those of other packages."""
+"""Discovery of plugins: back ends and adapters, built-in and from other packages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from finger.errors import ConfigError
 from finger.interfaces import IFingerAdapter, IFingerBackend, IFingerService
 
 BUILT_IN: Final = ("finger_adapters", "finger_backends")
-"""The modules whose plugins are ours."""
+"""The modules of the built-in plugins."""
 
 
 class _Named(Protocol):
@@ -38,11 +38,11 @@ P = TypeVar("P", bound=_Named)
 @dataclass(frozen=True)
 class Broken:
     """
-    A plugin module, or a plugin of it, that cannot be used.
+    A plugin module, or a plugin in it, that cannot be used.
 
     @ivar module: the module's full name.
     @ivar path: its file.
-    @ivar why: why not, in one line.
+    @ivar why: the reason, in one line.
     """
 
     module: str
@@ -54,7 +54,7 @@ class Broken:
 
     @cached_property
     def package(self) -> str:
-        """The name and version of the distribution that brought the file; empty if that is unknown."""
+        """The name and version of the distribution that contains the module; empty if not known."""
         name = "/".join(self.module.split(".")) + ".py"
         for distribution in distributions():
             if any(file.as_posix() == name for file in distribution.files or ()):
@@ -62,7 +62,7 @@ class Broken:
         return ""
 
     def mentions(self, option: str) -> bool:
-        """Return whether the module's source names an option, so that it would probably have added it."""
+        """Return whether the module's source contains an option's name, so that it probably defines the option."""
         try:
             source = readFile(self.path).decode("utf-8", "replace")
         except OSError:
@@ -72,7 +72,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class _Plugin:
-    """A plugin, and where it was found."""
+    """A plugin, with its module."""
 
     plugin: Any
     module: str
@@ -91,22 +91,26 @@ class Found:
     """
     The plugins of one interface.
 
-    @ivar plugins: the usable ones, ours first.
-    @ivar broken: what cannot be used.
+    @ivar plugins: the usable ones, built-in ones first.
+    @ivar broken: the ones that cannot be used.
     """
 
     plugins: list[_Plugin] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
 
     def drop(self, isBad: Callable[[_Plugin], str]) -> None:
-        """Move the plugins that are bad to C{broken}: those of which C{isBad} says why, in one line."""
+        """
+        Move the bad plugins to C{broken}.
+
+        @param isBad: returns why a plugin is bad, in one line; empty if it is good.
+        """
         reasons = [(plugin, _why(isBad, plugin)) for plugin in self.plugins]
         self.plugins = [plugin for plugin, why in reasons if not why]
         self.broken += [plugin.broken(why) for plugin, why in reasons if why]
 
 
 def _why(isBad: Callable[[_Plugin], str], plugin: _Plugin) -> str:
-    """Say why a plugin is bad.  One of another package may fail in any way when it is looked at."""
+    """Return why a plugin is bad.  Examining a plugin of another package may raise any exception."""
     try:
         return isBad(plugin)
     except Exception as error:
@@ -115,12 +119,13 @@ def _why(isBad: Callable[[_Plugin], str], plugin: _Plugin) -> str:
 
 def find(interface: type[Interface], package: ModuleType = finger.plugins) -> Found:
     """
-    Look through the modules of a plugin package.
+    Find the plugins in the modules of a package.
 
     Unlike L{twisted.plugin.getPlugins}, this reports a module that cannot be imported in one line and without a
-    traceback, and has no cache.  Of two plugins of one name the built-in one wins; of two others, neither is used.
+    traceback, and has no cache.  If two plugins have the same name, the built-in one is used; if neither is built-in,
+    neither is used.
 
-    @param interface: what the plugins provide.
+    @param interface: the interface that the plugins provide.
     @param package: the package.
     """
     found = Found()
@@ -159,7 +164,7 @@ def _whyInvalid(plugin: _Plugin, interface: type[Interface]) -> str:
 def _clashes(
     plugins: list[_Plugin], what: str, names: Callable[[Any], list[str]], taken: frozenset[str] = frozenset()
 ) -> Callable[[_Plugin], str]:
-    """Make a function that says which name of a plugin is another's, too."""
+    """Make a function that returns which name of a plugin another one has as well; see L{Found.drop}."""
     ours = taken.union(*[names(plugin.plugin) for plugin in plugins if plugin.isOurs])
     theirs = Counter(name for plugin in plugins if not plugin.isOurs for name in names(plugin.plugin))
 
@@ -170,7 +175,7 @@ def _clashes(
             if name in ours:
                 return f"{what}, {name}, is taken by a built-in one"
             if theirs[name] > 1:
-                return f"{what}, {name}, is that of another package's plugin, too"
+                return f"{what}, {name}, is also that of another package's plugin"
         return ""
 
     return isBad
@@ -179,7 +184,7 @@ def _clashes(
 @dataclass(frozen=True, slots=True)
 class Backends:
     """
-    The back ends found.
+    The back ends.
 
     @ivar found: the usable ones, by name.
     @ivar broken: the plugin modules that cannot be used.
@@ -190,9 +195,9 @@ class Backends:
 
     def make(self, specification: str, reactor: object) -> IFingerService:
         """
-        Make the back end that C{--backend=NAME[:ARGUMENT]} asks for.
+        Make the back end that C{--backend=NAME[:ARGUMENT]} selects.
 
-        @raise ConfigError: if there is none of that name, or its argument is wrong.
+        @raise ConfigError: if no back end has that name, or its argument is not valid.
         """
         name, _, argument = specification.partition(":")
         backend = self.found.get(name)
@@ -201,7 +206,7 @@ class Backends:
         return backend.makeBackend(argument, reactor)
 
     def help(self) -> str:
-        """List them, a line each."""
+        """Return the text of C{--help-backends}: a line for each back end."""
         entries = [(backend.name + backend.argument, backend.summary) for backend in self.found.values()]
         lines = [f"{usage:<22} {summary}" for usage, summary in sorted(entries)]
         lines += [f"{broken.module}: cannot be used: {broken.why}" for broken in self.broken]
@@ -209,7 +214,7 @@ class Backends:
 
     def _unknown(self, name: str) -> str:
         near = get_close_matches(name, self.found, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(self.found))}"
+        hint = f"did you mean {near[0]!r}?" if near else f"available: {', '.join(sorted(self.found))}"
         names = ", ".join(broken.module for broken in self.broken)
         return f"no back end is called {name!r}; {hint}" + (f"; not usable: {names}" if names else "")
 
@@ -223,11 +228,11 @@ def findBackends(package: ModuleType = finger.plugins) -> Backends:
 @dataclass(frozen=True, slots=True)
 class Adapters:
     """
-    The adapters found.
+    The adapters.
 
-    @ivar found: the usable ones, ours first.
+    @ivar found: the usable ones, built-in ones first.
     @ivar broken: the plugin modules that cannot be used.
-    @ivar table: the options of every server and of these adapters.
+    @ivar table: the common options, and those of these adapters.
     """
 
     found: list[IFingerAdapter]
@@ -236,9 +241,9 @@ class Adapters:
 
     def whyUnknown(self, option: str) -> str:
         """
-        Say which plugin that cannot be used may be the one that an option is missing of.
+        Return which unusable plugins probably define an unknown option.
 
-        @return: which, and why it cannot be used; empty if no such plugin mentions the option.
+        @return: their names, and why they cannot be used; empty if none mentions the option.
         """
         return "; ".join(str(broken) for broken in self.broken if broken.mentions(option))
 
@@ -247,8 +252,8 @@ def findAdapters(package: ModuleType = finger.plugins) -> Adapters:
     """
     Find the adapters (see L{find}).
 
-    An adapter cannot be used, either, if its options are not valid or are those of another adapter, or if it is not
-    ours and would open a port though no option of it is set.
+    An adapter also cannot be used if its options are not valid or belong to another adapter, or if it is not built-in
+    and would open a port by default.
     """
     found = find(IFingerAdapter, package)
     found.drop(_whyBadOptions)

@@ -130,6 +130,6 @@ class ThirdPartyAdapterTests(SynchronousTestCase):
         """Of two packages that bring one adapter, neither loads."""
         self.environment.install(self.package(), self.package("finger-other", "finger/plugins/other.py"))
         refusal = self.finger(USERS, "--jsonport=1081", status=1)
-        why = "cannot be used: its name, json, is that of another package's plugin, too"
+        why = "cannot be used: its name, json, is also that of another package's plugin"
         self.assertIn(f"finger.plugins.jsonlines (package finger-jsonlines 1.0) {why}", refusal)
         self.assertIn(f"finger.plugins.other (package finger-other 1.0) {why}", refusal)

@@ -1,4 +1,4 @@
-"""Adapters as plugins: how they are found, and what they add to a server."""
+"""Adapters as plugins: their discovery, and the parts that they add to a server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.typed import addressOf
 from tests.unit.test_service import configure
 
 NUMBERS = count()
-"""Of the packages of plugins, so that none is another's."""
+"""The numbers in the names of the plugin packages, which make the names unique."""
 
 SOURCE = """
 from twisted.plugin import IPlugin
@@ -61,21 +61,21 @@ adapter = Adapter()
 
 
 def source(name: str, options: str = "") -> str:
-    """The source of a module with an adapter."""
+    """Return the source of a module with an adapter."""
     return SOURCE.format(name=name, options=options)
 
 
 def option(name: str, kind: str = "Kind()", **more: object) -> str:
-    """The source of an option."""
+    """Return the source of an option."""
     rest = "".join(f", {key}={value!r}" for key, value in more.items())
     return f"Option(name={name!r}, kind={kind}, group='G', help='H.'{rest}),"
 
 
 class FindAdaptersTests(SynchronousTestCase):
-    """A package of plugins."""
+    """Adapters in a package of plugins."""
 
     def find(self, **modules: str) -> Adapters:
-        """What is found in a package of these modules, besides our own adapters."""
+        """Find the adapters in a package of these modules."""
         name = f"fingeradapters{next(NUMBERS)}"
         directory = Path(self.mktemp()) / name
         directory.mkdir(parents=True)
@@ -87,11 +87,11 @@ class FindAdaptersTests(SynchronousTestCase):
         return findAdapters(package)
 
     def why(self, **modules: str) -> dict[str, str]:
-        """Why modules cannot be used, by the last part of their names."""
+        """Return why modules cannot be used, by the last part of their names."""
         return {broken.module.rpartition(".")[2]: broken.why for broken in self.find(**modules).broken}
 
     def test_ours(self) -> None:
-        """Ours are all there, in the order of the help, and as they should be."""
+        """The built-in adapters are found, in the order of the help, and provide the interface."""
         adapters = findAdapters()
         names = [adapter.name for adapter in adapters.found]
         self.assertEqual(names, ["finger", "web", "xmlrpc", "pb", "setter", "irc", "status"])
@@ -100,7 +100,7 @@ class FindAdaptersTests(SynchronousTestCase):
             verifyObject(IFingerAdapter, adapter)
 
     def test_others(self) -> None:
-        """One of another package is found, with its options; found once though two modules have it."""
+        """An adapter of another package is found, with its options, and only once if two modules contain it."""
         adapters = self.find(theirs=source("json", option("jsonport", "Port()", initial=(), repeated=True)))
         self.assertEqual([adapter.name for adapter in adapters.found], ["json"])
         self.assertEqual(adapters.table.settings["jsonport"].key, "jsonport")
@@ -108,7 +108,7 @@ class FindAdaptersTests(SynchronousTestCase):
         self.assertEqual([adapter.name for adapter in again.found], ["x"])
 
     def test_notUsable(self) -> None:
-        """One that is not as it should be is named with the reason."""
+        """An invalid adapter is reported with the reason."""
         for text, why in (
             ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
             (source("x").replace("queries = ()", ""), "BrokenImplementation: The object "),
@@ -123,17 +123,17 @@ class FindAdaptersTests(SynchronousTestCase):
             self.assertIn(why, told.get("theirs", ""), text)
 
     def test_twice(self) -> None:
-        """Of two with one name, or one option, neither is used; against a built-in one, the built-in one is."""
+        """Of two adapters with the same name or option, neither is used, unless one is built-in: then that one is."""
         told = self.why(a=source("x"), b=source("x"), c=source("y"))
-        self.assertEqual(told, dict.fromkeys("ab", "its name, x, is that of another package's plugin, too"))
+        self.assertEqual(told, dict.fromkeys("ab", "its name, x, is also that of another package's plugin"))
         told = self.why(d=source("x", option("z")), e=source("y", option("z")))
-        self.assertEqual(told, dict.fromkeys("de", "its option, --z, is that of another package's plugin, too"))
+        self.assertEqual(told, dict.fromkeys("de", "its option, --z, is also that of another package's plugin"))
         adapters = self.find(finger_adapters=source("x", option("z")), a=source("x"), b=source("y", option("z")))
         self.assertEqual([adapter.name for adapter in adapters.found], ["x"])
         self.assertEqual(len(adapters.broken), 2)
 
     def test_unknown(self) -> None:
-        """An option that a broken plugin mentions is probably its own."""
+        """An unknown option that a broken plugin mentions is attributed to that plugin."""
         adapters = self.find(theirs=source("json", option("jsonport")) + "1/0\n")
         self.assertIn(".theirs cannot be used: ZeroDivisionError: division by zero", adapters.whyUnknown("jsonport"))
         self.assertEqual(adapters.whyUnknown("json"), adapters.whyUnknown("jsonport"))
@@ -144,7 +144,7 @@ class FindAdaptersTests(SynchronousTestCase):
         self.assertEqual(adapters.whyUnknown("jsonport"), "")
 
     def test_optionsWithout(self) -> None:
-        """What names an option of a plugin that cannot be used is refused, and says why."""
+        """An option of a plugin that cannot be used is refused, with the reason."""
         adapters = self.find(theirs=source("json", option("json-port")) + "1/0\n")
         options = optionsOf(adapters)()
         for arguments, environment, told in (
@@ -163,7 +163,7 @@ class FindAdaptersTests(SynchronousTestCase):
 
 @implementer(IFingerAdapter)
 class EverythingAdapter:
-    """An adapter that does what C{doBuild} says."""
+    """An adapter that calls C{doBuild} to build itself."""
 
     name = "everything"
     options = (
@@ -182,12 +182,12 @@ class EverythingAdapter:
 
 
 class Echo(DatagramProtocol):
-    """Sends back what it receives."""
+    """Sends back each datagram."""
 
     noisy = False
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Send it back; or fail."""
+        """Send the datagram back, or fail."""
         if datagram == b"fail":
             raise ZeroDivisionError
         assert self.transport is not None
@@ -195,7 +195,11 @@ class Echo(DatagramProtocol):
 
 
 class Asker(DatagramProtocol):
-    """Sends a datagram, and fires with what comes back."""
+    """
+    Sends a datagram.
+
+    @ivar answer: fires with the reply.
+    """
 
     noisy = False
 
@@ -205,20 +209,20 @@ class Asker(DatagramProtocol):
         self.answer: Deferred[bytes] = Deferred()
 
     def startProtocol(self) -> None:
-        """Send it."""
+        """Send the datagram."""
         assert self.transport is not None
         self.transport.write(self._datagram, self._to)
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """The answer."""
+        """Fire with the reply."""
         self.answer.callback(datagram)
 
 
 class ContextTests(TestCase):
-    """What an adapter can add."""
+    """The parts that an adapter can add."""
 
     def make(self, doBuild: Callable[[IAdapterContext], object], reactor: Any = None, **fields: Any) -> FingerServer:
-        """A server with our own adapters and one that builds so."""
+        """Make a server with the built-in adapters and one that builds itself with C{doBuild}."""
         ours = findAdapters()
         found: list[IFingerAdapter] = [*ours.found, EverythingAdapter(doBuild)]
         adapters = Adapters(found, ours.broken, OptionTable(row for one in found for row in one.options))
@@ -226,7 +230,7 @@ class ContextTests(TestCase):
             return makeServer(configure(**fields), reactor or MemoryReactorClock())
 
     def test_interface(self) -> None:
-        """The context is what it should be; only what is set is asked for."""
+        """The context provides the interface, and holds the values of the adapter's options."""
         contexts: list[IAdapterContext] = []
         self.make(contexts.append, everyword="x")
         (context,) = contexts
@@ -236,7 +240,7 @@ class ContextTests(TestCase):
         self.assertEqual(context.ports("everyport"), [])
 
     def test_notAsked(self) -> None:
-        """Without a port, nothing is opened."""
+        """If its options are unset or C{none}, an adapter opens no port."""
 
         def build(context: IAdapterContext) -> None:
             context.listen("everyport", None)  # type: ignore[arg-type]
@@ -245,7 +249,7 @@ class ContextTests(TestCase):
         self.assertEqual(self.make(build, everyport=("none",)).openPorts(), {})
 
     def test_connections(self) -> None:
-        """Outgoing connections, as many as there are, are started with the server."""
+        """All outgoing connections are started with the server."""
         services = [Service(), Service()]
 
         def build(context: IAdapterContext) -> None:
@@ -258,17 +262,17 @@ class ContextTests(TestCase):
         self.assertEqual([bool(service.running) for service in services], [True, True])
 
     def test_webChildren(self) -> None:
-        """A resource of one adapter is below the web's root; a second one at its place is refused."""
+        """An adapter's resource is a child of the web root; a second resource at the same path is refused."""
         child = Data(b"", "text/plain")
         roots: list[Resource] = []
         with patch("finger.adapters.web.adapter.BoundedSite", side_effect=lambda root, *rest: roots.append(root)):
             self.make(lambda context: context.addWebChild(b"extra", child))
         self.assertIs(roots[0].children[b"extra"], child)
         error = self.assertRaises(ConfigError, self.make, lambda context: context.addWebChild(b"RPC2", child))
-        self.assertEqual(str(error), "everything: another adapter serves /RPC2, too")
+        self.assertEqual(str(error), "everything: another adapter already serves /RPC2")
 
     async def test_datagrams(self) -> None:
-        """Datagrams are answered on both families, and a failure costs one answer."""
+        """Datagrams are answered over IPv4 and IPv6, and a failure affects only its own datagram."""
         server = self.make(
             lambda context: context.listenDatagram("everydatagram", Echo), reactor, everydatagram=("0",)
         )
@@ -289,7 +293,7 @@ class ContextTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_badDatagramPort(self) -> None:
-        """A datagram port is a number."""
+        """A datagram port must be a number."""
 
         def build(context: IAdapterContext) -> None:
             context.listenDatagram("everydatagram", Echo)
@@ -298,7 +302,7 @@ class ContextTests(TestCase):
         self.assertEqual(str(error), "--everydatagram=tcp:7: a port is a number from 0 to 65535")
 
     def test_fails(self) -> None:
-        """An adapter that fails is left out with a line in the log; one that is asked for keeps the server down."""
+        """An adapter that fails to build is logged and left out, but is an error if one of its options is set."""
 
         def build(context: IAdapterContext) -> None:
             raise ZeroDivisionError("oops")
@@ -311,7 +315,7 @@ class ContextTests(TestCase):
         self.assertEqual(str(error), "adapter everything cannot be used: ZeroDivisionError: oops")
 
     def test_broken(self) -> None:
-        """A module that cannot be used is one line in the log."""
+        """A module that cannot be used is logged in one line."""
         ours = findAdapters()
         broken = Adapters(ours.found, [*ours.broken, "x.y cannot be used: z"], ours.table)  # type: ignore[list-item]
         with patch("finger.service.findAdapters", return_value=broken), capturedLogs() as logs:
@@ -319,16 +323,16 @@ class ContextTests(TestCase):
         self.assertIn("x.y cannot be used: z", [formatEvent(event) for event in logs])
 
     def test_unknownField(self) -> None:
-        """A field that no adapter has is refused by name."""
+        """A field that belongs to no adapter is refused by name."""
         error = self.assertRaises(ConfigError, makeServer, Config(fingerPort=("79",)), MemoryReactorClock())
         self.assertEqual(str(error), "Config: there is no field fingerPort; did you mean fingerPorts?")
 
 
 class DatagramPortTests(SynchronousTestCase):
-    """What a datagram port's option takes."""
+    """The values of a datagram port's option."""
 
     def test_read(self) -> None:
-        """A number, or none."""
+        """The value is a port number or C{none}."""
         kind = DatagramPort()
         self.assertEqual([kind.read(value) for value in ("79", 79, "none")], ["79", "79", "none"])
         for value in ("", "x", True, "65536", "tcp:79", -1, "9" * 5000):

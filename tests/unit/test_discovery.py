@@ -1,4 +1,4 @@
-"""Back ends found by name."""
+"""Tests for L{finger.plugins.discovery}: back ends."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ weather = Weather()
 
 
 class FindBackendsTests(SynchronousTestCase):
-    """A package of plugins."""
+    """Back ends in a package of plugins."""
 
     def find(self, **modules: str) -> Backends:
-        """What is found in a package of these modules."""
+        """Find the back ends in a package of these modules."""
         name = "fingerdiscovery" + "_".join(modules)
         directory = Path(self.mktemp()) / name
         directory.mkdir(parents=True)
@@ -50,7 +50,7 @@ class FindBackendsTests(SynchronousTestCase):
         return findBackends(package)
 
     def test_ours(self) -> None:
-        """The package's own are all there, and as they should be."""
+        """The built-in back ends are found, and provide the interface."""
         backends = findBackends()
         self.assertEqual(sorted(backends.found), ["file", "local", "memory", "proxy"])
         self.assertEqual(backends.broken, [])
@@ -59,7 +59,7 @@ class FindBackendsTests(SynchronousTestCase):
             self.assertIn(backend.summary, backends.help())
 
     def test_others(self) -> None:
-        """Somebody else's is found as ours are, with its argument."""
+        """A back end of another package is found, and receives its argument."""
         backends = self.find(theirs=GOOD)
         service = backends.make("weather:oslo:x", ThreadlessReactor())
         verifyObject(IFingerService, service)
@@ -67,7 +67,7 @@ class FindBackendsTests(SynchronousTestCase):
         self.assertEqual(backends.help(), "weather[:CITY]         the weather of a city")
 
     def test_broken(self) -> None:
-        """Those that cannot be imported keep no other from being found, and are named, each in a line."""
+        """A module that cannot be imported is reported in one line and does not prevent others from being found."""
         backends = self.find(
             a="import nothing_of_that_name", b="raise SystemExit('away')", c="a = (\n", d="1/0", theirs2=GOOD
         )
@@ -79,9 +79,9 @@ class FindBackendsTests(SynchronousTestCase):
         self.assertIn("not usable: ", str(error))
 
     def test_unknown(self) -> None:
-        """A name that is none brings the near one to mind, or all there are."""
+        """The error for an unknown name suggests the closest name, or lists all names."""
         backends = findBackends()
-        for name, words in {"fiel:x": "did you mean 'file'?", "": "there are file, local, memory, proxy"}.items():
+        for name, words in {"fiel:x": "did you mean 'file'?", "": "available: file, local, memory, proxy"}.items():
             error = self.assertRaises(ConfigError, backends.make, name, None)
             self.assertIn(f"--backend={name}: no back end is called ", str(error))
             self.assertIn(words, str(error))
