@@ -1,7 +1,7 @@
 """
-A finger service (RFC 1288): one small interface, many back ends, and many ways to ask.
+A finger service (RFC 1288): one small interface, with several back ends and several protocols.
 
-Importing it registers every adapter, so that C{IFingerFactory(service)} and its siblings work on any
+Importing this package registers every adapter, so that C{IFingerFactory(service)} and its siblings work on any
 L{IFingerService}.
 """
 

@@ -1,72 +1,72 @@
 """
-What can go wrong, and whose fault it is.
+The errors, divided by their cause: the peer, a back end, or the configuration.
 
-Every class here says in `words` what a person who asked is told.  An adapter puts those words on its own
-wire; whatever is not one of these classes is our own fault and is told as `INTERNAL_ERROR`, without details.
+The `words` of each class are the message for the peer, which each adapter sends in its own protocol.  Any other
+exception is a bug of ours: the peer sees `INTERNAL_ERROR`, without details.
 """
 
 INTERNAL_ERROR = "Internal error in server"
 
 
 class FingerError(Exception):
-    """Anything this package raises on purpose."""
+    """Base class of the errors that this package raises on purpose."""
 
     words = INTERNAL_ERROR
 
 
 class PeerError(FingerError):
-    """The peer asked for what it cannot have.  Nothing is broken, so nothing is logged as a failure."""
+    """The peer's request cannot be granted.  Nothing is broken, so this is not logged as a failure."""
 
 
 class BadQuery(PeerError):
-    """The peer's query is no query (RFC 1288, section 2.3), or a value it sent cannot be stored."""
+    """The peer's query is not valid (RFC 1288, section 2.3), or a value it sent cannot be stored."""
 
     words = "Bad query"
 
 
 class NoSuchUser(PeerError):
-    """Nobody of that name, or somebody who does not want to be seen: the two must look the same."""
+    """The user does not exist, or is hidden: the two must be indistinguishable."""
 
     words = "No such user"
 
 
 class ListRefused(PeerError):
-    """The administrator has switched the user list off (RFC 1288, section 3.2.2)."""
+    """The administrator has disabled the user list (RFC 1288, section 3.2.2)."""
 
     words = "Finger online user list denied"
 
 
 class ForwardingRefused(PeerError):
-    """This server does not ask that other server on the peer's behalf (RFC 1288, section 3.2.1)."""
+    """This server does not forward queries to that host (RFC 1288, section 3.2.1)."""
 
     words = "Finger forwarding service denied"
 
 
 class NotAuthenticated(PeerError):
-    """Who asks has not shown who it is."""
+    """The peer has not logged in."""
 
     words = "Log in first"
 
 
 class NotAllowed(PeerError):
-    """Who asks is known, and may not."""
+    """The peer has logged in, but lacks the permission."""
 
     words = "Permission denied"
 
 
 class RemoteUnreachable(PeerError):
-    """The other server the peer wants asked does not answer."""
+    """The server that the query is forwarded to does not answer."""
 
     words = "Could not connect to remote host"
 
 
 class BackendUnavailable(FingerError):
-    """A back end cannot answer now; the user may well exist."""
+    """A back end cannot answer at present; the user may exist."""
 
 
 class ConfigError(FingerError):
     """
-    The administrator asked for something that cannot be.
+    The configuration is invalid, or cannot be put into effect.
 
-    The message is one line that names the option or file, what is wrong, and what would be right.
+    The message is one line that names the option or file, says what is wrong, and what would be right.
     """

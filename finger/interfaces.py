@@ -1,9 +1,9 @@
 """
-The interfaces, and nothing else.
+The interfaces.
 
-A back end provides L{IFingerService}; that is all it must do.  One that knows more than a status also provides
-L{IFingerProfileService}, one that can be written to L{IFingerSetterService}.  Every adapter is found by
-adapting a back end to the adapter's own interface, and knows nothing but the interfaces here.
+A back end must provide L{IFingerService}.  A back end that has more than statuses also provides
+L{IFingerProfileService}; one whose statuses can be set, L{IFingerSetterService}.  Adapting a back end to an
+adapter's interface makes that adapter, which depends only on the interfaces in this module.
 """
 
 # zope.interface methods are declared without self.
@@ -35,143 +35,142 @@ if TYPE_CHECKING:
 
 
 class IFingerService(Interface):
-    """A back end: who is there, and what each of them has to say."""
+    """A back end: the users, and the status of each."""
 
     def getUser(user: str) -> Deferred[str]:
         """
-        Look a user's status up.
+        Look up a user's status.
 
         @param user: the user's name.
-        @return: the status text, of any number of lines.  Fails with L{finger.errors.NoSuchUser} if there is
-            nobody of that name, with L{finger.errors.BackendUnavailable} (or anything else) if that cannot be
-            known now.
+        @return: the status, which may have several lines.  Fails with L{finger.errors.NoSuchUser} if there is no
+            such user, and with L{finger.errors.BackendUnavailable} (or any other error) if the back end cannot
+            tell at present.
         """
 
     def getUsers() -> Deferred[list[str]]:
         """
         List the users.
 
-        @return: the names, sorted.  Fails with L{finger.errors.ListRefused} if the back end has no list to
-            give, with anything else if it is broken.
+        @return: the names, sorted.  Fails with L{finger.errors.ListRefused} if the back end offers no list, and
+            with any other error if it is broken.
         """
 
 
 class IFingerProfileService(Interface):
     """
-    A back end that knows more of its users than a status.
+    A back end that has more of its users than a status.
 
-    Any L{IFingerService} adapts to this: its profiles have a login and a plan.
+    Any L{IFingerService} adapts to this; its profiles have a login and a plan.
     """
 
     def getProfile(user: str) -> Deferred[Profile]:
         """
-        Look up all that is known of a user.
+        Look up a user's profile.
 
         @param user: the user's name.
-        @return: the L{Profile <finger.profile.Profile>}, whose C{status} is what C{getUser} gives.  Fails as
+        @return: the L{Profile <finger.profile.Profile>}, whose C{status} is what C{getUser} returns.  Fails as
             L{IFingerService.getUser} does.
         """
 
     def getProfiles() -> Deferred[list[Profile]]:
         """
-        List the users with what is cheap to know of each: the full name, but hardly a plan.
+        List the users, each with the fields that are cheap to look up: the full name, but usually not the plan.
 
-        @return: the profiles, sorted by login, in a list that is not to be changed: a back end may give the same one
-            as long as nothing has changed.  Fails as L{IFingerService.getUsers} does.
+        @return: the profiles, sorted by login.  The caller must not change the list: a back end may return the same
+            list until its users change.  Fails as L{IFingerService.getUsers} does.
         """
 
 
 class IFingerSetterService(Interface):
-    """A back end whose users can be set."""
+    """A back end whose users' statuses can be set."""
 
     def setUser(user: str, status: str) -> Deferred[None]:
         """
-        Set a user's status; a user who is not there yet is added.
+        Set a user's status, adding the user if necessary.
 
         @param user: the user's name.
         @param status: the new status.
-        @return: fires once the status will outlive a crash, as far as the back end promises that at all.  Fails
-            with L{finger.errors.BadQuery} if the name cannot be one, with
-            L{finger.errors.BackendUnavailable} if the status could not be kept: then nothing has changed.
+        @return: fires once the status is stored: durably, if the back end keeps its users in a file.  Fails with
+            L{finger.errors.BadQuery} if the name or the status is not valid, and with
+            L{finger.errors.BackendUnavailable} if the status could not be stored; then nothing has changed.
         """
 
 
 class ICountsUsers(Interface):
     """
-    A back end that holds its users in memory, so that how many there are can be told at any time, and costs nothing:
-    for the administrator's eyes (metrics, a status line), not for peers.
+    A back end that holds its users in memory and can count them at any time and at no cost.  The number is for the
+    administrator (metrics, the status line), not for peers.
     """
 
     def countUsers() -> int:
-        """Count the users.  Asks nobody, reads nothing, and never fails."""
+        """Return the number of users.  Never blocks and never fails."""
 
     def userNames() -> Set[str]:
         """
-        Give their names, so that a chain of back ends can count a user whom several have once.
+        Return the users' names, so that a chain of back ends counts a user of several of them once.
 
-        @return: the names, in a set that is not to be changed: a back end may give a view of what it holds.
+        @return: the names.  The caller must not change the set: it may be a view of the back end's own data.
         """
 
 
 class IFingerForwarder(Interface):
-    """Something that asks another finger server on a peer's behalf."""
+    """An object that forwards a peer's query to another finger server."""
 
     def forward(query: str, host: str, verbose: bool) -> Deferred[str]:
         """
-        Ask C{host}.
+        Forward a query.
 
-        @param query: what to ask there: C{user}, C{user@otherhost}, or empty for the user list.
-        @param host: a name or an address, without brackets.
-        @param verbose: pass C{/W} on.
-        @return: the whole answer.  Fails with L{finger.errors.ForwardingRefused} if that host may not be asked,
-            with L{finger.errors.RemoteUnreachable} if it does not answer.
+        @param query: the query for that host: C{user}, C{user@otherhost}, or empty for the user list.
+        @param host: the host's name or address, without brackets.
+        @param verbose: whether to send C{/W}.
+        @return: the whole answer.  Fails with L{finger.errors.ForwardingRefused} if queries may not be forwarded to
+            that host, and with L{finger.errors.RemoteUnreachable} if it does not answer.
         """
 
 
 class IReloadable(Interface):
-    """Something that holds what it once read and can read it again, at SIGHUP."""
+    """An object that has read a file and can read it again, at SIGHUP."""
 
     def reload() -> Deferred[bool] | Deferred[None]:
         """
-        Read again.  What cannot be read is logged, and what was there is kept.
+        Read the file again.  If that fails, log the reason and keep the current contents.
 
-        @return: fires when done, with whether it could be read; L{None} leaves that open, and is taken for yes.
-            Never fails.
+        @return: fires when done, with whether the reload succeeded; L{None} counts as success.  Never fails.
         """
 
 
 class ISelfReloading(IReloadable):
-    """One that also reads again by itself, as when a file has changed."""
+    """A reloadable object that also reloads by itself, for example when its file has changed."""
 
     reloader: Callable[[], Deferred[bool] | Deferred[None]] = Attribute(
-        "What it calls then: C{reload}, until somebody who wants to know of it puts something around that."
+        "The function that it calls to reload: C{reload} by default, or a wrapper that observes the reloads."
     )
 
 
 class IServerObserver(Interface):
-    """Something that wants to know how the server as a whole fares (C{finger.ops.server.FingerServer.observers})."""
+    """An observer of the server's life cycle (C{finger.ops.server.FingerServer.observers})."""
 
     def started() -> None:
-        """All parts have started, and all ports are open."""
+        """All parts of the server have started, and all ports are open."""
 
     def reloading() -> None:
-        """What was read from files is about to be read again."""
+        """A reload begins."""
 
     def reloaded() -> None:
-        """It has been."""
+        """The reload has ended."""
 
     def stopping() -> None:
-        """Nobody is to be let in any more; connections come to their end."""
+        """The server stops accepting connections and closes those that are open."""
 
     def stopped() -> None:
-        """They have."""
+        """All connections are closed."""
 
 
 class IDrainable(Interface):
-    """A connection that can be brought to a good end."""
+    """A connection that can be closed without losing an answer."""
 
     def drain() -> None:
-        """Close when what is under way is done; soon, if nothing is."""
+        """Close the connection after the request in progress, or soon if none is in progress."""
 
 
 class IFingerBackend(IPlugin):
@@ -182,23 +181,23 @@ class IFingerBackend(IPlugin):
     """
 
     name: str = Attribute("The name, as in C{--backend=NAME}.")
-    argument: str = Attribute("What may follow the name, for the help, as in C{[:PATH]}; empty if nothing may.")
-    summary: str = Attribute("What it is, in one line, for the help.")
+    argument: str = Attribute("The argument's form, for the help, as in C{[:PATH]}; empty if it takes none.")
+    summary: str = Attribute("A description of one line, for the help.")
 
     def makeBackend(argument: str, reactor: object) -> IFingerService:
         """
         Make a back end.  A back end that also provides L{twisted.application.service.IService} is started and
         stopped with the server; one that provides L{IReloadable} is reloaded at SIGHUP.
 
-        @param argument: what followed the name and a colon; empty if nothing did.
-        @param reactor: for its clock, its threads and its connections.
-        @raise finger.errors.ConfigError: if the argument makes no sense or names what cannot be read.
+        @param argument: the text after the name and its colon; empty if there is none.
+        @param reactor: the reactor, for its clock, threads and connections.
+        @raise finger.errors.ConfigError: if the argument is not valid, or names a file that cannot be read.
         """
 
 
 class IFingerAdapter(IPlugin):
     """
-    A plugin (L{twisted.plugin}) that makes a service reachable by one more protocol.
+    A plugin (L{twisted.plugin}) that serves one more protocol.
 
     @see: C{docs/adapters.md}
     """
@@ -207,120 +206,122 @@ class IFingerAdapter(IPlugin):
     options: Sequence[Option] = Attribute(
         "The L{options <finger.config.options.Option>} it adds.  Its ports have the kind L{finger.config.types.Port}."
     )
-    queries: Sequence[str] = Attribute("The names by which its queries are logged and counted.")
+    queries: Sequence[str] = Attribute("The names under which its queries are logged and counted.")
 
     def build(context: IAdapterContext) -> None:
         """
-        Add to a server what the adapter serves there; nothing, if its options do not ask for it.
+        Add the adapter's ports and resources to a server; add nothing if its options do not enable it.
 
-        @param context: what it may use, and what it adds to.
-        @raise finger.errors.ConfigError: if an option's value cannot be used; one line that begins with the option,
-            as in C{--jsonport=x: ...}.
+        @param context: what the adapter may use, and where it adds its parts.
+        @raise finger.errors.ConfigError: if an option's value is not valid.  The message is one line that begins
+            with the option, as in C{--jsonport=x: ...}.
         """
 
 
 class IAdapterContext(Interface):
-    """What an adapter builds with: the service, the settings, and ways to add to the server."""
+    """The context that an adapter is built in: the service, the settings, and the server to add to."""
 
-    service: IFingerService = Attribute("The service to ask.  It keeps to the policy, and also has profiles.")
-    reactor: Any = Attribute("For its clock, its threads and its connections.")
-    config: CommonConfig = Attribute("The settings of every server.")
+    service: IFingerService = Attribute("The service to query.  It enforces the policy, and also provides profiles.")
+    reactor: Any = Attribute("The reactor, for its clock, threads and connections.")
+    config: CommonConfig = Attribute("The common settings, which every server has.")
     options: Mapping[str, Any] = Attribute("The values of the adapter's own options, by name.")
-    queries: QueryLog = Attribute("Where queries are logged and counted.")
-    authority: Authority | None = Attribute("Lets users set their status; L{None} if no back end can be set.")
-    server: FingerServer = Attribute("The server as a whole.")
+    queries: QueryLog = Attribute("The log in which queries are recorded and counted.")
+    authority: Authority | None = Attribute("Sets users' statuses; L{None} if no back end can be set.")
+    server: FingerServer = Attribute("The server.")
 
     def ports(option: str) -> list[str]:
         """
-        Give the ports of an option, each once; none, if it is C{none}.
+        Return the ports of an option, without duplicates; the list is empty if the value is C{none}.
 
         @param option: the option's name.
         """
 
     def listen(option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
         """
-        Answer at the ports of an option.  They are limited, logged, counted and drained as all others are; a
-        protocol that provides L{IDrainable} decides when it is done.
+        Listen at the ports of an option.  Their connections are limited, logged, counted and drained like all
+        others; a protocol that provides L{IDrainable} decides itself when to close.
 
-        @param option: the option's name, whose kind is L{finger.config.types.Port}.
-        @param factory: makes the protocols.
-        @param refusal: what is sent to a peer who is refused; with nothing, the connection is just closed.
+        @param option: the name of an option whose kind is L{finger.config.types.Port}.
+        @param factory: the factory of the protocols.
+        @param refusal: the bytes sent to a peer that is refused; if empty, the connection is just closed.
         """
 
     def listenDatagram(option: str, makeProtocol: Callable[[], DatagramProtocol]) -> None:
         """
-        Answer datagrams at the ports of an option.  From one address no more are taken each second than connections.
+        Listen for datagrams at the ports of an option.  An address may send as many datagrams a second as it may open
+        connections.
 
-        @param option: the option's name, whose kind is L{finger.config.types.DatagramPort}.
+        @param option: the name of an option whose kind is L{finger.config.types.DatagramPort}.
         @param makeProtocol: makes the protocol of each port.
         """
 
     def connect(service: IService) -> None:
         """
-        Add an outgoing connection, which is started and stopped with the server; as often as there are connections.
+        Add an outgoing connection, which is started and stopped with the server.  Call this once for each connection.
 
-        @param service: such as a L{twisted.application.internet.ClientService}.
+        @param service: the connection's service, such as a L{twisted.application.internet.ClientService}.
         """
 
     def addWebChild(path: bytes, resource: IResource) -> None:
         """
-        Serve a resource at C{/path} of the web.
+        Serve a resource at C{/path} of the web adapter's ports.
 
-        @raise finger.errors.ConfigError: if another adapter does so already.
+        @raise finger.errors.ConfigError: if another adapter already serves that path.
         """
 
     def mountWebChildren(root: Resource) -> None:
         """
-        Serve what adapters have added by L{addWebChild}, and will add, below a root of the web.
+        Serve the resources that adapters add with L{addWebChild}, before or after this call, as children of a root.
 
-        @param root: the resource at C{/} of the ports that the adapter listens at.
+        @param root: the resource at C{/} of the ports that this adapter listens at.
         """
 
     def add(part: object, name: str = "") -> None:
         """
-        Start, stop and reload something with the server, as far as it can be (L{IReloadable}).
+        Add a part to the server.  An L{IService} is started and stopped with the server, an L{IReloadable} is
+        reloaded with it.
 
-        @param name: what it is called when its reloads are reported.
+        @param name: the name under which its reloads are reported.
         """
 
     def requireAuthority(label: str) -> Authority:
         """
-        Give C{authority}.
+        Return C{authority}.
 
-        @param label: what needs it, such as C{--setport=1080}.
+        @param label: the setting that requires it, such as C{--setport=1080}.
         @raise finger.errors.ConfigError: if no back end can be set.
         """
 
     def addGauge(name: str, documentation: str, value: Callable[[], float]) -> None:
         """
-        Add a number to the metrics, if there are any.
+        Add a gauge to the metrics, if metrics are enabled.
 
-        @param name: its name, in Prometheus' style.
-        @param documentation: what it is, in one line.
-        @param value: gives it.
+        @param name: the gauge's name, in Prometheus' style.
+        @param documentation: its description, in one line.
+        @param value: returns its current value.
         """
 
     def useMetrics(metrics: Metrics) -> None:
-        """Count in these metrics what happens at the server."""
+        """Record the server's queries, connections and reloads in these metrics."""
 
 
 class IFingerFactory(IProtocolFactory):
     """Adapts an L{IFingerService} to a factory of RFC 1288 servers."""
 
-    clock: IReactorTime | None = Attribute("For the limits of time; without one there are none.")
-    queries: QueryLog = Attribute("Where queries are logged.")
-    queryTimeout: float = Attribute("Seconds for a query to arrive.")
-    answerTimeout: float = Attribute("Seconds for it to be answered.")
-    closeTimeout: float = Attribute("Seconds for the answer to be taken.")
-    utf8: bool = Attribute("Answer in UTF-8, not in ASCII.")
-    matchNames: bool = Attribute("Take a name that is no login for a first, last or full name.")
+    clock: IReactorTime | None = Attribute("The clock of the timeouts; L{None} disables them.")
+    queries: QueryLog = Attribute("The log of queries.")
+    queryTimeout: float = Attribute("The time for a query to arrive, in seconds.")
+    answerTimeout: float = Attribute("The time for the back end to answer, in seconds.")
+    closeTimeout: float = Attribute("The time for the peer to receive the answer, in seconds.")
+    utf8: bool = Attribute("Whether to answer in UTF-8 instead of ASCII.")
+    matchNames: bool = Attribute("Whether a name that is not a login may match a first, last or full name.")
 
 
 class IFingerSetterFactory(IProtocolFactory):
     """Adapts an L{IFingerSetterService} to a factory of setters: line 1 is the user, the rest the status."""
 
-    queries: QueryLog = Attribute("Where it is logged who sets whom.")
-    clock: IReactorTime | None = Attribute("For the limit of time; without one there is none.")
+    queries: QueryLog = Attribute("The log of the statuses set.")
+    clock: IReactorTime | None = Attribute("The clock of the timeout; L{None} disables it.")
 
 
 class IIRCClientFactory(IProtocolFactory):
@@ -328,22 +329,24 @@ class IIRCClientFactory(IProtocolFactory):
     Adapts an L{IFingerService} to a factory of IRC bots.
     """
 
-    nickname: str = Attribute("The nickname to ask for.")
-    queries: QueryLog = Attribute("Where queries are logged.")
+    nickname: str = Attribute("The nickname to request.")
+    queries: QueryLog = Attribute("The log of queries.")
     channels: tuple[str, ...] = Attribute("The channels to join.")
-    clock: IReactorTime | None = Attribute("For limits and delays; must be set before there is a bot.")
-    welcomed: Callable[[], object] = Attribute("Called each time a server has welcomed a bot.")
+    clock: IReactorTime | None = Attribute("The clock of limits and delays; must be set before a bot is built.")
+    welcomed: Callable[[], object] = Attribute("Called each time a server welcomes a bot.")
 
 
 class IXMLRPCResource(IResource):
-    """Adapts an L{IFingerService} to a web resource that answers XML-RPC calls, to be put at C{/RPC2}."""
+    """Adapts an L{IFingerService} to a web resource that answers XML-RPC calls, usually at C{/RPC2}."""
 
 
 class IPerspectiveFinger(Interface):
     """Adapts an L{IFingerService} to a Perspective Broker root object."""
 
     def remote_getUser(user: str) -> Deferred[str]:
-        """A user's status.  Fails at the caller with C{finger.adapters.pb.NoSuchUser} if there is none."""
+        """
+        Return a user's status.  Fails at the caller with C{finger.adapters.pb.NoSuchUser} if there is no such user.
+        """
 
     def remote_getUsers() -> Deferred[list[str]]:
-        """The names of all users, sorted."""
+        """Return the names of all users, sorted."""

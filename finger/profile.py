@@ -1,4 +1,4 @@
-"""What can be known of a user, as one immutable value."""
+"""A user's profile, as an immutable value."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NO_PLAN: Final = "No Plan."
 @dataclass(frozen=True, slots=True)
 class LastLogin:
     """
-    When a user was last seen.
+    A user's last login.
 
     @ivar when: the time of the login, or L{None} if the user has never logged in.
-    @ivar tty: the terminal's name, empty if not known.
-    @ivar host: where the user came from, empty if from here or not known.
+    @ivar tty: the terminal's name; empty if not known.
+    @ivar host: the host that the user logged in from; empty if it is this one or not known.
     """
 
     when: datetime | None
@@ -30,8 +30,8 @@ class Mail:
     """
     The state of a user's mailbox.
 
-    @ivar received: when the newest mail came, or L{None} if there is no mail.
-    @ivar unreadSince: when the mailbox was last read, or L{None} if nothing in it is unread.
+    @ivar received: when the newest mail arrived, or L{None} if there is no mail.
+    @ivar unreadSince: when the mailbox was last read, or L{None} if there is no unread mail.
     """
 
     received: datetime | None
@@ -41,17 +41,17 @@ class Mail:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """
-    One user.  L{None} in a field means not known or not disclosed; empty means known to be empty.
+    A user.  A field of L{None} is not known or not disclosed; an empty field is known to be empty.
 
-    @ivar login: the name the user is asked for by.
+    @ivar login: the user's name in queries.
     @ivar name: the full name.
-    @ivar plan: the status or plan: what the user wants to say, of any number of lines.
-    @ivar project: what the user works on.
+    @ivar plan: the status or plan, which may have several lines.
+    @ivar project: the user's current project.
     @ivar home: the home directory.
     @ivar shell: the login shell.
-    @ivar lastLogin: when the user was last seen.
+    @ivar lastLogin: the last login.
     @ivar mail: the state of the mailbox.
-    @ivar office: where to find the user in person, and the telephone number.
+    @ivar office: the office and its telephone number.
     """
 
     login: str
@@ -66,12 +66,15 @@ class Profile:
 
     @property
     def isStatusOnly(self) -> bool:
-        """Is there nothing to say but the status?  Then an answer is the status and no form around it."""
+        """
+        Return whether the profile has a status and no other field.  The answer is then the status alone, without the
+        form around it.
+        """
         return self.plan is not None and self == Profile(self.login, plan=self.plan)
 
     @property
     def status(self) -> str:
-        """The one text to show where a single text is wanted: what L{IFingerService.getUser} gives."""
+        """The profile as a single text: the return value of L{IFingerService.getUser}."""
         if self.plan is None:
             return self.name or self.login
         return self.plan or NO_PLAN
@@ -87,14 +90,14 @@ FIELD_OF_ATOM: Final = {
     "mail": "mail",
     "office": "office",
 }
-"""The atoms of information an administrator can disclose (RFC 1288, section 3.2.3), and their fields."""
+"""The fields of the atoms of information that an administrator can disclose (RFC 1288, section 3.2.3)."""
 
 DEFAULT_ATOMS: Final = frozenset({"name", "plan", "project"})
 
 
 def disclose(profile: Profile, atoms: Collection[str]) -> Profile:
-    """Keep only what may be told of a user: the login, and the fields of C{atoms}."""
+    """Return a profile reduced to the login and the fields of C{atoms}."""
     hidden = [field for atom, field in FIELD_OF_ATOM.items() if atom not in atoms]
     if all(getattr(profile, field) is None for field in hidden):
-        return profile  # As most are; a copy of each user of a long list takes its time.
+        return profile  # The usual case: copying every profile of a long list would be slow.
     return replace(profile, **dict.fromkeys(hidden))  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""The one place where back ends meet adapters."""
+"""Composition of a server from its configuration: back ends, policy, adapters and ports."""
 
 from __future__ import annotations
 
-# Imported by others at the first request or look-up, when it may not be readable any more.
+# Libraries import it at the first request or lookup, when this process may no longer be able to read it.
 import encodings.idna  # noqa: F401
 import os
 from collections.abc import Sequence
@@ -54,8 +54,8 @@ def makeServer(config: Config, reactor: Any) -> FingerServer:
     """
     Make the server that a configuration describes.
 
-    @param reactor: what it is to run on.  It follows the monotonic clock from now on; see L{followMonotonicClock}.
-    @raise ConfigError: if the configuration cannot be.
+    @param reactor: the server's reactor.  It follows the monotonic clock from now on; see L{followMonotonicClock}.
+    @raise ConfigError: if the configuration is not valid.
     """
     followMonotonicClock(reactor)
     try:
@@ -64,18 +64,18 @@ def makeServer(config: Config, reactor: Any) -> FingerServer:
         if "write+execute" not in str(error):
             raise
         raise ConfigError(
-            "TLS, for --ssl or --ircserver, takes memory that can be both written and executed, and this process may "
-            "have none: say MemoryDenyWriteExecute=no in its systemd unit"
+            "TLS (--ssl, --ircserver) needs memory that is both writable and executable, which this process is "
+            "denied: set MemoryDenyWriteExecute=no in its systemd unit"
         ) from error
 
 
 def openService(config: Config, reactor: Any) -> FingerServer:
     """
-    Make the server that a configuration describes, and open its ports at once: twistd opens those of a C{.tac} file
-    when nobody looks any more, and tells of one that cannot be had by a traceback.
+    Make the server that a configuration describes, and open its ports at once.  With a C{.tac} file, twistd would
+    open them after it has become a daemon, and report one that cannot be opened with a traceback.
 
     @param reactor: as for L{makeServer}.
-    @raise ConfigError: if the configuration cannot be, or a port cannot be had.
+    @raise ConfigError: if the configuration is not valid, or a port cannot be opened.
     """
     server = makeServer(config, reactor)
     server.open()
@@ -83,7 +83,7 @@ def openService(config: Config, reactor: Any) -> FingerServer:
 
 
 class _Composition:
-    """A server in the making."""
+    """The steps that make a server."""
 
     log = Logger()
 
@@ -103,7 +103,7 @@ class _Composition:
         self._authority = self._makeAuthority()
 
     def compose(self) -> FingerServer:
-        """Add every adapter, and what it adds."""
+        """Build every adapter, and open the ports and add the metrics that they request."""
         for broken in self._adapters.broken:
             self.log.warn("{broken}", broken=str(broken))
         for adapter in self._adapters.found:
@@ -115,7 +115,9 @@ class _Composition:
         return self._server
 
     def _refuseUnknown(self) -> None:
-        """A field of L{Config} that no adapter has may be misspelt, or of an adapter that cannot be used."""
+        """
+        Refuse a field of L{Config} that belongs to no adapter: it may be misspelt, or its adapter may be unusable.
+        """
         known = [option.key for option in self._adapters.table.settings.values()]
         for name in self._config.adapters.keys() - set(known):
             hint = didYouMean(name, known)
@@ -137,7 +139,7 @@ class _Composition:
             adapter.build(context)
         except (ConfigError, MemoryError):
             raise
-        except Exception as error:  # What another package's adapter does wrong is no reason for a traceback.
+        except Exception as error:  # A bug in another package's adapter must not cause a traceback.
             problem = f"adapter {adapter.name} cannot be used: {type(error).__name__}: {error}"
             if any(self._config.of(option) != option.initial for option in adapter.options):
                 raise ConfigError(problem) from error
@@ -157,7 +159,7 @@ class _Composition:
         return services
 
     def _refuseSelf(self, proxy: ProxyFingerService, specification: str) -> None:
-        """A server that asks itself would ask for ever."""
+        """Refuse a proxy of this server itself, which would query itself without end."""
         here = {"localhost", "127.0.0.1", "::1", gethostname()}
         if proxy.host.lower() in here and str(proxy.port) in self._fingerPorts():
             raise ConfigError(
@@ -182,7 +184,7 @@ class _Composition:
         )
 
     def _makeAuthority(self) -> Authority | None:
-        """Who may set what, at the first back end that can be set."""
+        """Make the authority over the first back end that can be set, if there is one."""
         settable = [service for service in self._services if IFingerSetterService.providedBy(service)]
         if not settable:
             if self._config.checkers:
@@ -234,7 +236,7 @@ class _Composition:
         most = fitDescriptors(config.maxConnections, len(self._additions.streams))
         if most < config.maxConnections:
             self.log.warn(
-                "{option}: takes {most} connections at once, not {wanted}: this process may have no more descriptors",
+                "{option}: accepts {most} connections at once, not {wanted}: the limit of open files is too low",
                 option=option,
                 most=most,
                 wanted=config.maxConnections,
@@ -253,7 +255,7 @@ class _Composition:
         return Buckets(self._reactor, self._config.connectionBurst, 1 / self._config.connectionsPerSecond)
 
     def _makeRefusalLog(self) -> QueryLog:
-        """Make the log of refused peers: one line says as much as a flood of them."""
+        """Make the log of refused peers.  It has a low limit, since more lines would say no more."""
         return QueryLog(self._reactor, burst=1, perSecond=1)
 
     def _addMetrics(self) -> None:

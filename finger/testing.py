@@ -1,7 +1,7 @@
 """
-Doubles and the contract, for the tests of back ends and adapters, ours and anybody's.
+Test doubles for adapters and a contract test for back ends, including those of other packages.
 
-A back end's test is a few lines::
+The test of a back end is a few lines::
 
     class WeatherTests(FingerServiceContract, SynchronousTestCase):
         known, unknown = "oslo", "atlantis"
@@ -28,10 +28,10 @@ from finger.profile import Profile
 
 
 class ThreadlessReactor(Clock):
-    """A clock whose threads do their work at once and in this one."""
+    """A clock that is also a reactor without threads: it runs their work at once, in the calling thread."""
 
     def getThreadPool(self) -> ThreadlessReactor:
-        """This object is its own thread pool."""
+        """Return this object, which is its own thread pool."""
         return self
 
     def callInThreadWithCallback(
@@ -52,7 +52,7 @@ class ThreadlessReactor(Clock):
 
 @implementer(IFingerService, IFingerProfileService)
 class ProfilesDouble:
-    """A back end that knows exactly the profiles it is given."""
+    """A back end with the given profiles."""
 
     def __init__(self, *profiles: Profile) -> None:
         self._profiles = {profile.login: profile for profile in profiles}
@@ -79,9 +79,9 @@ class ProfilesDouble:
 @implementer(IFingerService, IFingerSetterService)
 class BrokenDouble:
     """
-    A back end that is out of order.
+    A back end that always fails.
 
-    @param error: what every call fails with.
+    @param error: the error that every call fails with.
     """
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -103,32 +103,32 @@ class BrokenDouble:
 @implementer(IFingerService)
 class SilentDouble:
     """
-    A back end that answers when it is told to.
+    A back end that answers only when the test makes it.
 
-    @ivar asked: the Deferreds handed out, in order, for a test to fire.
+    @ivar asked: the Deferreds returned, in order, for a test to fire.
     """
 
     def __init__(self) -> None:
         self.asked: list[Deferred] = []  # type: ignore[type-arg]
 
     def getUser(self, user: str) -> Deferred[str]:
-        """Wait."""
+        """Return a Deferred that the test fires."""
         self.asked.append(Deferred())
         return self.asked[-1]
 
     def getUsers(self) -> Deferred[list[str]]:
-        """Wait."""
+        """Return a Deferred that the test fires."""
         self.asked.append(Deferred())
         return self.asked[-1]
 
 
 class FingerServiceContract:
     """
-    What every back end must do.  Mix it into a L{SynchronousTestCase} and say C{makeService}, C{known} and
-    C{unknown}.
+    The tests that every back end must pass.  Mix this class into a L{SynchronousTestCase} and define C{makeService},
+    C{known} and C{unknown}.
 
-    @cvar known: a user who is there and listed.
-    @cvar unknown: one who is not.
+    @cvar known: a user that exists and is listed.
+    @cvar unknown: a user that does not exist.
     """
 
     known: str
@@ -139,17 +139,17 @@ class FingerServiceContract:
         raise NotImplementedError
 
     def result(self, deferred: Deferred) -> object:  # type: ignore[type-arg]
-        """A Deferred's result; override it for a back end that does not answer at once."""
+        """Return a Deferred's result.  Override this for a back end that does not answer at once."""
         assert isinstance(self, SynchronousTestCase)
         return self.successResultOf(deferred)
 
     def failure(self, deferred: Deferred, *expected: type[Exception]) -> object:  # type: ignore[type-arg]
-        """A Deferred's failure; override it together with L{result}."""
+        """Return a Deferred's failure.  Override this together with L{result}."""
         assert isinstance(self, SynchronousTestCase)
         return self.failureResultOf(deferred, *expected)
 
     def test_interface(self) -> None:
-        """It provides what it says it provides."""
+        """The back end provides the interfaces that it declares."""
         service = self.makeService()
         for interface in (IFingerService, IFingerProfileService, IFingerSetterService, ICountsUsers):
             if interface is IFingerService or interface.providedBy(service):
@@ -160,12 +160,12 @@ class FingerServiceContract:
         assert isinstance(self.result(self.makeService().getUser(self.known)), str)
 
     def test_unknown(self) -> None:
-        """An unknown user is L{NoSuchUser}, and so are names no user can have."""
+        """A lookup of an unknown user, or of a name that no user can have, fails with L{NoSuchUser}."""
         for name in (self.unknown, "", "../../etc/passwd", "a\0b", "*", "\N{SNOWMAN}", "x" * 100_000):
             self.failure(self.makeService().getUser(name), NoSuchUser)
 
     def test_list(self) -> None:
-        """The list is sorted and holds the known user, not the unknown one."""
+        """The list is sorted, and contains the known user but not the unknown one."""
         users = self.result(self.makeService().getUsers())
         assert isinstance(users, list)
         assert users == sorted(users)
@@ -173,7 +173,7 @@ class FingerServiceContract:
         assert self.unknown not in users
 
     def test_listIsYours(self) -> None:
-        """A list can be changed without changing the next one."""
+        """Changing a returned list does not change the next one."""
         service = self.makeService()
         users = self.result(service.getUsers())
         assert isinstance(users, list)
@@ -181,7 +181,7 @@ class FingerServiceContract:
         assert self.known in self.result(service.getUsers())  # type: ignore[operator]
 
     def test_profiles(self) -> None:
-        """Profiles and statuses tell the same story."""
+        """Profiles agree with statuses and with the list."""
         service = self.makeService()
         profiles = IFingerProfileService(service)
         profile = self.result(profiles.getProfile(self.known))
@@ -192,7 +192,7 @@ class FingerServiceContract:
         self.failure(profiles.getProfile(self.unknown), NoSuchUser)
 
     def test_count(self) -> None:
-        """If users can be counted, those who are listed are."""
+        """A back end that counts its users counts the listed ones."""
         service = self.makeService()
         if ICountsUsers.providedBy(service):
             users = self.result(service.getUsers())
@@ -200,7 +200,7 @@ class FingerServiceContract:
             assert service.countUsers() == len(users)
 
     def test_set(self) -> None:
-        """If users can be set, a status set is the status told."""
+        """A back end whose statuses can be set returns the new status."""
         service = self.makeService()
         if IFingerSetterService.providedBy(service):
             self.result(service.setUser(self.known, "a new status\nof two lines"))

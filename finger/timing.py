@@ -1,4 +1,4 @@
-"""Time: how long a peer has, and how often it may."""
+"""Timeouts and rate limits."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python import runtime
 
 MAX_KEYS = 10_000
-"""How many keys L{Buckets} tell apart; a flood of addresses takes no more memory than that."""
+"""The number of keys that L{Buckets} keep, which bounds the memory that a flood of addresses can use."""
 
 DRAIN_GRACE = 1.0
-"""Seconds that a first query has to arrive when the server is being stopped: it may be on its way."""
+"""The time for a first query to arrive while the server stops, in seconds: it may already be on its way."""
 
 
 CLOSE_GRACE = 15.0
-"""Seconds between the end of a back end's time and that of the connection: time to send the error."""
+"""The time between the timeouts of a back end and of its connection, in seconds: time to send the error."""
 
 
 def followMonotonicClock(reactor: Any) -> None:
     """
-    Have a reactor follow the monotonic clock instead of the wall clock: deadlines are about time that passes, and the
-    wall clock may be set.  Calls that are already scheduled keep their delays.  A reactor with a clock of its
-    own, such as L{twisted.internet.task.Clock}, keeps it.
+    Make a reactor use the monotonic clock instead of the wall clock, so that setting the time does not move
+    deadlines.  Calls that are already scheduled keep their delays.  A reactor with its own clock, such as
+    L{twisted.internet.task.Clock}, keeps it.
     """
     if reactor.seconds is not runtime.seconds:
         return
@@ -37,9 +37,9 @@ def followMonotonicClock(reactor: Any) -> None:
 
 class Deadline:
     """
-    What may take only so long.  Each phase has its own time, which nothing the peer does can extend.
+    A timeout for each phase of a connection, which the peer cannot extend.
 
-    @param clock: the time; without one there is no end.
+    @param clock: the clock; L{None} disables the timeout.
     """
 
     def __init__(self, clock: IReactorTime | None) -> None:
@@ -47,13 +47,18 @@ class Deadline:
         self._call: IDelayedCall | None = None
 
     def start(self, seconds: float, end: Callable[[], object]) -> None:
-        """Begin a phase that may take so long; the one before it is over.  If it takes longer, C{end} is called."""
+        """
+        Begin a new phase, which ends the previous one.
+
+        @param seconds: the timeout of this phase.
+        @param end: called if the phase exceeds its timeout.
+        """
         self.cancel()
         if self._clock is not None:
             self._call = self._clock.callLater(seconds, end)
 
     def cancel(self) -> None:
-        """The last phase is over."""
+        """End the current phase."""
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
@@ -63,27 +68,27 @@ class Bucket:
     """
     A token bucket.
 
-    @param clock: the time.
-    @param size: how many tokens there are at once.
-    @param interval: seconds until there is one more.
+    @param clock: the clock.
+    @param size: the most tokens in the bucket.
+    @param interval: the time until a token is added, in seconds.
     """
 
     def __init__(self, clock: IReactorTime, size: int, interval: float) -> None:
         self._clock = clock
         self._ahead = (size - 1) * interval
         self._interval = interval
-        self._full = float("-inf")  # When the bucket will be full again; it says as much as a count would.
+        self._full = float("-inf")  # The time at which the bucket is full again; this implies the number of tokens.
 
     def wait(self) -> float:
-        """Seconds until there is a token."""
+        """Return the time until a token is available, in seconds."""
         return max(0.0, self._full - self._ahead - self._clock.seconds())
 
     def take(self) -> None:
-        """Take a token, even if there is none yet: later ones come later, then."""
+        """Take a token, even if none is available: this delays the next ones."""
         self._full = max(self._full, self._clock.seconds()) + self._interval
 
     def tryTake(self) -> bool:
-        """Take a token if there is one."""
+        """Take a token if one is available, and return whether it was."""
         if self.wait() > 0:
             return False
         self.take()
@@ -92,12 +97,12 @@ class Bucket:
 
 class Buckets:
     """
-    A token bucket for each key, as far as keys are remembered: when there are too many, those not used for longest
-    are forgotten, which does them a favour.
+    A token bucket for each key.  Beyond L{MAX_KEYS}, the least recently used bucket is dropped; its key then starts
+    with a full one.
 
-    @param clock: the time.
-    @param size: how many tokens each has at once.
-    @param interval: seconds until it has one more.
+    @param clock: the clock.
+    @param size: the most tokens in each bucket.
+    @param interval: the time until a token is added to a bucket, in seconds.
     """
 
     def __init__(self, clock: IReactorTime, size: int, interval: float) -> None:
@@ -107,7 +112,7 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def of(self, key: str) -> Bucket:
-        """The bucket of a key."""
+        """Return the bucket of a key."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._clock, self._size, self._interval)

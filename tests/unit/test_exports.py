@@ -1,4 +1,4 @@
-"""The names people import."""
+"""The public names of C{finger}."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ for interface in (
 
 
 class ExportTests(SynchronousTestCase):
-    """What C{finger} promises."""
+    """The contents of the package."""
 
     def test_names(self) -> None:
-        """These and no others."""
+        """C{finger} exports these names and no others."""
         self.assertEqual(
             sorted(finger.__all__),
             [
@@ -59,10 +59,10 @@ class ExportTests(SynchronousTestCase):
             self.assertTrue(hasattr(finger, name), name)
 
     def test_adapters(self) -> None:
-        """Importing it is all that is needed to adapt a back end to every adapter."""
+        """Importing the package suffices to adapt a back end to every adapter."""
         self.assertEqual(subprocess.run([sys.executable, "-c", ADAPT], check=False).returncode, 0)
 
     def test_noReactor(self) -> None:
-        """Importing it chooses no reactor: that is for whoever runs it."""
+        """Importing the package does not install a reactor, so that the program can choose one."""
         code = "import finger, finger.tap, sys; sys.exit('twisted.internet.reactor' in sys.modules)"
         self.assertEqual(subprocess.run([sys.executable, "-c", code], check=False).returncode, 0)

@@ -1,4 +1,4 @@
-"""Profiles, and what is disclosed of them."""
+"""Tests for L{finger.profile}."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ FULL = Profile("m", "M", "plan", "project", "/home/m", "/bin/sh", LastLogin(None
 
 
 class ProfileTests(SynchronousTestCase):
-    """One user."""
+    """A user's profile."""
 
     def test_status(self) -> None:
-        """The one text: the plan, or that there is none, or who it is if plans are not told."""
+        """The status is the plan, C{No Plan.} if it is empty, or the user's name if the plan is not disclosed."""
         self.assertEqual(Profile("m", "M", "plan").status, "plan")
         self.assertEqual(Profile("m", "M", "").status, "No Plan.")
         self.assertEqual(Profile("m", "M").status, "M")
         self.assertEqual(Profile("m").status, "m")
 
     def test_isStatusOnly(self) -> None:
-        """A plan and nothing else."""
+        """A profile with a plan and no other field is only a status."""
         self.assertTrue(Profile("m", plan="").isStatusOnly)
         self.assertFalse(Profile("m").isStatusOnly)
         self.assertFalse(Profile("m", plan="", home="").isStatusOnly)
 
     def test_disclose(self) -> None:
-        """Each atom opens its field and no other; the login is always told."""
+        """Each atom discloses its field and no other; the login is always disclosed."""
         self.assertEqual(disclose(FULL, FIELD_OF_ATOM), FULL)
         self.assertEqual(disclose(FULL, ()), Profile("m"))
         self.assertEqual(disclose(FULL, DEFAULT_ATOMS), Profile("m", "M", "plan", "project"))

@@ -1,4 +1,4 @@
-"""The one place where back ends meet adapters."""
+"""Tests for L{finger.service}."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ PASSWORDS = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
 
 
 def configure(**fields: Any) -> Config:
-    """A configuration that listens nowhere but where it is told to."""
+    """Return a configuration that opens no ports except those given."""
     nowhere = {"fingerPorts": ("none",), "webPorts": ("none",), "pbPorts": ("none",), "usersFile": USERS}
     return Config(**{**nowhere, **fields})
 
 
 class MakeServiceTests(TestCase):
-    """Configurations, and what is made of them."""
+    """The servers of several configurations."""
 
     def start(self, **fields: Any) -> FingerServer:
-        """A server, running until the end of the test."""
+        """Start a server that runs until the end of the test."""
         server = makeServer(configure(**fields), reactor)
         server.privilegedStartService()
         server.startService()
@@ -57,7 +57,7 @@ class MakeServiceTests(TestCase):
         return server
 
     def test_ports(self) -> None:
-        """Every adapter at its ports, the numbers of some on loopback alone."""
+        """Every adapter listens at its ports; the plain port numbers of some mean loopback only."""
         server = self.start(
             fingerPorts=("tcp:0:interface=127.0.0.1", "none", "tcp:0:interface=127.0.0.1"),
             webPorts=("tcp:0:interface=127.0.0.1",),
@@ -80,7 +80,7 @@ class MakeServiceTests(TestCase):
         )
 
     def test_stop(self) -> Deferred[None]:
-        """Stopped, nothing listens, and it can be started again."""
+        """A stopped server has no open ports."""
         server = makeServer(configure(pbPorts=("0",)), reactor)
         server.open()
         server.startService()
@@ -88,7 +88,7 @@ class MakeServiceTests(TestCase):
         return stopped.addCallback(lambda _: self.assertEqual(server.openPorts(), {"--pbport=0": []}))
 
     def test_backends(self) -> None:
-        """One back end is itself, several are a chain, and both are started with the server."""
+        """A single back end is used directly, several as a chain."""
         with patch("finger.service.PolicyFingerService", side_effect=ZeroDivisionError) as policy:
             self.assertRaises(ZeroDivisionError, makeServer, configure(backends=("memory",)), reactor)
             self.assertNotIsInstance(policy.call_args.args[0], ChainFingerService)
@@ -97,7 +97,7 @@ class MakeServiceTests(TestCase):
             self.assertIsInstance(policy.call_args.args[0], ChainFingerService)
 
     def test_counted(self) -> None:
-        """Users are counted by the back ends, or not at all."""
+        """Users are counted only if all back ends can count them."""
         memory = ("memory", f"file:{USERS}")
         counted = makeServer(configure(backends=memory), reactor).counted
         assert counted is not None
@@ -105,7 +105,7 @@ class MakeServiceTests(TestCase):
         self.assertIsNone(makeServer(configure(backends=(*memory, "proxy")), reactor).counted)
 
     def test_irc(self) -> None:
-        """A bot only with a nickname."""
+        """An IRC bot is made only if a nickname is set."""
         with patch("finger.adapters.irc.service.ircService") as irc:
             makeServer(configure(), reactor)
             irc.assert_not_called()
@@ -114,7 +114,7 @@ class MakeServiceTests(TestCase):
         self.assertEqual((factory.nickname, factory.channels, server), ("bot", ("#a",), "h:1"))
 
     def test_wrong(self) -> None:
-        """What cannot be is an error of one line that says what would be right."""
+        """An invalid configuration is an error of one line."""
         for fields, words in (
             ({"backends": ("nonsense",)}, "--backend=nonsense: no back end"),
             ({"usersFile": "/nowhere"}, "--file=/nowhere: cannot be read"),
@@ -136,7 +136,7 @@ class MakeServiceTests(TestCase):
             self.assertNotIn("\n", str(error))
 
     def test_memory(self) -> None:
-        """Where a hardened process may have no memory for TLS, the setting is named; out of it is another thing."""
+        """If hardening denies the memory for TLS, the error names the setting; other memory errors are unchanged."""
         denied = MemoryError("Cannot allocate write+execute memory")
         for fields, maker in (
             ({"ssl": True, "httpsPorts": ("none",)}, "finger.adapters.web.tls.CertificateOptions"),
@@ -144,12 +144,12 @@ class MakeServiceTests(TestCase):
         ):
             with patch(maker, side_effect=denied):
                 error = self.assertRaises(ConfigError, makeServer, configure(**fields), reactor)
-            self.assertIn("say MemoryDenyWriteExecute=no in its systemd unit", str(error))
+            self.assertIn("set MemoryDenyWriteExecute=no in its systemd unit", str(error))
             with patch(maker, side_effect=MemoryError):
                 self.assertRaises(MemoryError, makeServer, configure(**fields), reactor)
 
     def test_proxy(self) -> None:
-        """A proxy of another server, or another port, is fine."""
+        """A proxy of another server or another port is accepted."""
         for fields in ({"backends": ("proxy",)}, {"backends": ("proxy:h.example",), "fingerPorts": ("79",)}):
             self.assertIsInstance(makeServer(configure(**fields), reactor), FingerServer)
 
@@ -160,27 +160,27 @@ EVERYTHING: dict[str, Any] = {
     "backends": ("memory",),
     "ssl": True,
 }
-"""Every adapter."""
+"""A configuration with every adapter."""
 
 
 class Transport(StringTransport):
-    """A transport on which HTTPS can be spoken."""
+    """A transport for HTTPS."""
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """As it likes."""
+        """Ignore this."""
 
 
 class LimitTests(SynchronousTestCase):
-    """What limits are given to whom."""
+    """The limits of each adapter."""
 
     def factories(self, **fields: Any) -> dict[str, LimitedFactory]:
-        """The factories of a server of every adapter, by their options."""
+        """Make a server with every adapter, and return its factories by the names of their adapters."""
         self.reactor = MemoryReactorClock()
         server = makeServer(configure(**EVERYTHING | fields), self.reactor)
         return {factory.label.removesuffix("port"): factory for factory in server.factories}
 
     def ask(self, factory: LimitedFactory, host: str = "192.0.2.1") -> bytes | None:
-        """What somebody hears who connects and says nothing; L{None} if it is hung up on."""
+        """Return what a client that sends nothing receives; L{None} if its connection is refused."""
         protocol, transport = self.connect(factory, host)
         return transport.value() if protocol is not None else None
 
@@ -194,28 +194,28 @@ class LimitTests(SynchronousTestCase):
         return protocol, transport
 
     def test_inAll(self) -> None:
-        """Every adapter has its limit of connections; at finger's, people hear why."""
+        """Every adapter has its own limit of connections; finger tells the peer why it is refused."""
         for name, factory in self.factories(maxConnections=2).items():
             for _ in range(2):
                 self.assertNotIn(self.ask(factory, "127.0.0.1"), (None, TOO_MANY))
             self.assertEqual(self.ask(factory, "127.0.0.1"), TOO_MANY if name == "finger" else None)
 
     def test_perAddress(self) -> None:
-        """And one for each address."""
+        """Every adapter limits the connections of each address."""
         for factory in self.factories(maxConnectionsPerAddress=1).values():
             self.assertIsNotNone(self.ask(factory))
             self.assertIn(self.ask(factory), (None, TOO_MANY))
             self.assertNotIn(self.ask(factory, "192.0.2.2"), (None, TOO_MANY))
 
     def test_rate(self) -> None:
-        """And a rate, unless there is to be none."""
+        """Every adapter limits the rate of connections, unless the rate is 0."""
         for rate, most in ((1.0, 3), (0.0, 15)):
             for factory in self.factories(connectionsPerSecond=rate, connectionBurst=3).values():
                 heard = [self.ask(factory) not in (None, TOO_MANY) for _ in range(15)]
                 self.assertEqual(heard, [True] * most + [False] * (15 - most))
 
     def test_scarce(self) -> None:
-        """Where descriptors are scarce, fewer connections are taken, and that is told."""
+        """If file descriptors are scarce, fewer connections are accepted, and a warning is logged."""
         with patch("finger.service.fitDescriptors", return_value=1) as fit, capturedLogs() as logs:
             factories = self.factories(maxConnections=7)
         fit.assert_called_with(7, 5)
@@ -226,17 +226,17 @@ class LimitTests(SynchronousTestCase):
         self.assertIsNone(self.ask(factories["finger"], "127.0.0.1"))
 
     def test_adapters(self) -> None:
-        """Adapters that are not there take no descriptors from the others."""
+        """Disabled adapters do not reduce the descriptors of the others."""
         for fields, count in (({}, 5), ({"ssl": False, "setterPorts": ()}, 3), ({"pbPorts": ("none",)}, 4)):
             with patch("finger.service.fitDescriptors", return_value=500) as fit:
                 makeServer(configure(**EVERYTHING | fields), MemoryReactorClock())
             fit.assert_called_with(500, count)
 
     def test_times(self) -> None:
-        """The times are everybody's."""
+        """The timeouts apply to every adapter."""
         for name, factory in self.factories(querySeconds=3.0, answerSeconds=4.0).items():
             protocol, transport = self.connect(factory)
-            protocol.dataReceived(b"\x16" if name == "https" else b"\x01")  # The beginning of something.
+            protocol.dataReceived(b"\x16" if name == "https" else b"\x01")  # The beginning of a request.
             self.reactor.advance(2.9)
             self.assertFalse(transport.disconnected)
             self.reactor.advance(1.2)
@@ -244,10 +244,10 @@ class LimitTests(SynchronousTestCase):
 
 
 class LoginTests(SynchronousTestCase):
-    """Where people can log in."""
+    """Logging in."""
 
     def test_web(self) -> None:
-        """On the web only with passwords; Perspective Broker says itself that there are none."""
+        """The web offers a login only if there are passwords; Perspective Broker itself reports if there are none."""
         for checkers in ((), (PASSWORDS,)):
             with (
                 patch("finger.adapters.web.adapter.BoundedSite") as site,
@@ -259,7 +259,7 @@ class LoginTests(SynchronousTestCase):
             self.assertEqual(perspective.hasPasswords, bool(checkers))
 
     def test_readOnly(self) -> None:
-        """Nowhere, if there is nothing to set."""
+        """If no back end can be set, there is no login."""
         with patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb:
             makeServer(configure(), MemoryReactorClock())
         self.assertIsNone(pb.call_args.args[0].authority)
@@ -270,7 +270,7 @@ class PortDouble:
     """
     A port at an address.
 
-    @ivar isOpen: has nobody closed it?
+    @ivar isOpen: whether the port is open.
     """
 
     isOpen = True
@@ -279,22 +279,22 @@ class PortDouble:
         self._address = address
 
     def startListening(self) -> None:
-        """It does."""
+        """Do nothing: the port is open."""
 
     def stopListening(self) -> None:
         """Close."""
         self.isOpen = False
 
     def getHost(self) -> IAddress:
-        """The address."""
+        """Return the address."""
         return self._address
 
 
 class OnlyLoopbackTests(SynchronousTestCase):
-    """A port where nobody need say who it is."""
+    """Ports without authentication, which must be on loopback."""
 
     def open(self, address: IAddress) -> tuple[PortService, PortDouble]:
-        """A port at an address, as the setter's are made."""
+        """Open a port at an address, as the setter does."""
         port = PortDouble(address)
         with patch.object(TCP4ServerEndpoint, "listen", return_value=succeed(port)):
             factory = Factory.forProtocol(Protocol)
@@ -307,7 +307,7 @@ class OnlyLoopbackTests(SynchronousTestCase):
         return service, port
 
     def test_wide(self) -> None:
-        """Where other machines can reach it, it is closed again at once, and one line says why."""
+        """A port that other machines can reach is closed at once, with an error of one line."""
         for address in (
             IPv4Address("TCP", "0.0.0.0", 1080),
             IPv4Address("TCP", "192.0.2.1", 1080),
@@ -321,7 +321,7 @@ class OnlyLoopbackTests(SynchronousTestCase):
             self.assertNotIn("\n", str(service.problem))
 
     def test_loopback(self) -> None:
-        """Where they cannot, all is well."""
+        """A port that other machines cannot reach stays open."""
         for address in (
             IPv4Address("TCP", "127.0.0.1", 1080),
             IPv6Address("TCP", "::1", 1080),
@@ -334,10 +334,10 @@ class OnlyLoopbackTests(SynchronousTestCase):
 
 
 class ReloadTests(TestCase):
-    """SIGHUP."""
+    """Reloading at SIGHUP."""
 
     def test_reloadables(self) -> None:
-        """Users, templates and the certificate are read again; what is bad now stays as it was."""
+        """Users, templates and the certificate are reloaded; if a file is now invalid, its old contents stay."""
         directory = Path(self.mktemp())
         directory.mkdir()
         users, pem = directory / "users", directory / "both.pem"
@@ -354,7 +354,7 @@ class ReloadTests(TestCase):
         self.assertEqual(self.successResultOf(server.service.getUsers()), ["b"])
 
     def test_hangup(self) -> Deferred[Any]:
-        """The signal reloads; before the server is started and after it has stopped, it does not."""
+        """The signal reloads the server while it runs, and has its previous handler after the server has stopped."""
         before = signal.getsignal(signal.SIGHUP)
         server = makeServer(configure(), reactor)
         reloaded: Deferred[None] = Deferred()

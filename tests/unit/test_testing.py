@@ -1,4 +1,4 @@
-"""The public doubles keep the contract they help to test."""
+"""Tests for L{finger.testing}."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble, 
 
 
 class ProfilesDoubleTests(FingerServiceContract, SynchronousTestCase):
-    """A double is a back end."""
+    """L{ProfilesDouble} meets the contract of back ends."""
 
     known, unknown = "ada", "nobody"
 
     def makeService(self) -> IFingerService:
-        """Two users."""
+        """Make a double with two users."""
         return ProfilesDouble(Profile("ada", "Ada"), Profile("al", plan=""))
 
 
 class DoubleTests(SynchronousTestCase):
-    """The others are back ends that fail in their ways."""
+    """The doubles that do not answer."""
 
     def test_broken(self) -> None:
-        """Every call fails."""
+        """Every call of a L{BrokenDouble} fails."""
         broken = BrokenDouble()
         verifyObject(IFingerService, broken)
         verifyObject(IFingerSetterService, broken)
@@ -34,7 +34,7 @@ class DoubleTests(SynchronousTestCase):
             self.failureResultOf(result, BackendUnavailable)
 
     def test_silent(self) -> None:
-        """No call is answered until a test does."""
+        """A L{SilentDouble} does not answer until the test fires the Deferred."""
         silent = SilentDouble()
         verifyObject(IFingerService, silent)
         user, users = silent.getUser("m"), silent.getUsers()

@@ -22,15 +22,15 @@ class TimingTestCase(SynchronousTestCase):
     """A test with a clock."""
 
     def setUp(self) -> None:
-        """The clock."""
+        """Make the clock."""
         self.clock = Clock()
 
 
 class DeadlineTests(TimingTestCase):
-    """One phase after the other."""
+    """Phases, one after the other."""
 
     def test_phases(self) -> None:
-        """Each has its own time; when it is over, nothing of it is left."""
+        """Each phase has its own timeout; when it ends, it leaves no delayed call behind."""
         ended: list[str] = []
         deadline = Deadline(self.clock)
         deadline.start(10, lambda: ended.append("first"))
@@ -46,7 +46,7 @@ class DeadlineTests(TimingTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noClock(self) -> None:
-        """Without a clock there is no end, not even of a phase of no time."""
+        """Without a clock no phase times out, not even one of zero seconds."""
         ended: list[str] = []
         deadline = Deadline(None)
         with patch.object(reactor, "callLater") as callLater:
@@ -57,18 +57,18 @@ class DeadlineTests(TimingTestCase):
 
 
 class WallClockReactor(MemoryReactorClock):
-    """A reactor that follows the wall clock, as Twisted's own do."""
+    """A reactor that uses the wall clock, as Twisted's own do."""
 
     seconds = staticmethod(runtime.seconds)
 
 
 class MonotonicTests(SynchronousTestCase):
-    """The clock of a server."""
+    """The clock of a server's reactor."""
 
     WAYS: tuple[Callable[[Config, Any], object], ...] = (makeServer, openService)
 
     def test_ways(self) -> None:
-        """However a server is made, its reactor follows the monotonic clock, and setting the time changes nothing."""
+        """However a server is made, its reactor follows the monotonic clock, and setting the time has no effect."""
         nowhere = dict.fromkeys(("fingerPorts", "webPorts", "pbPorts"), ("none",))
         for make in self.WAYS:
             reactor = WallClockReactor()
@@ -79,7 +79,7 @@ class MonotonicTests(SynchronousTestCase):
             self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
 
     def test_scheduled(self) -> None:
-        """What was scheduled before keeps its delay."""
+        """A call that was scheduled before keeps its delay."""
         reactor = WallClockReactor()
         timer = reactor.callLater(1000, lambda: None)
         for _ in range(2):
@@ -87,7 +87,7 @@ class MonotonicTests(SynchronousTestCase):
             self.assertLess(abs(timer.getTime() - time.monotonic() - 1000), 60)
 
     def test_own(self) -> None:
-        """A reactor with a clock of its own keeps it."""
+        """A reactor with its own clock keeps it."""
         clock = Clock()
         timer = clock.callLater(10, lambda: None)
         followMonotonicClock(clock)
@@ -95,10 +95,10 @@ class MonotonicTests(SynchronousTestCase):
 
 
 class BucketTests(TimingTestCase):
-    """Tokens."""
+    """Token buckets."""
 
     def test_bucket(self) -> None:
-        """So many at once, then one at a time, never more than so many."""
+        """A bucket gives its tokens at once, then one for each interval, and never holds more than its size."""
         bucket = Bucket(self.clock, 2, 10.0)
         bucket.take()
         self.assertEqual(bucket.wait(), 0)
@@ -114,7 +114,7 @@ class BucketTests(TimingTestCase):
         self.assertEqual(bucket.wait(), 10)
 
     def test_tryTake(self) -> None:
-        """Taken if there is one, and else not counted."""
+        """A token is taken only if one is available; a failed attempt does not count."""
         bucket = Bucket(self.clock, 1, 10.0)
         self.assertTrue(bucket.tryTake())
         self.assertFalse(bucket.tryTake())
@@ -122,7 +122,7 @@ class BucketTests(TimingTestCase):
         self.assertTrue(bucket.tryTake())
 
     def test_buckets(self) -> None:
-        """Each key has its own; there is an end to how many are remembered, and the longest unused are forgotten."""
+        """Each key has its own bucket; beyond the limit, the least recently used bucket is dropped."""
         buckets = Buckets(self.clock, 1, 10.0)
         buckets.of("first").take()
         buckets.of("a").take()
