@@ -1,8 +1,8 @@
 """
-Names and addresses of other servers, as values.  No I/O, no Twisted.
+The names and addresses of hosts, as values.  No I/O, no Twisted.
 
-What a host is called comes from the network (C{user@host}) and goes to the resolver, to logs and to terminals.  So a
-strict grammar stands before all of them: RFC 952 and 1123, and the underscores people have in spite of these.
+A host's name comes from the network (C{user@host}) and goes to the resolver, to logs and to terminals.  It must
+therefore match a strict grammar first: that of RFC 952 and 1123, plus the underscores that are common nevertheless.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 MAX_PORT: Final = 65535
 
 LOCAL: Final = "local"
-"""What stands for the host of a peer that has none, because it is on a UNIX socket of this machine."""
+"""The placeholder for the host of a peer on a UNIX socket, which is on this machine and has no address."""
 
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
@@ -30,12 +30,12 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 def parseHost(text: str) -> str:
     """
-    Read a host's name or address, as one spelling of the many it may have: small letters, no dot at the end, an
-    international name as in the DNS, an IPv4-mapped IPv6 address as the IPv4 address that it is.
+    Parse a host's name or address, and return its canonical form: lowercase, without a final dot, an international
+    name in its ASCII form, an IPv4-mapped IPv6 address as the IPv4 address.
 
-    @param text: as it came, but without brackets.
-    @raise ValueError: if it is neither.  So are 127.1, 2130706433 and 0x7f000001, which some resolvers take for
-        127.0.0.1.
+    @param text: the name or address, without brackets.
+    @raise ValueError: if it is neither.  This includes 127.1, 2130706433 and 0x7f000001, which some resolvers read
+        as 127.0.0.1.
     """
     address = parseAddress(text)
     if address is not None:
@@ -51,7 +51,11 @@ def parseHost(text: str) -> str:
 
 
 def parseAddress(text: str) -> IPAddress | None:
-    """Read an address; L{None} if it is none.  An IPv4-mapped IPv6 address is the IPv4 address that it is."""
+    """
+    Parse an address.
+
+    @return: the address, an IPv4-mapped IPv6 address as the IPv4 address; L{None} if it is not valid.
+    """
     try:
         address = ip_address(text)
     except ValueError:
@@ -65,9 +69,9 @@ def parseAddress(text: str) -> IPAddress | None:
 
 def parseNetwork(text: str) -> IPNetwork:
     """
-    Read a network, or an address, which is a network of its own.
+    Parse a network, or an address as the network that contains only it.
 
-    @raise ValueError: if it is neither; says what would be right.
+    @raise ValueError: if it is neither; the message says what would be right.
     """
     try:
         return ip_network(text)
@@ -77,9 +81,9 @@ def parseNetwork(text: str) -> IPNetwork:
 
 def parseHostPort(text: str, port: int) -> tuple[str, int]:
     """
-    Read C{host}, C{host:port}, C{::1}, C{[::1]} or C{[::1]:port}.
+    Parse C{host}, C{host:port}, C{::1}, C{[::1]} or C{[::1]:port}.
 
-    @param port: the port if none is given.
+    @param port: the default port.
     @raise ValueError: if it is none of these.
     """
     if text.startswith("["):
@@ -96,37 +100,38 @@ def parseHostPort(text: str, port: int) -> tuple[str, int]:
 
 def parsePort(text: str) -> int:
     """
-    Read a port.
+    Parse a port number.
 
-    @raise ValueError: if it is no number from 1 to 65535.
+    @raise ValueError: if it is not a number from 1 to 65535.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and 1 <= int(text) <= MAX_PORT):
-        raise ValueError(f"{text!r} is no port: that is a number from 1 to {MAX_PORT}")
+        raise ValueError(f"{text!r} is not a port: expected a number from 1 to {MAX_PORT}")
     return int(text)
 
 
 def hostOf(address: object) -> str:
     """
-    The host of an address of Twisted's.
+    Return the host of a Twisted address.
 
-    @param address: an L{IAddress <twisted.internet.interfaces.IAddress>}; or L{None}, as some connections have it.
-    @return: the host, or L{LOCAL} if it has none.
+    @param address: an L{IAddress <twisted.internet.interfaces.IAddress>}; L{None} for connections without one.
+    @return: the host, or L{LOCAL} if there is none.
     """
     return str(getattr(address, "host", LOCAL))
 
 
 def isLocal(host: str) -> bool:
-    """Is a host, as L{hostOf} gives it, this machine?"""
+    """Return whether a host, as returned by L{hostOf}, is this machine."""
     address = parseAddress(host)
     return address.is_loopback if address is not None else host == LOCAL
 
 
 def isGlobal(address: str) -> bool:
     """
-    Is an address on the public Internet: not of this machine or its networks, nor multicast, reserved or made up?
+    Return whether an address is on the public Internet: a valid address that is not of this machine, private,
+    multicast or reserved.
 
-    An IPv6 address that leads to an IPv4 address (mapped, 6to4, NAT64) is what that one is.  A Teredo address leads
-    to one, too, and never is.
+    An IPv6 address that contains an IPv4 address (mapped, 6to4, NAT64) is global if that one is.  A Teredo address
+    contains one as well, but is never global.
     """
     parsed = parseAddress(address)
     return parsed is not None and _isGlobal(_target(parsed))
@@ -141,7 +146,7 @@ def _target(address: IPAddress) -> IPAddress:
 
 
 def _isGlobal(address: IPAddress) -> bool:
-    # Some multicast addresses are called global, and so are some IPv6 addresses that are not even assigned.
+    # The ipaddress module counts some multicast addresses and some unassigned IPv6 addresses as global.
     if isinstance(address, IPv6Address):
         return address.is_global and address in _UNICAST
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -1,10 +1,10 @@
 """
 The setter's wire format, as values.
 
-A client connects, sends one message and ends its half of the connection.  The message is UTF-8: the user on the first
-line, the status on all that follow; it has at most L{MAX_MESSAGE} bytes.  The server applies it, sends one line that
-ends in CRLF, and closes.  If the line is C{Status of NAME is set}, byte for byte, the status is set; any other first
-line is a refusal and says why.
+A client connects, sends one message and closes its half of the connection.  The message is UTF-8, with the user on
+the first line and the status on the following ones; it has at most L{MAX_MESSAGE} bytes.  The server applies it,
+sends one line that ends in CRLF, and closes the connection.  If the line is C{Status of NAME is set}, byte for byte,
+the status is set; any other first line is a refusal that says why.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from finger.errors import BadQuery
 from finger.protocol.wire import cleanLine
 
 MAX_MESSAGE: Final = 256 * 1024
-"""The longest message taken, in bytes."""
+"""The maximum length of a message, in bytes."""
 
 TOO_LONG: Final = f"Nothing was set: a message has at most {MAX_MESSAGE} bytes"
 USAGE: Final = "Nothing was set: expected the user on the first line and the status from the second on"
@@ -27,18 +27,18 @@ _REPLY: Final = re.compile(r"Status of ([^\r\n]+) is set(?:\r?\n|\Z)")
 
 def formatMessage(user: str, status: str) -> bytes:
     """
-    Write a message.
+    Return a message as bytes.
 
     @raise BadQuery: if the user is not a single printable line.
     """
     if not user.isprintable():
-        raise BadQuery("a user's name holds no control characters")
+        raise BadQuery("a user name must not contain control characters")
     return f"{user}\n{status}".encode()
 
 
 def parseMessage(message: bytes) -> tuple[str, str]:
     """
-    Read a message.
+    Parse a message.
 
     @return: the user and the status.
     @raise BadQuery: if it is not UTF-8, or a part is missing.
@@ -54,15 +54,15 @@ def parseMessage(message: bytes) -> tuple[str, str]:
 
 
 def formatReply(user: str) -> str:
-    """The reply to a message that has been applied."""
+    """Return the reply to a message that has been applied."""
     return f"Status of {cleanLine(user)} is set"
 
 
 def parseReply(reply: str) -> str | None:
     """
-    Read a reply.
+    Parse a reply.
 
-    @return: the user whose status is set, as the server writes the name; L{None} if nothing was set.
+    @return: the user whose status is set, as the server spells the name; L{None} if nothing was set.
     """
     match = _REPLY.match(reply)
     return match[1] if match else None

@@ -1,7 +1,7 @@
 """
-The finger protocol (RFC 1288) as values: bytes in, values out, and the way back.  No I/O, no Twisted.
+The finger protocol (RFC 1288): parsing bytes into values, and formatting values as bytes.  No I/O, no Twisted.
 
-The grammar, section 2.3::
+The grammar, from section 2.3::
 
     {Q1}    ::= [{W}|{W}{S}{U}]{C}
     {Q2}    ::= [{W}{S}][{U}]{H}{C}
@@ -11,7 +11,8 @@ The grammar, section 2.3::
     {S}     ::= <SP> | <SP>{S}
     {C}     ::= <CRLF>
 
-What peers really send is wider, and taken: C{/w}, tabs, C{/W} at the end (RFC 1194), a bare C{@}, several names.
+Some clients send other forms, which are also accepted: C{/w}, tabs, C{/W} at the end (RFC 1194), a bare C{@}, several
+names.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from finger.errors import BadQuery
 from finger.profile import NO_PLAN, LastLogin, Mail, Profile
 
 MAX_LINE: Final = 1024
-"""The longest query taken, in bytes without its line end.  The RFC names no limit; the Morris worm sent 536."""
+"""
+The maximum length of a query, in bytes without its line end.  The RFC sets no limit; the Morris worm sent 536 bytes.
+"""
 
 MAX_NAMES: Final = 16
-"""The most names taken in one query."""
+"""The maximum number of names in a query."""
 
 _VERBOSE: Final = {"/W", "/w"}
 _LINE_ENDS: Final = re.compile(r"\r\n|\r|\n")
@@ -39,10 +42,10 @@ _LINE_ENDS: Final = re.compile(r"\r\n|\r|\n")
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    What a peer asks.
+    A query.
 
-    @ivar verbose: C{/W} was given: tell more (section 2.5.4).
-    @ivar names: whom it asks for, in its order, each C{user}, C{user@host} or C{@host}; none asks for the list.
+    @ivar verbose: whether it has C{/W}, which requests the long form (section 2.5.4).
+    @ivar names: the names in it, in order, each C{user}, C{user@host} or C{@host}; empty for the user list.
     """
 
     verbose: bool = False
@@ -51,10 +54,10 @@ class Query:
 
 def parseQuery(line: bytes) -> Query:
     """
-    Read a query (section 2.3).
+    Parse a query (section 2.3).
 
-    @param line: the line, with or without its end.
-    @raise BadQuery: if it is too long, or asks for too many names.
+    @param line: the line, with or without its line end.
+    @raise BadQuery: if it is too long or has too many names.
     """
     line = line.rstrip(b"\r\n")
     if len(line) > MAX_LINE:
@@ -71,19 +74,21 @@ def parseQuery(line: bytes) -> Query:
 
 
 def _withoutEmptyHost(name: str) -> str:
-    """A host that is not named is this one: C{@} asks what the empty query asks, and C{user@} what C{user} does."""
+    """
+    Remove an empty host, which is this one: C{@} means the same as the empty query, and C{user@} the same as C{user}.
+    """
     return name[:-1] if name.endswith("@") and "@" not in name[:-1] else name
 
 
 def formatQuery(names: str, verbose: bool) -> bytes:
     """
-    Write a query.
+    Return a query as bytes.
 
-    @raise BadQuery: if C{names} holds a control character, which might end the line and begin another, or is
-        longer than servers take.
+    @raise BadQuery: if C{names} contains a control character, which might end the line and begin another, or is
+        too long for servers.
     """
     if any(unicodedata.category(character) in _CONTROLS for character in names):
-        raise BadQuery("a name holds no control characters")
+        raise BadQuery("a name must not contain control characters")
     line = ("/W " if verbose else "").encode() + names.encode()
     if len(line) > MAX_LINE:
         raise BadQuery(f"a query has at most {MAX_LINE} bytes")
@@ -92,31 +97,32 @@ def formatQuery(names: str, verbose: bool) -> bytes:
 
 def splitHost(name: str) -> tuple[str, str] | None:
     """
-    Split a name at its right-most C{@}: that host is asked first (section 2.4).
+    Split a name at its rightmost C{@}: the query goes to that host first (section 2.4).
 
-    @return: what to ask, and whom; L{None} if the name is of a user here.
+    @return: the query and the host; L{None} if the name is of a local user.
     """
     query, at, host = name.rpartition("@")
     return (query, host.removeprefix("[").removesuffix("]")) if at else None
 
 
-# Text on its way out.
+# Text in answers.
 
 _CONTROLS: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _SUSPECT: Final = re.compile(r"[^\t\n\x20-\x7e]")
-_HARMLESS: Final = {"\t", "\n", "\u200c", "\u200d"}  # The joiners are part of many scripts' spelling, and of emoji.
+_HARMLESS: Final = {"\t", "\n", "\u200c", "\u200d"}  # Many scripts and emoji need the joiners.
 
 
 def clean(text: str) -> str:
     """
-    Make a text safe to show (section 3.3): every line end becomes a newline, and what a terminal might obey or a
-    reader be fooled by (control and format characters, lone surrogates, separators) a question mark.
+    Make a text safe to display (section 3.3): every line end becomes a newline, and every character that a terminal
+    might interpret or that might deceive a reader (control and format characters, lone surrogates, separators) a
+    question mark.
     """
     return _SUSPECT.sub(lambda match: "?" if _isUnsafe(match[0]) else match[0], _LINE_ENDS.sub("\n", text))
 
 
 def cleanLine(text: str) -> str:
-    """Make a text safe to show on one line, as a name within a sentence or a log line is."""
+    """Make a text safe to display on one line, such as a name in a sentence or a log line."""
     return " ".join(clean(text).split())
 
 
@@ -127,7 +133,7 @@ def _isUnsafe(character: str) -> bool:
 
 
 def toASCII(text: str) -> str:
-    """Spell a text in ASCII: letters without their accents, question marks for the rest."""
+    """Convert a text to ASCII: letters lose their accents, and other characters become question marks."""
     decomposed = unicodedata.normalize("NFKD", text)
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return bare.encode("ascii", "replace").decode("ascii")
@@ -135,32 +141,35 @@ def toASCII(text: str) -> str:
 
 def encode(text: str, utf8: bool = True) -> bytes:
     """
-    Put a text on the wire: cleaned, and every line, the last too, ended by CRLF (section 2.2).
+    Encode a text for the wire: cleaned, with CRLF after every line including the last (section 2.2).
 
-    @param utf8: send characters outside ASCII as UTF-8, as people expect today, not in ASCII as the RFC has it.
+    @param utf8: whether to send UTF-8, as users expect today, instead of the ASCII of the RFC.
     """
     text = clean(text if utf8 else toASCII(text)).removesuffix("\n")
     return "".join(f"{line}\r\n" for line in text.split("\n")).encode("utf-8")
 
 
 def decode(answer: bytes) -> str:
-    """Take a text off the wire: cleaned, with newlines between its lines and none at its end."""
+    """Decode a text from the wire: cleaned, with newlines between its lines and none at its end."""
     return clean(answer.decode("utf-8", "replace")).removesuffix("\n")
 
 
-# The two forms that clients and scripts know.
+# The short and the long form, which clients and scripts know.
 
 
 def formatList(profiles: Iterable[Profile]) -> str:
-    """The short form: a line a user, login, two or more spaces, full name.  An empty list says so."""
+    """
+    Return the short form: for each user a line with the login, two or more spaces, and the full name.  For an empty
+    list, return a line that says so.
+    """
     lines = [f"{cleanLine(p.login):<15}  {cleanLine(p.name or '')}".rstrip() for p in profiles]
     return "\n".join(lines) or "No one logged on"
 
 
 def formatAnswer(profile: Profile, verbose: bool = False) -> str:
     """
-    The answer to a query for a user: the status alone if there is nothing else to tell, unless more is asked for,
-    and else the long form.
+    Return the answer to a query for a user: only the status if the profile has nothing else and the query is not
+    verbose; otherwise the long form.
     """
     if profile.isStatusOnly and not verbose:
         return profile.status
@@ -189,7 +198,7 @@ def _pair(label: str, value: str | None, width: int, gap: str, label2: str, valu
 
 
 def formatLastLogin(login: LastLogin) -> str:
-    """Say when a user was last seen, in one line."""
+    """Return a line about a last login."""
     if login.when is None:
         return "Never logged in."
     tty = f" on {cleanLine(login.tty)}" if login.tty else ""
@@ -198,7 +207,7 @@ def formatLastLogin(login: LastLogin) -> str:
 
 
 def formatMail(mail: Mail) -> str:
-    """Say what the state of a mailbox is, in one line or two."""
+    """Return one or two lines about a mailbox."""
     if mail.received is None:
         return "No mail."
     if mail.unreadSince is None:
@@ -207,7 +216,7 @@ def formatMail(mail: Mail) -> str:
 
 
 def _date(when: datetime) -> str:
-    """As in C{Wed Mar 31 18:32 (PST)}; a naive time has no zone to tell."""
+    """Format a time as in C{Wed Mar 31 18:32 (PST)}; a naive time has no zone."""
     zone = when.tzname()
     return f"{when:%a %b} {when.day:>2} {when:%H:%M}" + (f" ({zone})" if zone else "")
 
@@ -217,9 +226,9 @@ _LIST_LINE: Final = re.compile(r"(\S+)(?:\s{2,}(\S.*?))?(?:\s{2,}.*)?\s*")
 
 def parseList(answer: str) -> list[Profile]:
     """
-    Read another server's user list as far as it is in the short form; other lines are passed over.
+    Parse another server's user list, skipping the lines that are not in the short form.
 
-    @return: the profiles (login and full name), sorted, each login once.
+    @return: the profiles (login and full name), sorted by login, without duplicates.
     """
     profiles: dict[str, Profile] = {}
     for line in answer.split("\n"):
@@ -230,6 +239,6 @@ def parseList(answer: str) -> list[Profile]:
 
 
 def matchesName(profile: Profile, name: str) -> bool:
-    """Is somebody called so: by the full name, or a word of it (section 2.5.3)?  Case does not count."""
+    """Return whether a name is a user's full name or a word of it (section 2.5.3), ignoring case."""
     full = (profile.name or "").casefold()
     return name.casefold() in {full, *full.split()}

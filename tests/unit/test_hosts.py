@@ -1,4 +1,4 @@
-"""Names and addresses of other servers."""
+"""Tests for L{finger.protocol.hosts}."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ParseHostTests(SynchronousTestCase):
     """L{parseHost}."""
 
     def test_spellings(self) -> None:
-        """The many spellings of a host are one."""
+        """All spellings of a host have the same canonical form."""
         for text, host in {
             "localhost": "localhost",
             "Finger.Example.ORG.": "finger.example.org",
@@ -39,7 +39,7 @@ class ParseHostTests(SynchronousTestCase):
             self.assertEqual(parseHost(text), host, text)
 
     def test_bad(self) -> None:
-        """What is no host is said to be none, without its control characters and at no great length."""
+        """The error for an invalid host has no control characters and a limited length."""
         for text in NO_HOSTS:
             error = self.assertRaises(ValueError, parseHost, text)
             self.assertIn("is neither a host name nor an address", str(error))
@@ -47,7 +47,7 @@ class ParseHostTests(SynchronousTestCase):
             self.assertLess(len(str(error)), 400)
 
     def test_address(self) -> None:
-        """A name is no address, and an address is one in any spelling."""
+        """A name is not an address; an address may have any spelling."""
         self.assertIsNone(parseAddress("localhost"))
         self.assertEqual(parseAddress("::ffff:127.0.0.1"), ip_address("127.0.0.1"))
         self.assertEqual(parseAddress("::2"), ip_address("::2"))
@@ -57,7 +57,7 @@ class PeerTests(SynchronousTestCase):
     """L{hostOf} and L{isLocal}."""
 
     def test_peers(self) -> None:
-        """Peers on a UNIX socket have no host, and are of this machine; a name is not, whatever it is."""
+        """Peers on a UNIX socket have no host and are local; loopback addresses are local, names are not."""
         for address, host, isOurs in (
             (IPv4Address("TCP", "127.0.0.2", 79), "127.0.0.2", True),
             (IPv6Address("TCP", "::1", 79), "::1", True),
@@ -75,7 +75,7 @@ class ParseHostPortTests(SynchronousTestCase):
     """L{parseHostPort} and L{parsePort}."""
 
     def test_good(self) -> None:
-        """The port can be left out, an IPv6 address can stand without brackets."""
+        """The port is optional, and so are the brackets of an IPv6 address without one."""
         for text, expected in {
             "host": ("host", 79),
             "host:1079": ("host", 1079),
@@ -88,7 +88,7 @@ class ParseHostPortTests(SynchronousTestCase):
             self.assertEqual(parseHostPort(text, 79), expected, text)
 
     def test_bad(self) -> None:
-        """What is neither is told."""
+        """Anything else is an error."""
         for text in (
             "",
             ":79",
@@ -103,20 +103,20 @@ class ParseHostPortTests(SynchronousTestCase):
         ):
             self.assertRaises(ValueError, parseHostPort, text, 79)
         for text in ("[::1", "[::1]:", "[]:79", "[::1]:x", "[::1]x:79", "host:1:2", "host: 79", f"host:{'1' * 5000}"):
-            if text != "[::1":  # A bracket that does not close does no harm.
+            if text != "[::1":  # A missing closing bracket is accepted.
                 self.assertRaises(ValueError, parseHostPort, text, 79)
 
     def test_port(self) -> None:
-        """The message says what a port is."""
+        """The error says what is expected."""
         error = self.assertRaises(ValueError, parsePort, "http")
-        self.assertEqual(str(error), "'http' is no port: that is a number from 1 to 65535")
+        self.assertEqual(str(error), "'http' is not a port: expected a number from 1 to 65535")
 
 
 class IsGlobalTests(SynchronousTestCase):
     """L{isGlobal}."""
 
     def test_global(self) -> None:
-        """Public addresses, and those that lead to public addresses."""
+        """Public addresses are global, and so are IPv6 addresses that contain a public IPv4 address."""
         for address in (
             *("8.8.8.8", "192.0.1.1", "2001:4860:4860::8888", "2606:4700::1"),
             *("::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"),
@@ -124,7 +124,7 @@ class IsGlobalTests(SynchronousTestCase):
             self.assertTrue(isGlobal(address), address)
 
     def test_notGlobal(self) -> None:
-        """All others, in all their forms."""
+        """All other addresses are not global."""
         for address in (
             *("127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
             *("169.254.169.254", "192.0.2.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "233.252.0.1"),

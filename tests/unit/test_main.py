@@ -188,10 +188,10 @@ class MainTests(SynchronousTestCase):
     def test_usage(self) -> None:
         """Options that make no sense: status 2, and a last line that says which."""
         for arguments, why in {
-            ("-p", "http"): "argument -p/--port: 'http' is no port: that is a number from 1 to 65535",
-            ("-p", "0"): "argument -p/--port: '0' is no port: that is a number from 1 to 65535",
+            ("-p", "http"): "argument -p/--port: 'http' is not a port: expected a number from 1 to 65535",
+            ("-p", "0"): "argument -p/--port: '0' is not a port: expected a number from 1 to 65535",
             ("-4", "-6"): "argument -6/--ipv6: not allowed with argument -4/--ipv4",
-            ("a\x1b[1m",): "'a\\x1b[1m': a name holds no control characters",
+            ("a\x1b[1m",): "'a\\x1b[1m': a name must not contain control characters",
             ("a@no host",): "'no host' is neither a host name nor an address",
         }.items():
             status, out, err = self.exit(*arguments)
@@ -306,7 +306,7 @@ class RealTests(TestCase):
         """Nonsense."""
         out, err, status = await self.finger("-p", "http")
         self.assertEqual((out, status), ("", 2))
-        self.assertIn("is no port", err)
+        self.assertIn("is not a port", err)
 
     async def test_head(self) -> None:
         """A reader that ends early sees no traceback."""

@@ -1,4 +1,4 @@
-"""The setter's wire format."""
+"""Tests for L{finger.protocol.setting}."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from finger.protocol.setting import NOT_UTF8, USAGE, formatMessage, formatReply,
 
 
 class MessageTests(SynchronousTestCase):
-    """What a client sends."""
+    """Messages, which the client sends."""
 
     def test_bytes(self) -> None:
-        """The user on the first line, the status after it."""
+        """The first line is the user, the rest the status."""
         self.assertEqual(formatMessage("zoë", "a\n\nb"), "zoë\na\n\nb".encode())
 
     def test_both(self) -> None:
-        """What is written is read."""
+        """Parsing a formatted message returns its parts."""
         for user, status in (("ada", "here"), ("zoë", "a ☕\n\n  b"), ("a b", "x")):
             self.assertEqual(parseMessage(formatMessage(user, status)), (user, status))
 
     def test_read(self) -> None:
-        """CRLF ends lines, too; spaces around the user and line ends around the status are no part of them."""
+        """Lines may end in CRLF; spaces around the user and line ends around the status are removed."""
         self.assertEqual(parseMessage(b" ada \r\n\r\nhere\r\nnow\r\n\r\n"), ("ada", "here\nnow"))
 
     def test_bad(self) -> None:
-        """What is no message says what would be one."""
+        """The error for an invalid message says what is expected."""
         for message, told in (
             (b"", USAGE),
             (b"ada", USAGE),
@@ -38,15 +38,15 @@ class MessageTests(SynchronousTestCase):
 
 
 class ReplyTests(SynchronousTestCase):
-    """What a server sends."""
+    """Replies, which the server sends."""
 
     def test_words(self) -> None:
-        """The words are the wire format: they never change."""
+        """The words of the reply are part of the wire format and never change."""
         self.assertEqual(formatReply("moshez"), "Status of moshez is set")
         self.assertEqual(formatReply("a\x1b[2J"), "Status of a?[2J is set")
 
     def test_both(self) -> None:
-        """What is written is read."""
+        """Parsing a formatted reply returns the user."""
         for user in ("moshez", "zoë", "is set", "a b"):
             for end in ("", "\n", "\r\n", "\r\nmore"):
                 self.assertEqual(parseReply(formatReply(user) + end), user)

@@ -1,4 +1,4 @@
-"""RFC 1288 as values."""
+"""Tests for L{finger.protocol.wire}; the sections are those of RFC 1288."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ MOSHEZ = Profile("moshez", plan="Happy and well")
 
 
 class ParseQueryTests(SynchronousTestCase):
-    """Section 2.3."""
+    """Parsing queries (section 2.3)."""
 
     def test_grammar(self) -> None:
-        """Every form of the grammar, and those that clients send beside it."""
+        """Every form of the grammar is parsed, and so are the other forms that clients send."""
         for line, query in {
             b"": Query(),
             b"\r\n": Query(),
@@ -64,42 +64,42 @@ class ParseQueryTests(SynchronousTestCase):
             self.assertEqual(parseQuery(line), query, line)
 
     def test_anyBytes(self) -> None:
-        """Every byte can stand in a name (section 3.1)."""
+        """A name may contain any byte (section 3.1)."""
         for value in set(range(256)) - set(b" \t\r\n@"):
             self.assertEqual(len(parseQuery(b"a" + bytes([value]) + b"b").names), 1, value)
 
     def test_manyAts(self) -> None:
-        """A thousand @ are one name, to be refused once."""
+        """A thousand @ are a single name, which is refused once."""
         self.assertEqual(parseQuery(b"@" * 1000), Query(False, ("@" * 1000,)))
 
     def test_tooLong(self) -> None:
-        """The longest line is taken, a longer one is not."""
+        """A line of the maximum length is accepted, a longer one is not."""
         self.assertEqual(parseQuery(b"x" * MAX_LINE + b"\r\n").names, ("x" * MAX_LINE,))
         self.assertRaises(BadQuery, parseQuery, b"x" * (MAX_LINE + 1))
 
     def test_tooMany(self) -> None:
-        """As many names as are taken, and one more."""
+        """The maximum number of names is accepted, one more is not."""
         self.assertEqual(len(parseQuery(b"x " * MAX_NAMES).names), MAX_NAMES)
         self.assertRaises(BadQuery, parseQuery, b"x " * (MAX_NAMES + 1))
 
 
 class FormatQueryTests(SynchronousTestCase):
-    """What we ask others."""
+    """Formatting and splitting queries."""
 
     def test_forms(self) -> None:
-        """With and without /W."""
+        """A query is formatted with or without C{/W}."""
         self.assertEqual(formatQuery("u@h", False), b"u@h\r\n")
         self.assertEqual(formatQuery("u", True), b"/W u\r\n")
         self.assertEqual(formatQuery("", True), b"/W \r\n")
         self.assertEqual(formatQuery("", False), b"\r\n")
 
     def test_smuggling(self) -> None:
-        """No name brings a second line, or a terminal's escapes, to the other server."""
+        """A name cannot send a second line, or a terminal's escape sequences, to the other server."""
         for name in ("a\r\nb", "a\nb", "a\rb", "a\0", "\x1b[2J", "a\u2028b", "x" * (MAX_LINE + 1)):
             self.assertRaises(BadQuery, formatQuery, name, False)
 
     def test_splitHost(self) -> None:
-        """The right-most host first."""
+        """A name is split at the rightmost host."""
         for name, parts in {
             "u": None,
             "u@h": ("u", "h"),
@@ -116,7 +116,7 @@ class TextTests(SynchronousTestCase):
     """Text on the wire."""
 
     def test_lines(self) -> None:
-        """Whatever ends a line, CRLF ends it on the wire; the last one, too (section 2.2)."""
+        """Every kind of line end becomes CRLF, and the last line ends in CRLF as well (section 2.2)."""
         for text in ("a\nb", "a\r\nb", "a\rb", "a\nb\n"):
             self.assertEqual(encode(text), b"a\r\nb\r\n", text)
         self.assertEqual(encode(""), b"\r\n")
@@ -124,28 +124,28 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(encode("\r\r\n\n"), b"\r\n\r\n\r\n")
 
     def test_controls(self) -> None:
-        """Nothing a terminal might obey goes out (section 3.3)."""
+        """Characters that a terminal might interpret are replaced (section 3.3)."""
         bad = "\x1b\x07\x00\x7f\x9b\x0b\x0c\x85\u202e\u2066\u200e\ufeff\ufffe\uffff\u2028\u2029\ud800\U000e0041"
         self.assertEqual(clean(bad), "?" * len(bad))
         self.assertEqual(encode(f"x{bad}y"), b"x" + b"?" * len(bad) + b"y\r\n")
 
     def test_kept(self) -> None:
-        """Tabs, scripts and emoji stay."""
+        """Tabs, all scripts and emoji are kept."""
         text = "a\tb Zoë ☕ \N{FAMILY}\u200d می\u200cخواهم"
         self.assertEqual(clean(text), text)
         self.assertEqual(encode(text), text.encode() + b"\r\n")
 
     def test_ascii(self) -> None:
-        """In ASCII, letters lose their accents and the rest is marked."""
+        """In ASCII, letters lose their accents, and other characters become question marks."""
         self.assertEqual(toASCII("Zoë Straße ☕"), "Zoe Stra?e ?")
         self.assertEqual(encode("Zoë \x1b", utf8=False), b"Zoe ?\r\n")
 
     def test_cleanLine(self) -> None:
-        """A line is one line."""
+        """The text becomes a single line."""
         self.assertEqual(cleanLine(" a\r\nb\tc\x1b "), "a b c?")
 
     def test_decode(self) -> None:
-        """Off the wire, text is clean, whatever came."""
+        """Decoded text is clean, whatever the bytes are."""
         self.assertEqual(decode(b"a\r\nb\r\n"), "a\nb")
         self.assertEqual(decode(b"\xff\x1b[1m"), "\N{REPLACEMENT CHARACTER}?[1m")
         self.assertEqual(decode(b""), "")
@@ -155,14 +155,14 @@ class FormatTests(SynchronousTestCase):
     """The long form and the short one."""
 
     def test_statusOnly(self) -> None:
-        """Who has a status and nothing else is answered for with that, unless more is asked for (section 2.5.4)."""
+        """The answer for a profile with only a status is that status, unless the query is verbose (section 2.5.4)."""
         self.assertEqual(formatAnswer(MOSHEZ), "Happy and well")
         more = "Login: moshez         \t\t\tName:\nPlan:\nHappy and well"
         self.assertEqual(formatAnswer(MOSHEZ, verbose=True), more)
         self.assertEqual(formatAnswer(Profile("moshez", plan="")), "No Plan.")
 
     def test_long(self) -> None:
-        """Everything that can be told."""
+        """The long form has every field."""
         profile = Profile(
             "moshez",
             "Moshe Zadka",
@@ -187,7 +187,7 @@ class FormatTests(SynchronousTestCase):
         )
 
     def test_little(self) -> None:
-        """What is known to be empty is told so; what is not known or not told is left out."""
+        """An empty field is shown as empty; a field that is not known or not disclosed is left out."""
         profile = Profile("moshez", "", "", "", None, "/bin/sh", LastLogin(None), Mail(None))
         self.assertEqual(
             formatAnswer(profile),
@@ -200,7 +200,7 @@ class FormatTests(SynchronousTestCase):
         self.assertEqual(formatAnswer(Profile("moshez", "M")), "Login: moshez         \t\t\tName: M")
 
     def test_moreTimes(self) -> None:
-        """Mail that was read; a login from here; a time without a zone."""
+        """The long form has read mail, a local login, and a time without a zone."""
         profile = Profile("m", lastLogin=LastLogin(WHEN.replace(tzinfo=None)), mail=Mail(WHEN.astimezone(UTC)))
         self.assertIn("\nLast login Wed Mar 31 18:32\nMail last read Thu Apr  1 02:32 (UTC)", formatAnswer(profile))
 
@@ -210,18 +210,18 @@ class FormatTests(SynchronousTestCase):
         self.assertEqual(len(answer.split("\n")), 2)
 
     def test_list(self) -> None:
-        """Login, two spaces or more, full name; and the way back."""
+        """A line has the login, two or more spaces and the full name; parsing it returns the profile."""
         profiles = [Profile("a"), Profile("averyveryverylonglogin", "A Name"), Profile("moshez", "Moshe Zadka")]
         self.assertEqual(formatList(profiles), "a\naveryveryverylonglogin  A Name\nmoshez           Moshe Zadka")
         self.assertEqual(parseList(formatList(profiles)), profiles)
 
     def test_emptyList(self) -> None:
-        """No users are no silence, and no user."""
+        """An empty list is a line that says so, and parses as no users."""
         self.assertEqual(formatList([]), "No one logged on")
         self.assertEqual(parseList(formatList([])), [])
 
     def test_foreignList(self) -> None:
-        """What Debian's fingerd says: a header, columns, a login for each terminal."""
+        """The list of Debian's fingerd has a header, more columns, and a line for each terminal."""
         answer = (
             "Login     Name       Tty      Idle  Login Time   Office     Office Phone\n"
             "root      root       tty1       12  Nov 20 10:00\n"
@@ -233,7 +233,7 @@ class FormatTests(SynchronousTestCase):
         self.assertEqual(parseList(answer), [Profile("moshez", "Moshe Z"), Profile("root", "root")])
 
     def test_matchesName(self) -> None:
-        """First, last and full names, in any case (section 2.5.3)."""
+        """First, last and full names match in any case (section 2.5.3)."""
         profile = Profile("moshez", "Moshe Zadka")
         for name in ("moshe", "ZADKA", "Moshe Zadka"):
             self.assertTrue(matchesName(profile, name), name)
