@@ -1,1 +1,1 @@
-"""Who may be told what, and who may set what."""
+"""Access control: the disclosure of profiles, and the permission to set statuses."""

@@ -1,4 +1,4 @@
-"""Who may set whose status."""
+"""Authentication, and the permission to set statuses."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from finger.net.limits import rateLimitKey
 from finger.timing import Buckets
 
 ATTEMPTS = 10
-"""How many attempts to log in one address has at once."""
+"""The number of login attempts that an address has at once."""
 
 ATTEMPT_INTERVAL = 6.0
-"""Seconds until it has one more."""
+"""The time until an address has one more attempt, in seconds."""
 
-SOMEBODY = "somebody here"
-"""Who sets a status where nobody need say who it is, for the log; nobody is called so, as there is a space in it."""
+UNAUTHENTICATED = "unauthenticated client"
+"""The name, in the log, of a client that sets a status at a port without authentication."""
 
 
 class IAvatarName(Interface):
-    """Somebody who has logged in, of whom nothing but the name matters."""
+    """The avatar that is only the name of a user who has logged in."""
 
 
 class Authority:
     """
-    Lets people set their own status, and administrators any.
+    Authenticates users, and lets them set their own status; administrators may set any.
 
-    @param service: where statuses are set.
-    @param clock: for the limit of attempts to log in; without one there is none.
-    @param checkers: what knows passwords (L{twisted.cred}); it is enough if one knows somebody.
-    @param administrators: the names of those who may set any user.
-    @ivar service: where statuses are set.
-    @ivar hasPasswords: is there a way to log in?
-    @ivar portal: where to log in.
-    @ivar failures: where those are logged that are our fault.
+    @param service: the back end in which statuses are set.
+    @param clock: the clock of the limit of login attempts; L{None} disables the limit.
+    @param checkers: the credentials checkers (L{twisted.cred}); a login succeeds if one of them accepts it.
+    @param administrators: the names of the users who may set any status.
+    @ivar service: the back end in which statuses are set.
+    @ivar hasPasswords: whether users can log in.
+    @ivar portal: the portal for logins.
+    @ivar failures: the log of failures that are bugs of ours.
     """
 
     log = Logger()
@@ -67,9 +67,9 @@ class Authority:
 
     def mayTry(self, peer: str) -> bool:
         """
-        May this address try once more to log in?
+        Count a login attempt, and return whether it is within the limit.
 
-        @param peer: the address; an attempt of it is counted.
+        @param peer: the client's address.
         """
         attempt = self._attempts.of(rateLimitKey(peer)) if self._attempts is not None else None
         if attempt is None or attempt.tryTake():
@@ -79,9 +79,10 @@ class Authority:
 
     def login(self, credentials: ICredentials, peer: str) -> Deferred[str]:
         """
-        Who is it?
+        Log in.
 
-        @param peer: the address it comes from.
+        @param credentials: the name and password.
+        @param peer: the client's address.
         @return: the user's name.  Fails with L{NotAuthenticated}.
         """
         if not self.mayTry(peer):
@@ -91,10 +92,11 @@ class Authority:
 
     def denied(self, failure: Failure, peer: str) -> NoReturn:
         """
-        Log that somebody could not log in.
+        Log a failed login.
 
-        @param failure: why: what L{twisted.cred} refuses, or it is no matter of ours.
-        @raise NotAuthenticated: always.
+        @param failure: an error of L{twisted.cred}; any other failure is raised again.
+        @param peer: the client's address.
+        @raise NotAuthenticated: if the failure is an error of L{twisted.cred}.
         """
         failure.trap(Unauthorized, LoginFailed)
         self.log.warn("{peer} failed to log in", peer=peer)
@@ -104,21 +106,23 @@ class Authority:
         """
         Set a status.
 
-        @param actor: who wants it; L{None} is somebody who need not say so, because the administrator has opened a
-            port on loopback for everybody.
-        @return: as L{IFingerSetterService.setUser}; also fails with L{NotAllowed}.
+        @param actor: the name of the user who sets it; L{None} is a client of a loopback port that the administrator
+            has opened without authentication, which may set any.
+        @param user: the user whose status is set.
+        @param status: the new status.
+        @return: as for L{IFingerSetterService.setUser}; also fails with L{NotAllowed}.
         """
         if actor is not None and actor != user and actor not in self._administrators:
             self.log.warn("{actor!r} may not set {user!r}", actor=actor, user=user)
             return fail(NotAllowed(user))
         done = self.service.setUser(user, status)
-        who = SOMEBODY if actor is None else actor
-        return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=who, user=user))
+        name = UNAUTHENTICATED if actor is None else actor
+        return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=name, user=user))
 
 
 @implementer(ICredentialsChecker)
 class _AnyOf:
-    """Several checkers as one.  A L{Portal} alone would ask only the last of those that take the same credentials."""
+    """Several checkers as one.  A L{Portal} itself would use only the last of those with the same credentials."""
 
     def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
         self._checkers = checkers
@@ -139,7 +143,7 @@ class _AnyOf:
 
 @implementer(IRealm)
 class _Realm:
-    """What those who have logged in are: their names, or what somebody has registered to be made of them."""
+    """Makes avatars: the user's name, or an interface that an L{Actor} adapts to."""
 
     def __init__(self, authority: Authority) -> None:
         self._authority = authority
@@ -152,11 +156,11 @@ class _Realm:
             avatar = interface(Actor(self._authority, name), None)
             if avatar is not None:
                 return interface, avatar, lambda: None
-        raise NotImplementedError("there is no such avatar")
+        raise NotImplementedError("no such avatar")
 
 
 class Actor:
-    """Somebody who has logged in.  Adapters make of it what their protocol wants."""
+    """A user who has logged in.  Adapters adapt it to the avatar of their protocol."""
 
     def __init__(self, authority: Authority, name: str) -> None:
         self._authority = authority
@@ -164,5 +168,5 @@ class Actor:
         self.failures = authority.failures
 
     def setStatus(self, status: str) -> Deferred[None]:
-        """Set one's own status; see L{Authority.set}."""
+        """Set the user's own status; see L{Authority.set}."""
         return self._authority.set(self.name, self.name, status)

@@ -1,7 +1,7 @@
 """
-What the administrator lets be told, as a back end around the back end.
+The administrator's policy, as a back end that wraps the back end.
 
-It stands between every adapter and every back end, so that a switch holds on the web as it does on port 79.
+It stands between every adapter and every back end, so that a setting applies to the web as it does to port 79.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.wire import splitHost
 
 ANSWER_TIMEOUT = 30.0
-"""How long a back end may take, in seconds."""
+"""The timeout of a back end's answer, in seconds."""
 
 
 @implementer(IFingerService, IFingerProfileService, IFingerForwarder)
 class PolicyFingerService:
     """
-    A back end that discloses what it may (RFC 1288, section 3.2), in the time it has.
+    A back end that restricts what another one discloses (RFC 1288, section 3.2), and limits its time.
 
-    @param service: the back end that knows.
-    @param clock: for C{timeout}.
-    @param forwarder: who asks other servers for C{user@host}; without one it is refused.
-    @param listing: may users be listed?
-    @param atoms: what is disclosed of a user (L{finger.profile.FIELD_OF_ATOM}).
-    @param timeout: how long C{service} may take for an answer, in seconds.
+    @param service: the wrapped back end.
+    @param clock: the clock of the timeout.
+    @param forwarder: forwards queries for C{user@host}; without one, they are refused.
+    @param listing: whether users may be listed.
+    @param atoms: the atoms of a user that are disclosed (L{finger.profile.FIELD_OF_ATOM}).
+    @param timeout: the timeout of an answer of C{service}, in seconds.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class PolicyFingerService:
         self._disclosed: list[Profile] = []
 
     def getUser(self, user: str) -> Deferred[str]:
-        """See L{IFingerService.getUser}.  Where the plan may not be told, this is the full name."""
+        """See L{IFingerService.getUser}.  If the plan is not disclosed, this is the full name."""
         return self.getProfile(user).addCallback(lambda profile: profile.status)
 
     def getUsers(self) -> Deferred[list[str]]:
@@ -65,7 +65,7 @@ class PolicyFingerService:
         return self._inTime(self._service.getUsers) if self._listing else fail(ListRefused())
 
     def getProfile(self, user: str) -> Deferred[Profile]:
-        """See L{IFingerProfileService.getProfile}.  What another server says of C{user@host} is its plan."""
+        """See L{IFingerProfileService.getProfile}.  The plan of C{user@host} is that server's answer."""
         remote = splitHost(user)
         if remote is not None:
             return self.forward(*remote, verbose=False).addCallback(lambda answer: Profile(user, plan=answer))
@@ -78,7 +78,7 @@ class PolicyFingerService:
         return self._inTime(self._profiles.getProfiles).addCallback(self._discloseAll)
 
     def _discloseAll(self, profiles: list[Profile]) -> list[Profile]:
-        """A list that comes again is not gone through again: it may be long."""
+        """Apply the policy to a list, unless the back end returned the same one before: it may be long."""
         if profiles is not self._listed:
             self._listed = profiles
             self._disclosed = [disclose(profile, self._atoms) for profile in profiles]

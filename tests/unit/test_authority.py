@@ -1,4 +1,4 @@
-"""Who may set whose status."""
+"""Tests for L{finger.access.authority}."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PEER = "192.0.2.1"
 
 @implementer(ICredentialsChecker)
 class Checker:
-    """Knows everybody, as whom it is told to, or fails."""
+    """A checker with the same result for all credentials: an avatar ID or an error."""
 
     credentialInterfaces: tuple[type[ICredentials], ...] = (IUsernamePassword,)
 
@@ -38,15 +38,15 @@ class Checker:
         self._result = result
 
     def requestAvatarId(self, credentials: Any) -> Any:
-        """As told."""
+        """Return the result."""
         return fail(self._result) if isinstance(self._result, Exception) else succeed(self._result)
 
 
 class AuthorityTestCase(SynchronousTestCase):
-    """Passwords, and a store."""
+    """A test with an authority."""
 
     def setUp(self) -> None:
-        """Ada has a password, and so has the boss, who is the administrator."""
+        """Make an authority with the passwords of Ada and of boss, an administrator."""
         self.clock = Clock()
         self.service = MemoryFingerService({"ada": "old", "moshez": "old"})
         self.authority = Authority(
@@ -58,22 +58,22 @@ class AuthorityTestCase(SynchronousTestCase):
         return self.authority.login(UsernamePassword(name, password), peer)
 
     def status(self, user: str) -> object:
-        """What a user now says."""
+        """Return a user's current status."""
         return self.successResultOf(self.service.getUser(user))
 
 
 class SetTests(AuthorityTestCase):
-    """Setting."""
+    """Setting statuses."""
 
     def test_own(self) -> None:
-        """Everybody sets the own status, and that is logged."""
+        """A user may set the own status; this is logged."""
         with capturedLogs() as logs:
             self.successResultOf(self.authority.set("ada", "ada", "new"))
         self.assertEqual(self.status("ada"), "new")
         self.assertEqual(formatEvent(logs[-1]), "'ada' set 'ada'")
 
     def test_another(self) -> None:
-        """Nobody sets somebody else's, not even by a name that looks alike; who tries is logged."""
+        """A user may not set the status of another, not even with a similar name; the attempt is logged."""
         for actor in ("moshez", "Ada", "ada ", "", "root"):
             with capturedLogs() as logs:
                 self.failureResultOf(self.authority.set(actor, "ada", "new"), NotAllowed)
@@ -82,20 +82,20 @@ class SetTests(AuthorityTestCase):
         self.assertEqual(self.status("ada"), "old")
 
     def test_administrator(self) -> None:
-        """An administrator sets anybody's, also of somebody who was not there before."""
+        """An administrator may set any status, even of a user that does not exist yet."""
         for user in ("ada", "moshez", "new"):
             self.successResultOf(self.authority.set("boss", user, "by the boss"))
             self.assertEqual(self.status(user), "by the boss")
 
     def test_unnamed(self) -> None:
-        """Who need not say who it is, sets any."""
+        """An unauthenticated client may set any status."""
         with capturedLogs() as logs:
             self.successResultOf(self.authority.set(None, "moshez", "new"))
-        self.assertEqual([formatEvent(event) for event in logs], ["'somebody here' set 'moshez'"])
+        self.assertEqual([formatEvent(event) for event in logs], ["'unauthenticated client' set 'moshez'"])
         self.assertEqual(self.status("moshez"), "new")
 
     def test_broken(self) -> None:
-        """What could not be kept is not said to be set."""
+        """A status that could not be stored is not logged as set."""
         authority = Authority(BrokenDouble())
         with capturedLogs() as logs:
             self.failureResultOf(authority.set("ada", "ada", "new"), BackendUnavailable)
@@ -106,12 +106,12 @@ class LoginTests(AuthorityTestCase):
     """Logging in."""
 
     def test_good(self) -> None:
-        """Who knows the password is who that is."""
+        """A login with the right password returns the name."""
         self.assertEqual(self.successResultOf(self.login()), "ada")
         self.assertEqual(self.successResultOf(self.login(b"boss", b"secret")), "boss")
 
     def test_wrong(self) -> None:
-        """Who does not is nobody, and is logged by address: with neither the password nor the name."""
+        """A failed login is logged with the client's address, but without the name and the password."""
         for name, password in ((b"ada", b"x"), (b"ada", b""), (b"", b""), (b"nobody", b"lovelace")):
             with capturedLogs() as logs:
                 failure = self.failureResultOf(self.login(name, password), NotAuthenticated)
@@ -119,18 +119,18 @@ class LoginTests(AuthorityTestCase):
             self.assertEqual([formatEvent(event) for event in logs], [f"{PEER} failed to log in"])
 
     def test_names(self) -> None:
-        """Names are text, whatever a checker calls them."""
+        """Names are text, even if a checker returns bytes."""
         for name, text in ((b"zo\xc3\xab", "zoë"), ("zoë", "zoë"), (b"zo\xeb", "zo\N{REPLACEMENT CHARACTER}")):
             self.authority = Authority(self.service, checkers=[Checker(name)])
             self.assertEqual(self.successResultOf(self.login()), text)
 
     def test_broken(self) -> None:
-        """A checker that fails is no wrong password."""
+        """An error in a checker is not reported as a wrong password."""
         self.authority = Authority(self.service, checkers=[Checker(ZeroDivisionError())])
         self.failureResultOf(self.login(), ZeroDivisionError)
 
     def test_attempts(self) -> None:
-        """Attempts are limited by address, good ones too; after some time there is another."""
+        """Each address has a limit of attempts, including successful ones; with time it gets another one."""
         for _ in range(ATTEMPTS):
             self.failureResultOf(self.login(password=b"x"), NotAuthenticated)
         with capturedLogs() as logs:
@@ -143,7 +143,7 @@ class LoginTests(AuthorityTestCase):
         self.failureResultOf(self.login(), NotAuthenticated)
 
     def test_attemptsOfSubnet(self) -> None:
-        """A subscriber's IPv6 addresses share their attempts."""
+        """The IPv6 addresses of a subnet share their attempts."""
         for number in range(ATTEMPTS):
             self.assertTrue(self.authority.mayTry(f"2001:db8::{number}"))
         self.assertFalse(self.authority.mayTry("2001:db8::ffff"))
@@ -155,14 +155,14 @@ class LoginTests(AuthorityTestCase):
         self.assertTrue(all(authority.mayTry(PEER) for _ in range(ATTEMPTS * 10)))
 
     def test_hasPasswords(self) -> None:
-        """Without a checker, nobody can log in."""
+        """Without a checker, every login fails."""
         self.assertTrue(self.authority.hasPasswords)
         self.authority = Authority(self.service, self.clock)
         self.assertFalse(self.authority.hasPasswords)
         self.failureResultOf(self.login(), NotAuthenticated)
 
     def test_severalCheckers(self) -> None:
-        """It is enough if one knows somebody, whichever it is; one for other credentials is not asked."""
+        """A login succeeds if any checker accepts it; a checker for other credentials is not asked."""
         other = Checker(ANONYMOUS)
         other.credentialInterfaces = (IAnonymous,)
         self.authority = Authority(self.service, None, [other, Passwords(ada=b"one"), Passwords(boss=b"two")])
@@ -173,33 +173,33 @@ class LoginTests(AuthorityTestCase):
 
 
 class RealmTests(AuthorityTestCase):
-    """What those who have logged in are."""
+    """The avatars of users."""
 
     def request(self, *interfaces: Any) -> Any:
-        """Log in to be something."""
+        """Log in, requesting an avatar of one of these interfaces."""
         return self.authority.portal.login(UsernamePassword(b"ada", b"lovelace"), None, *interfaces)
 
     def test_realm(self) -> None:
-        """It is one."""
+        """The realm provides its interface."""
         verifyObject(IRealm, self.authority.portal.realm)
 
     def test_name(self) -> None:
-        """A name; leaving needs no goodbye."""
+        """One avatar is the name; its logout does nothing."""
         interface, avatar, logout = self.successResultOf(self.request(IAvatarName))
         self.assertEqual((interface, avatar), (IAvatarName, "ada"))
         self.assertIsNone(logout())
 
     def test_adapted(self) -> None:
-        """Or what an actor adapts to: it sets its own status, and there is no way to name another."""
+        """Any interface that an actor adapts to is an avatar, which can set only the user's own status."""
 
         class IOther(Interface):
-            """Nobody adapts to this."""
+            """An interface without an adapter."""
 
         class IWanted(Interface):
-            """An actor is this, by its own word."""
+            """An interface that an actor adapts to."""
 
             def __call__() -> None:
-                """Nothing."""
+                """Do nothing."""
 
         def adapt(wanted: Any, subject: Any) -> Any:
             return subject if wanted is IWanted and isinstance(subject, Actor) else None
@@ -215,9 +215,9 @@ class RealmTests(AuthorityTestCase):
         self.assertIsNone(logout())
 
     def test_nothing(self) -> None:
-        """What an actor does not adapt to, it cannot be."""
+        """A login fails if the actor adapts to none of the interfaces."""
 
         class IOther(Interface):
-            """Nobody adapts to this."""
+            """An interface without an adapter."""
 
         self.failureResultOf(self.request(IOther), NotImplementedError)

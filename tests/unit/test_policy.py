@@ -1,4 +1,4 @@
-"""What may be told."""
+"""Tests for L{finger.access.policy}."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ ADA = Profile("ada", "Ada L", "plan", "engine", home="/home/ada", office="12")
 
 @implementer(IFingerForwarder)
 class ForwarderDouble:
-    """Says what it was asked."""
+    """Answers with the query it was given."""
 
     def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
-        """Echo."""
+        """Return the arguments."""
         return succeed(f"{query}|{host}|{verbose}")
 
 
 class PolicyContractTests(FingerServiceContract, SynchronousTestCase):
-    """It is a back end itself."""
+    """The policy meets the contract of back ends."""
 
     known, unknown = "ada", "nobody"
 
     def makeService(self) -> IFingerService:
-        """One user."""
+        """Make a policy around a back end with one user."""
         return PolicyFingerService(ProfilesDouble(ADA), Clock())
 
 
 class PolicyTests(SynchronousTestCase):
-    """Its switches."""
+    """The settings of the policy."""
 
     def test_default(self) -> None:
-        """Name, plan and project, and a list; no forwarding."""
+        """By default, the name, plan, project and list are disclosed, and forwarding is refused."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock())
         verifyObject(IFingerForwarder, policy)
         told = Profile("ada", "Ada L", "plan", "engine")
@@ -53,7 +53,7 @@ class PolicyTests(SynchronousTestCase):
             self.failureResultOf(policy.getProfile(user), ForwardingRefused)
 
     def test_longList(self) -> None:
-        """A list that comes again is gone through once; one that has changed is gone through again."""
+        """The policy is applied once to a list that is returned again, and anew to a list that has changed."""
         double, listed = ProfilesDouble(), [ADA]
         double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
         policy = PolicyFingerService(double, Clock())
@@ -63,27 +63,27 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(len(self.successResultOf(policy.getProfiles())), 2)
 
     def test_noPlan(self) -> None:
-        """Where plans are not told, the one text is the full name (section 2.5.2)."""
+        """If plans are not disclosed, the status is the full name (section 2.5.2)."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), atoms={"name"})
         self.assertEqual(self.successResultOf(policy.getUser("ada")), "Ada L")
         self.failureResultOf(policy.getUser("nobody"), NoSuchUser)
 
     def test_noList(self) -> None:
-        """No list, by any name (section 3.2.2); users can be asked for."""
+        """If the list is disabled, both of its methods are refused (section 3.2.2), but not queries for a user."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), listing=False)
         self.failureResultOf(policy.getUsers(), ListRefused)
         self.failureResultOf(policy.getProfiles(), ListRefused)
         self.assertEqual(self.successResultOf(policy.getUser("ada")), "plan")
 
     def test_forward(self) -> None:
-        """The right-most host is asked, with the rest; through every method."""
+        """Every method forwards a query to the rightmost host, with the rest of the name."""
         policy = PolicyFingerService(MemoryFingerService(), Clock(), forwarder=ForwarderDouble())
         self.assertEqual(self.successResultOf(policy.getUser("u@h1@[::1]")), "u@h1|::1|False")
         self.assertEqual(self.successResultOf(policy.getProfile("@h")), Profile("@h", plan="|h|False"))
         self.assertEqual(self.successResultOf(policy.forward("u", "h", True)), "u|h|True")
 
     def test_silence(self) -> None:
-        """A back end that does not answer has failed after a while, and is told that nobody waits."""
+        """A query that a back end does not answer fails after the timeout, and is cancelled."""
         for ask in ("getUser", "getProfile", "getUsers", "getProfiles"):
             clock, silent = Clock(), SilentDouble()
             policy = PolicyFingerService(silent, clock)
@@ -96,7 +96,7 @@ class PolicyTests(SynchronousTestCase):
             self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_lateAnswer(self) -> None:
-        """A back end that answers when it is told that it is too late has answered."""
+        """The answer of a back end that answers when it is cancelled is used."""
 
         @implementer(IFingerService)
         class Late:
@@ -112,7 +112,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(waiting), "late")
 
     def test_raises(self) -> None:
-        """A back end that raises where it should fail has failed."""
+        """An exception that a back end raises becomes the failure of the Deferred."""
 
         @implementer(IFingerService)
         class Raising:
