@@ -1,4 +1,4 @@
-"""Several back ends, one after the other, as one."""
+"""The chain of back ends: several of them as one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 @implementer(IFingerService, IFingerProfileService)
 class ChainFingerService:
     """
-    The first back end that knows a user answers.
+    A chain of back ends: the first one that has a user answers.
 
-    One that is out of order is passed over, but remembered: if no other knows the user, who knows whether it
-    would have?  So then the answer is its failure, not L{NoSuchUser}.
+    A back end that fails is skipped.  If no other one has the user, the result is that failure and not
+    L{NoSuchUser}, since the failed back end may have the user.
 
-    It provides L{ICountsUsers} if all of them do: the number of those whom some know would be too small.
+    The chain provides L{ICountsUsers} if all its back ends do; otherwise the number would be too small.
 
-    @param services: at least one.
+    @param services: the back ends, at least one.
     """
 
     log = Logger()
@@ -55,7 +55,7 @@ class ChainFingerService:
         return Deferred.fromCoroutine(self._merged())
 
     def countUsers(self) -> int:
-        """See L{ICountsUsers.countUsers}.  A user whom several back ends have is one."""
+        """See L{ICountsUsers.countUsers}.  A user of several back ends counts once."""
         return len(self.userNames())
 
     def userNames(self) -> Set[str]:
@@ -76,7 +76,7 @@ class ChainFingerService:
         raise broken or NoSuchUser(user)
 
     async def _merged(self) -> list[Profile]:
-        """Every back end's users, each login once, from the first that lists it, as a lookup would choose."""
+        """Return the users of all back ends, each login once, from the first back end that lists it."""
         merged: dict[str, Profile] = {}
         refused: PeerError | None = None
         answered = False
@@ -88,7 +88,7 @@ class ChainFingerService:
             except CancelledError:
                 raise
             except Exception:
-                self.log.failure("a back end of the chain cannot list its users; the others' are listed")
+                self.log.failure("a back end of the chain cannot list its users; the list lacks them")
             else:
                 answered = True
                 for profile in profiles:

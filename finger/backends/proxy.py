@@ -1,4 +1,4 @@
-"""The users of another finger server."""
+"""The proxy back end: the users of another finger server."""
 
 from __future__ import annotations
 
@@ -28,32 +28,34 @@ from finger.profile import Profile
 from finger.protocol.hosts import parseHost, parseHostPort
 from finger.protocol.wire import formatQuery, parseList, splitHost
 
-_SAID: dict[str, type[FingerError]] = {
+_REFUSALS: dict[str, type[FingerError]] = {
     INTERNAL_ERROR: BackendUnavailable,
     **{error.words: error for error in (BadQuery, ForwardingRefused, ListRefused, NoSuchUser, RemoteUnreachable)},
 }
-"""What servers like this one say when they have no answer."""
+"""The error messages of servers like this one, and their errors."""
 
 _UNKNOWN = (
     r"no such user\.?",  # ours
-    r"(?:finger: |login: )?{user}: no such user\.?",  # BSD and what came of it
+    r"(?:finger: |login: )?{user}: no such user\.?",  # BSD and its descendants
     r"no such user:? ['\"`]?{user}['\"]?\.?",
     r"login name: {user}\s+in real life: \?\?\?",  # System V, SunOS
 )
-"""How servers say that there is nobody of a name, if that is all they say: a plan may hold such words, too."""
+"""
+The answers of servers for a user that does not exist.  They must be the whole answer, since a plan may contain them.
+"""
 
 
 @implementer(IFingerService, IFingerProfileService)
 class ProxyFingerService:
     """
-    Asks another finger server for its users.
+    A back end that queries another finger server.
 
-    What it says of a user is the user's plan here, whole: what it discloses is its administrator's choice.
+    The server's whole answer about a user becomes the user's plan; its administrator decides what it discloses.
 
     @ivar host: the server's name or address.
     @ivar port: its port.
-    @param client: who asks.
-    @param forwarder: who asks the host of C{user@host}; without one that is refused.
+    @param client: the client that queries it.
+    @param forwarder: forwards queries for C{user@host}; without one, they are refused.
     """
 
     log = Logger()
@@ -79,13 +81,13 @@ class ProxyFingerService:
         return self.getProfiles().addCallback(lambda profiles: [profile.login for profile in profiles])
 
     def getProfile(self, user: str) -> Deferred[Profile]:
-        """See L{IFingerProfileService.getProfile}.  It is L{RemoteUnreachable} if the server is."""
+        """See L{IFingerProfileService.getProfile}; this also fails with L{RemoteUnreachable}."""
         remote = splitHost(user)
         answer = self._ask(user) if remote is None else self._forward(*remote)
         return answer.addCallback(lambda text: Profile(user, plan=text))
 
     def getProfiles(self) -> Deferred[list[Profile]]:
-        """See L{IFingerProfileService.getProfiles}.  It is L{RemoteUnreachable} if the server is."""
+        """See L{IFingerProfileService.getProfiles}; this also fails with L{RemoteUnreachable}."""
         return self._send(formatQuery("", verbose=False)).addCallback(self._list)
 
     def _forward(self, query: str, host: str) -> Deferred[str]:
@@ -101,13 +103,13 @@ class ProxyFingerService:
         return self._send(query).addCallback(self._answer, user)
 
     def _answer(self, answer: Answer, user: str) -> str:
-        _raiseWhatItSays(answer.text)
+        _raiseRefusal(answer.text)
         if _isUnknown(answer.text, user):
             raise NoSuchUser(user)
         return answer.text
 
     def _list(self, answer: Answer) -> list[Profile]:
-        _raiseWhatItSays(answer.text)
+        _raiseRefusal(answer.text)
         return parseList(answer.wholeLines)
 
     def _send(self, query: bytes) -> Deferred[Answer]:
@@ -120,10 +122,10 @@ class ProxyFingerService:
         return failure
 
 
-def _raiseWhatItSays(answer: str) -> None:
-    error = _SAID.get(answer.strip())
+def _raiseRefusal(answer: str) -> None:
+    error = _REFUSALS.get(answer.strip())
     if error is not None:
-        raise error(f"the other server said {answer.strip()!r}")
+        raise error(f"the other server answered {answer.strip()!r}")
 
 
 def _isUnknown(answer: str, user: str) -> bool:

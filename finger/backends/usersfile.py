@@ -24,10 +24,10 @@ _HEAD: Final = re.compile(r"(?P<login>[^()]*?)\s*(?:\((?P<name>[^()]*)\))?")
 @dataclass(frozen=True, slots=True)
 class UsersFile:
     """
-    What a users file says.
+    The contents of a users file.
 
     @ivar profiles: the users by login, in the file's order.
-    @ivar problems: the lines that say nothing: their numbers, from 1, and what is wrong with each.
+    @ivar problems: the invalid lines: their numbers, from 1, and what is wrong with each.
     """
 
     profiles: Mapping[str, Profile]
@@ -35,7 +35,7 @@ class UsersFile:
 
 
 def parseUsers(content: bytes) -> UsersFile:
-    """Read a users file.  A bad line costs itself and its continuation lines, and no other."""
+    """Parse a users file.  An invalid line is skipped together with its continuation lines."""
     users: dict[str, tuple[str | None, list[str]]] = {}
     problems: list[tuple[int, str]] = []
     status: list[str] | None = None
@@ -47,7 +47,7 @@ def parseUsers(content: bytes) -> UsersFile:
             if line[0].isspace():
                 _continuation(status, line)
                 continue
-            status = []  # Where the continuation lines of a bad line go.
+            status = []  # Collects the continuation lines of an invalid line.
             login, name, first = _entry(line, users)
         except ValueError as error:
             problems.append((number, _reason(error)))
@@ -60,7 +60,7 @@ def parseUsers(content: bytes) -> UsersFile:
 
 def _continuation(status: list[str] | None, line: str) -> None:
     if status is None:
-        raise ValueError("continues a status, but there is none above it")
+        raise ValueError("continues a status, but no status precedes it")
     status.append(line.strip())
 
 
@@ -74,9 +74,9 @@ def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str
         raise ValueError("names no user: expected 'user: status' or 'user (Full Name): status'")
     login, name = match["login"], match["name"]
     if not login.isprintable() or "@" in login:
-        raise ValueError("a user's name holds no @ and no control characters")
+        raise ValueError("a user name must not contain @ or control characters")
     if login in users:
-        raise ValueError(f"says again who {login!r} is; the first line stands")
+        raise ValueError(f"defines {login!r} again; the first definition is used")
     return login, name.strip() if name is not None else None, status.strip()
 
 

@@ -1,4 +1,4 @@
-"""Back ends in a row."""
+"""Tests for L{finger.backends.chain}."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble, 
 
 
 class ChainContractTests(FingerServiceContract, SynchronousTestCase):
-    """It is a back end."""
+    """The chain meets the contract of back ends."""
 
     known, unknown = "moshez", "nobody"
 
     def makeService(self) -> IFingerService:
-        """The second knows."""
+        """Make a chain whose second back end has the user."""
         return ChainFingerService([MemoryFingerService({"anna": "x"}), MemoryFingerService({"moshez": "y"})])
 
 
 class ChainTests(SynchronousTestCase):
-    """Who answers."""
+    """The back end that answers."""
 
     def test_first(self) -> None:
-        """The first that knows the user; the list tells of the same one."""
+        """The first back end that has the user answers; the list has the same profile."""
         chain = ChainFingerService([MemoryFingerService({"m": "1"}), ProfilesDouble(Profile("m", "M"), Profile("a"))])
         self.assertEqual(self.successResultOf(chain.getUser("m")), "1")
         self.assertEqual(self.successResultOf(chain.getProfile("m")), Profile("m", plan="1"))
         self.assertEqual(self.successResultOf(chain.getProfiles()), [Profile("a"), Profile("m")])
 
     def test_brokenAndKnown(self) -> None:
-        """One that is broken keeps no other from answering."""
+        """A broken back end does not prevent another from answering."""
         chain = ChainFingerService([BrokenDouble(), MemoryFingerService({"m": "1"})])
         self.assertEqual(self.successResultOf(chain.getUser("m")), "1")
         self.assertEqual(self.successResultOf(chain.getUsers()), ["m"])
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
 
     def test_brokenAndUnknown(self) -> None:
-        """Where one is broken, nobody can say that there is no such user: the first failure is the answer."""
+        """If a back end is broken and no other has the user, the query fails with the first failure."""
         first, second = BackendUnavailable("first"), BackendUnavailable("second")
         chain = ChainFingerService([MemoryFingerService(), BrokenDouble(first), BrokenDouble(second)])
         self.assertIs(self.failureResultOf(chain.getUser("m")).value, first)
         self.assertIs(self.failureResultOf(chain.getProfile("m")).value, first)
 
-    def test_nobody(self) -> None:
-        """All are well, and none knows."""
+    def test_unknown(self) -> None:
+        """If no back end fails and none has the user, there is no such user."""
         chain = ChainFingerService([MemoryFingerService(), MemoryFingerService()])
         self.failureResultOf(chain.getUser("m"), NoSuchUser)
 
     def test_noList(self) -> None:
-        """Where none has a list there is none; why, says one who said why."""
+        """If no back end has a list, the error is that of a back end that refused, if any did."""
         self.failureResultOf(ChainFingerService([BrokenDouble(ListRefused())]).getUsers(), ListRefused)
         self.failureResultOf(ChainFingerService([BrokenDouble()]).getUsers(), BackendUnavailable)
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
 
     def test_count(self) -> None:
-        """A user whom two have is one."""
+        """A user of two back ends counts once."""
         chain = ChainFingerService([MemoryFingerService({"a": "", "b": ""}), MemoryFingerService({"b": "", "c": ""})])
         self.assertEqual(ICountsUsers(chain).countUsers(), 3)
 
     def test_uncounted(self) -> None:
-        """Where one cannot count, there is no number, not a wrong one."""
+        """If a back end cannot count its users, the chain cannot either."""
         chain = ChainFingerService([MemoryFingerService({"a": ""}), ProfilesDouble(Profile("b"))])
         self.assertFalse(ICountsUsers.providedBy(chain))
 
-    def test_gone(self) -> None:
-        """Nobody else is asked for somebody who does not wait for the answer, and nothing is said of a failure."""
+    def test_cancelled(self) -> None:
+        """A cancelled query is not passed to the next back end, and logs no failure."""
         silent, other = SilentDouble(), SilentDouble()
         chain = ChainFingerService([silent, other])
         for asked in (chain.getUser("m"), chain.getUsers()):

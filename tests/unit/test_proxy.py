@@ -1,4 +1,4 @@
-"""The users of another finger server."""
+"""Tests for L{finger.backends.proxy}."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ root      root       *tty1    2d  Mar 29 08:01\r
 
 
 class ContractTests(FingerServiceContract, SynchronousTestCase):
-    """It is a back end."""
+    """The proxy meets the contract of back ends."""
 
     known, unknown = "moshez", "nobody"
 
@@ -55,7 +55,7 @@ class ContractTests(FingerServiceContract, SynchronousTestCase):
 
 
 class BSDContractTests(FingerServiceContract, SynchronousTestCase):
-    """So it is before a server of another kind."""
+    """The proxy also meets it with a BSD server."""
 
     known, unknown = "moshez", "nobody"
 
@@ -70,7 +70,7 @@ class BSDContractTests(FingerServiceContract, SynchronousTestCase):
 
 @implementer(IFingerForwarder)
 class ForwarderDouble:
-    """Says what it was to ask."""
+    """Answers with the query it was given."""
 
     def forward(self, query: str, host: str, verbose: bool) -> Any:
         """See L{IFingerForwarder.forward}."""
@@ -85,20 +85,20 @@ class ProxyTests(SynchronousTestCase):
         return ProxyFingerService(self.client, **options)
 
     def test_user(self) -> None:
-        """The server is asked for the user, and its answer is the user's plan, whole."""
+        """The server is queried for the user, and its whole answer is the user's plan."""
         profile = self.successResultOf(self.proxy().getProfile("moshez"))
         self.assertEqual(profile, Profile("moshez", plan="Happy and well\nas ever"))
         self.assertEqual(self.client.asked, [("localhost", 79, b"moshez\r\n")])
 
     def test_host(self) -> None:
-        """The server can be any, and says so."""
+        """The proxy can query any host and port, and has them as attributes."""
         proxy = self.proxy(host="Finger.Example.org", port=1079)
         self.successResultOf(proxy.getUser("moshez"))
         self.assertEqual(self.client.asked, [("finger.example.org", 1079, b"moshez\r\n")])
         self.assertEqual((proxy.host, proxy.port), ("finger.example.org", 1079))
 
     def test_list(self) -> None:
-        """Its list is ours, with the full names."""
+        """The server's list is the proxy's, with the full names."""
         self.assertEqual(
             self.successResultOf(self.proxy().getProfiles()),
             [Profile("carmen", name="Carmen Sandiego"), Profile("moshez", name="Moshe Zadka")],
@@ -107,24 +107,24 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(proxy.getUsers()), ["moshez", "root"])
 
     def test_emptyList(self) -> None:
-        """Nobody is there."""
+        """An empty list has no users."""
         for answer in (b"No one logged on\r\n", b"No one logged on.\r\n", b"\r\n"):
             self.assertEqual(self.successResultOf(self.proxy({b"\r\n": answer}).getUsers()), [])
 
     def test_cut(self) -> None:
-        """What was cut is marked in a plan; in a list, half a name is no name."""
+        """A truncated plan is marked; in a truncated list, the last, incomplete line is skipped."""
         proxy = self.proxy({b"\r\n": Answer(b"carmen\r\nmos", "x"), b"moshez\r\n": Answer(b"Hap", "connection lost")})
         self.assertEqual(self.successResultOf(proxy.getUsers()), ["carmen"])
         self.assertEqual(self.successResultOf(proxy.getUser("moshez")), "Hap\n[answer cut: connection lost]")
 
     def test_controlBytes(self) -> None:
-        """Control bytes end here."""
+        """Control characters of the server are replaced."""
         proxy = self.proxy({b"\r\n": b"a\x1b[2J    Moshe\x07\r\n", b"a\r\n": b"\x9b1m\x00\xe2\x80\xaehi\rthere\n"})
         self.assertEqual(self.successResultOf(proxy.getProfiles()), [Profile("a?[2J", name="Moshe?")])
         self.assertEqual(self.successResultOf(proxy.getUser("a")), "\N{REPLACEMENT CHARACTER}1m??hi\nthere")
 
     def test_noSuchUser(self) -> None:
-        """The ways in which servers say that there is nobody."""
+        """The various answers of servers for an unknown user are recognized."""
         for answer in (
             *("No such user", "No such user.", "no such user", "\nNo such user\n", "finger: u.x: no such user."),
             *("finger: u.x: no such user", "u.x: no such user", "Login: u.x: no such user", "No such user: u.x"),
@@ -135,7 +135,7 @@ class ProxyTests(SynchronousTestCase):
             self.failureResultOf(proxy.getProfile("u.x"), NoSuchUser)
 
     def test_plans(self) -> None:
-        """Plans that only look like that."""
+        """A plan that only resembles such an answer is a plan."""
         for plan in (
             *(
                 "No such user\nis a fine song",
@@ -149,7 +149,7 @@ class ProxyTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(self.proxy({b"u.x\r\n": plan.encode()}).getUser("u.x")), plan)
 
     def test_failures(self) -> None:
-        """What the server says it cannot do, we cannot do."""
+        """An error message of the server becomes the same error here."""
         for error in (BackendUnavailable, BadQuery, ForwardingRefused, ListRefused, RemoteUnreachable):
             words = error.words.encode() + b"\r\n"
             proxy = self.proxy({b"\r\n": words, b"moshez\r\n": words})
@@ -162,7 +162,7 @@ class ProxyTests(SynchronousTestCase):
                 self.failureResultOf(result, error)
 
     def test_unreachable(self) -> None:
-        """A server that does not answer: the administrator is told why, who asked is told that."""
+        """If the server does not answer, the reason is logged, but the peer learns only that it is unreachable."""
         proxy = self.proxy({b"\r\n": UNREACHABLE, b"moshez\r\n": UNREACHABLE})
         with capturedLogs() as events:
             for result in (proxy.getUsers(), proxy.getUser("moshez")):
@@ -171,13 +171,13 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual([event["why"] for event in events], ["Connection refused"] * 2)
 
     def test_otherFailures(self) -> None:
-        """A failure of ours is not taken for one of the server's."""
+        """A bug of ours is not reported as a failure of the server."""
         with capturedLogs() as events:
             self.failureResultOf(self.proxy({b"\r\n": ZeroDivisionError()}).getUsers(), ZeroDivisionError)
         self.assertEqual(events, [])
 
     def test_smuggling(self) -> None:
-        """A name that would be another query is nobody's, and never sent."""
+        """A name that would be another query is an unknown user, and never sent."""
         proxy = self.proxy()
         for name in ("", "/W", "/w", "/W moshez", "a b", "a\r\nb", "a\nb", "a\0", "\x1b", "-l", "x" * 2000):
             self.failureResultOf(proxy.getUser(name), NoSuchUser)
@@ -185,7 +185,7 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.client.asked, [])
 
     def test_forward(self) -> None:
-        """C{user@host} is for the forwarder, the right-most host first."""
+        """The forwarder receives C{user@host}, split at the rightmost host."""
         proxy = self.proxy(forwarder=ForwarderDouble())
         verifyObject(IFingerForwarder, ForwarderDouble())
         for name, answer in {
@@ -197,14 +197,14 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.client.asked, [])
 
     def test_noForwarder(self) -> None:
-        """Without one, the server we ask is not asked to forward either."""
+        """Without a forwarder, C{user@host} is refused and not sent to the server."""
         proxy = self.proxy()
         for name in ("moshez@host", "@", "moshez@h1@h2", "@" * 1000):
             self.failureResultOf(proxy.getUser(name), ForwardingRefused)
         self.assertEqual(self.client.asked, [])
 
     def test_shared(self) -> None:
-        """All who ask for the same user at the same time share one connection."""
+        """Simultaneous queries for the same user share one connection."""
         network = Network()
         proxy = ProxyFingerService(FingerClient(network), "127.0.0.1")
         answers = [proxy.getUser("moshez") for _ in range(100)]
@@ -217,14 +217,14 @@ class ProxyBackendTests(SynchronousTestCase):
     """C{--backend=proxy}."""
 
     def test_interface(self) -> None:
-        """It is a plugin."""
+        """The back end is a plugin."""
         backend = ProxyBackend()
         verifyObject(IPlugin, backend)
         verifyObject(IFingerBackend, backend)
         self.assertEqual((backend.name, backend.argument), ("proxy", "[:HOST[:PORT]]"))
 
     def test_arguments(self) -> None:
-        """Which server."""
+        """The argument names the server."""
         for argument, server in {
             "": ("localhost", 79),
             "host": ("host", 79),
@@ -238,7 +238,7 @@ class ProxyBackendTests(SynchronousTestCase):
             self.assertEqual((proxy.host, proxy.port), server)
 
     def test_bad(self) -> None:
-        """One line that names the option."""
+        """An invalid argument is an error of one line that names the option."""
         for argument in ("1079", ":1079", "host:finger", "host:", "[::1]x", "-h", "a b", "host:1:2"):
             error = str(self.assertRaises(ConfigError, ProxyBackend().makeBackend, argument, Network()))
             self.assertTrue(error.startswith(f"--backend=proxy:{argument}: "), error)
@@ -246,17 +246,17 @@ class ProxyBackendTests(SynchronousTestCase):
             self.assertNotIn("\n", error)
 
     def test_reactor(self) -> None:
-        """It asks with the reactor it is given."""
+        """The proxy uses the reactor that the plugin is given."""
         network = Network()
         ProxyBackend().makeBackend("127.0.0.1:1079", network).getUsers()
         self.assertEqual(network.tcpClients[0][:2], ("127.0.0.1", 1079))
 
 
 class RealTests(TestCase):
-    """A proxy, a server behind it, and a server before it, on loopback."""
+    """A server whose back end is a proxy of another server, on loopback."""
 
     async def test_chain(self) -> None:
-        """Whoever asks the one in front gets what the one behind says, over IPv4 and IPv6."""
+        """The front server gives the answers of the server behind it, over IPv4 and IPv6."""
         users = ProfilesDouble(Profile("moshez", plan="Happy and well"), Profile("carmen", plan="?"))
         for host in ("127.0.0.1", "::1"):
             front = self.listen(ProxyFingerService(FingerClient(reactor), host, self.listen(users, host)), host)
@@ -269,7 +269,7 @@ class RealTests(TestCase):
                 self.assertEqual(await self.ask(host, front, query), answer)
 
     async def test_behind(self) -> None:
-        """A server behind that is broken, or gone."""
+        """If the server behind is broken or gone, the answer is the corresponding error."""
         behind = self.listen(BrokenDouble(), "127.0.0.1")
         front = self.listen(ProxyFingerService(FingerClient(reactor), "127.0.0.1", behind), "127.0.0.1")
         self.assertEqual(await self.ask("127.0.0.1", front, "moshez"), FingerError.words)
@@ -282,7 +282,7 @@ class RealTests(TestCase):
         self.assertTrue(issubclass(RemoteUnreachable, PeerError))
 
     async def test_mutual(self) -> None:
-        """Two servers, each the proxy of the other: a query ends at the time limit, with one answer."""
+        """With two servers that are proxies of each other, a query ends at the timeout, with one answer."""
         client = FingerClient(reactor, timeout=0.5)
         proxies = [ProxyFingerService(client, "127.0.0.1"), ProxyFingerService(FingerClient(reactor), "127.0.0.1")]
         ports = [self.listen(proxy, "127.0.0.1") for proxy in proxies]

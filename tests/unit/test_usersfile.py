@@ -1,4 +1,4 @@
-"""The users file's lines."""
+"""Tests for L{finger.backends.usersfile}."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from tests.support.tools import ROOT
 
 
 class ParseUsersTests(SynchronousTestCase):
-    """What each line means."""
+    """The lines of a users file."""
 
     def check(self, text: str, *profiles: Profile, problems: tuple[int, ...] = ()) -> None:
-        """A text has these users, and problems at these lines."""
+        """Check that a text has these users, and problems at these lines."""
         users = parseUsers(text.encode())
         self.assertEqual(list(users.profiles.values()), list(profiles))
         self.assertEqual(tuple(number for number, _ in users.problems), problems)
 
     def test_lines(self) -> None:
-        """Split at the first colon, stripped; names in parentheses; comments and blank lines."""
+        """
+        A line is split at its first colon and stripped; it may have a full name in parentheses.  Comments and blank
+        lines are skipped.
+        """
         self.check("moshez: Happy and well\n", Profile("moshez", plan="Happy and well"))
         self.check("  \n# a: b\n\nm:a:b", Profile("m", plan="a:b"))
         self.check("m (Moshe Zadka): x", Profile("m", "Moshe Zadka", "x"))
@@ -32,24 +35,24 @@ class ParseUsersTests(SynchronousTestCase):
         self.check("")
 
     def test_continuation(self) -> None:
-        """A line that starts with white space continues, across blank lines and comments."""
+        """A line that starts with white space continues the status, even after blank lines and comments."""
         self.check("m: a\n  b\n\n# c\n\t# d\nn:\n e", Profile("m", plan="a\nb\n# d"), Profile("n", plan="e"))
 
     def test_problems(self) -> None:
-        """A bad line is skipped with what continues it, and costs nobody else."""
+        """An invalid line is skipped with its continuation lines, and does not affect the others."""
         self.check("  x\nm: a", Profile("m", plan="a"), problems=(1,))
         self.check("nonsense\n more\nm: a", Profile("m", plan="a"), problems=(1,))
         self.check("m: a\nm: b\n c\n: d\n(N): e\nn((): f\n", Profile("m", plan="a"), problems=(2, 4, 5, 6))
         self.check("a@b: x\nx\x1b: y\n", problems=(1, 2))
 
     def test_notUTF8(self) -> None:
-        """Bytes that are no text cost their line."""
+        """A line that is not UTF-8 is skipped."""
         users = parseUsers(b"m: a\n\xff: b\nn: c\n")
         self.assertEqual(list(users.profiles), ["m", "n"])
         self.assertEqual(users.problems, ((2, "is not UTF-8"),))
 
     def test_sample(self) -> None:
-        """The sample file has no problems, and the tutorial's first user."""
+        """The sample file has no problems, and contains the tutorial's first user."""
         users = parseUsers(Path(ROOT, "etc", "users").read_bytes())
         self.assertEqual(users.problems, ())
         self.assertEqual(users.profiles["moshez"], Profile("moshez", plan="Happy and well"))
