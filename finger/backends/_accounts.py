@@ -1,17 +1,17 @@
 """
-The machine's own users, as profiles: who is one, who hides, and what is known of each.
+The accounts of this machine, as profiles.
 
-Who can be asked for: everybody whose uid is in the range for people (C{UID_MIN} to C{UID_MAX} of
-C{/etc/login.defs}), and root, whom people ask for to find the administrator.  Other system accounts are no such user:
-their names tell which software a machine runs.  Listed are the people whose shell lets them log in; not root.
+A query finds every account whose uid is in the range for people (C{UID_MIN} to C{UID_MAX} of C{/etc/login.defs}),
+and root, which is queried to find the administrator.  It does not find other system accounts, since their names
+reveal which software the machine runs.  The list has the people whose shell allows a login, without root.
 
-Who hides: a user with anything called C{.nofinger} in the home directory.  Such a user is neither found nor listed.
-As with BSD's finger, that has to be visible to be obeyed: in a home directory that is not there, or that we may not
-search (mode 0700, while we run without privileges), we see neither C{.nofinger} nor a plan, and the user is shown
-with C{No Plan.}  To hide, or to be read, a user says C{chmod o+x ~}.  Where it is an error that keeps us from
-seeing, a query fails, and the list leaves the user out.
+A user hides with a file of any kind called C{.nofinger} in the home directory, and is then neither found nor listed.
+As in BSD's finger, the file must be visible to take effect: in a home directory that does not exist, or that this
+process may not search (mode 0700, without privileges), neither C{.nofinger} nor a plan is seen, and the user is shown
+with C{No Plan.}  C{chmod o+x ~} makes both visible.  If an error prevents the check, a query fails, and the list
+leaves the user out.
 
-Everything here blocks, on name services and file servers.  No Twisted.
+All functions block, on name services and file servers.  No Twisted.
 """
 
 from __future__ import annotations
@@ -40,32 +40,32 @@ HIDING_FILE: Final = ".nofinger"
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 """
-The portable user names (POSIX 1003.1, "User Name"), no longer than C{LOGIN_NAME_MAX}.  A dot is not the first
-character, so that neither C{.} nor C{..} is one.
+The portable user names (POSIX 1003.1, "User Name"), no longer than C{LOGIN_NAME_MAX}.  The first character is not a
+dot, which excludes C{.} and C{..}.
 """
 
 _NO_LOGIN_SHELLS: Final = {"nologin", "false"}
 
 
 class Passwd(Protocol):
-    """The password database, as the module L{pwd} has it."""
+    """A password database, with the functions of the module L{pwd}."""
 
     def getpwnam(self, name: str, /) -> pwd.struct_passwd:
-        """Find a user; raise L{KeyError} if there is none."""
+        """Return a user's entry; raise L{KeyError} if there is none."""
 
     def getpwall(self) -> Iterable[pwd.struct_passwd]:
-        """Find all users."""
+        """Return the entries of all users."""
 
 
 class SystemPasswd:
     """
     The system's password database.
 
-    L{pwd.getpwall} holds Python's global lock while name services answer, so that no thread would help against one
-    that is slow; C{getent} does the same elsewhere.
+    L{pwd.getpwall} holds Python's global lock while it waits for name services, so that a slow one would block all
+    threads; the command C{getent} waits in another process.
 
-    @param command: what prints all users, in the form of C{/etc/passwd}.
-    @param timeout: how long it may take, in seconds.
+    @param command: the command that prints all users, in the format of C{/etc/passwd}.
+    @param timeout: the command's timeout, in seconds.
     """
 
     def __init__(self, command: tuple[str, ...] = ("getent", "passwd"), timeout: float = 10.0) -> None:
@@ -80,13 +80,13 @@ class SystemPasswd:
         """
         See L{Passwd.getpwall}.
 
-        @raise OSError: if the users cannot be known now.
+        @raise OSError: if the users cannot be listed at present.
         """
         try:
             done = subprocess.run(
                 self._command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=self._timeout
             )
-        except FileNotFoundError:  # There are Unixes without it.
+        except FileNotFoundError:  # Some Unix systems lack getent.
             return pwd.getpwall()
         except subprocess.SubprocessError as error:
             raise OSError(f"the users cannot be listed: {error}") from error
@@ -94,7 +94,7 @@ class SystemPasswd:
 
 
 def parsePasswd(text: str) -> list[pwd.struct_passwd]:
-    """Read lines in the form of C{/etc/passwd}; pass over others."""
+    """Parse lines in the format of C{/etc/passwd}, skipping others."""
     rows = (line.split(":") for line in text.split("\n"))
     return [
         pwd.struct_passwd((row[0], row[1], int(row[2]), int(row[3]), *row[4:]))
@@ -104,7 +104,7 @@ def parsePasswd(text: str) -> list[pwd.struct_passwd]:
 
 
 def readUIDRange(path: Path = LOGIN_DEFS) -> range:
-    """The uids of people, from C{login.defs}; the usual ones if it does not say."""
+    """Return the range of people's uids, from C{login.defs}; a missing limit has its usual value."""
     try:
         text = readFile(path).decode("utf-8", "replace")
     except OSError:
@@ -114,17 +114,17 @@ def readUIDRange(path: Path = LOGIN_DEFS) -> range:
 
 
 def isLogin(name: str) -> bool:
-    """Can this be a user's name?  If not, it must get no further."""
+    """Return whether a name can be a login.  Any other name must not be looked up."""
     return _LOGIN.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """
-    What was found.
+    The result of a lookup.
 
     @ivar profiles: the users.
-    @ivar refusals: what they have that is not served, and why, for the administrator.
+    @ivar refusals: their files that are not served, and why, for the administrator.
     """
 
     profiles: tuple[Profile, ...]
@@ -136,10 +136,10 @@ class Accounts:
     The users of a password database.
 
     @param passwd: the database.
-    @param uidRange: the uids of people; L{None} takes the system's.
-    @param mailDirectory: where there is a mailbox for each user, by login.
-    @param lastLogin: says when a user, by login and uid, was last seen.
-    @param maxBytes: how much of a plan or project is read.
+    @param uidRange: the uids of people; L{None} for those of the system.
+    @param mailDirectory: the directory of the mailboxes, which are named by login.
+    @param lastLogin: returns a user's last login, by login and uid.
+    @param maxBytes: the maximum length of a plan or project, in bytes; the rest is left out.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class Accounts:
         """
         Find a user.
 
-        @raise NoSuchUser: if there is none, or one who hides.
-        @raise OSError: if that cannot be known now.
+        @raise NoSuchUser: if the user does not exist, or hides.
+        @raise OSError: if this cannot be determined at present.
         """
         entry = self._entry(login)
         with Home(entry.pw_dir, entry.pw_uid) as home:
@@ -173,9 +173,9 @@ class Accounts:
 
     def findAll(self) -> Found:
         """
-        Find all people who can log in and do not hide, with what costs no look into their files.
+        Find all people that can log in and do not hide, with the fields of the password database.
 
-        @raise OSError: if that cannot be known now.
+        @raise OSError: if they cannot be listed at present.
         """
         entries = {entry.pw_name: entry for entry in reversed(list(self._passwd.getpwall())) if self._isListed(entry)}
         refusals: list[str] = []
@@ -188,7 +188,7 @@ class Accounts:
                 entry = self._passwd.getpwnam(login)
             except KeyError:
                 raise NoSuchUser(login) from None
-            # Some name services find "0" or "ROOT", too, and then whoever hides behind one name shows by the other.
+            # Some name services also find "0" or "ROOT"; a user must not be found by a second name.
             if entry.pw_name == login and (entry.pw_uid == 0 or entry.pw_uid in self._uidRange):
                 return entry
         raise NoSuchUser(login)
@@ -214,8 +214,8 @@ class Accounts:
 
 def _basics(entry: pwd.struct_passwd) -> Profile:
     """
-    What the database itself says.  Its fourth field of personal information, the telephone number at home, is never
-    told: no administrator's switch would cover it.
+    Return the fields from the database.  The fourth field of personal information, the telephone number at home, is
+    never disclosed, since no setting covers it.
     """
     name, *office = _toText(entry.pw_gecos).split(",")[:3]
     return Profile(
@@ -229,9 +229,9 @@ def _basics(entry: pwd.struct_passwd) -> Profile:
 
 def _isShown(entry: pwd.struct_passwd, refusals: list[str]) -> bool:
     """
-    Does this user let us list him or her?
+    Return whether a user is listed.
 
-    One broken home directory does not break the list for the others: a user who may be hiding is not in it.
+    An error in a home directory does not break the list: a user that may be hiding is left out.
     """
     try:
         with Home(entry.pw_dir, entry.pw_uid) as home:
@@ -244,22 +244,22 @@ def _isShown(entry: pwd.struct_passwd, refusals: list[str]) -> bool:
 
 
 def _toText(field: str) -> str:
-    """The database is bytes of any encoding; what is not UTF-8 in it must not travel further as lone surrogates."""
+    """Decode a field, whose encoding is not known.  Invalid UTF-8 is replaced, so that no lone surrogates remain."""
     return os.fsencode(field).decode("utf-8", "replace")
 
 
 def readMail(mailbox: Path) -> Mail | None:
     """
-    Look at a mailbox from the outside.
+    Return the state of a mailbox, from its status alone.
 
-    @return: its state; L{None} if it cannot be known, as where mail is not kept in one file a user.
+    @return: the state; L{None} if it is not known, for example if mailboxes are directories.
     """
     try:
         status = mailbox.lstat()
         return _toMail(status) if stat.S_ISREG(status.st_mode) else None
     except FileNotFoundError:
         return Mail(None)
-    except (OSError, ValueError, OverflowError):  # Users can set a file's times to what no calendar has.
+    except (OSError, ValueError, OverflowError):  # Users can set a file's times to values out of range.
         return None
 
 

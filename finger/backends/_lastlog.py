@@ -1,10 +1,10 @@
 """
-When a user last logged in, from the two places where Linux systems record it.
+The last logins of users, from the two places where Linux systems record them.
 
-C{/var/log/lastlog} is an array of C{struct lastlog}, one for each uid; its successor C{lastlog2}, for times after
-2038, is an SQLite database.  A system that has both has left the first behind, so the second is asked first.
+C{/var/log/lastlog} is an array of C{struct lastlog}, one for each uid.  Its successor C{lastlog2}, for times after
+2038, is an SQLite database.  On a system with both, the first is no longer updated, so the second has precedence.
 
-Everything here blocks.  No Twisted.
+All functions block.  No Twisted.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ DATABASE: Final = Path("/var/lib/lastlog/lastlog2.db")
 FILE: Final = Path("/var/log/lastlog")
 
 BUSY_TIMEOUT: Final = 1.0
-"""How long to wait for somebody who is writing the database, in seconds."""
+"""The time to wait for another process that writes to the database, in seconds."""
 
 _NARROW: Final = struct.Struct("=I32s256s")
 _WIDE: Final = struct.Struct("=q32s256s")
 _WIDE_MACHINES: Final = {"aarch64", "aarch64_be", "loongarch64"}
-"""Where glibc never had a 32-bit time_t to stay compatible with (C{__WORDSIZE_TIME64_COMPAT32} is 0)."""
+"""The machines on which glibc keeps no compatibility with a 32-bit time_t (C{__WORDSIZE_TIME64_COMPAT32} is 0)."""
 
 
 def findLastLogin(login: str, uid: int, *, database: Path = DATABASE, file: Path = FILE) -> LastLogin | None:
     """
-    Look a user's last login up.
+    Look up a user's last login.
 
-    @return: the login, with a C{when} of L{None} if there has been none; L{None} if this system does not record
-        logins, or not for us.
+    @return: the login, with a C{when} of L{None} if the user has never logged in; L{None} if this system does not
+        record logins, or the record is not readable.
     """
     return queryDatabase(database, login) or readFile(file, uid)
 
 
 def queryDatabase(path: Path, login: str) -> LastLogin | None:
-    """Look a user up in a C{lastlog2} database; L{None} if there is none that can be read."""
+    """Look up a user's last login in a C{lastlog2} database; return L{None} if it cannot be read."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)) as connection:
             rows = connection.execute("SELECT Time, TTY, RemoteHost FROM Lastlog2 WHERE Name = ?", (login,))
@@ -55,9 +55,9 @@ def queryDatabase(path: Path, login: str) -> LastLogin | None:
 
 def readFile(path: Path, uid: int, machine: str = os.uname().machine) -> LastLogin | None:
     """
-    Look a user up in a C{lastlog} file; L{None} if there is none that can be read.
+    Look up a user's last login in a C{lastlog} file; return L{None} if it cannot be read.
 
-    @param machine: the architecture that wrote it, as in C{uname -m}.
+    @param machine: the architecture that wrote the file, as printed by C{uname -m}.
     """
     record = _WIDE if machine in _WIDE_MACHINES else _NARROW
     try:
@@ -76,7 +76,7 @@ def _lastLogin(seconds: int, tty: str, host: str) -> LastLogin | None:
         return LastLogin(None)
     try:
         return LastLogin(datetime.fromtimestamp(seconds, UTC).astimezone(), tty, host)
-    except (OSError, ValueError, OverflowError):  # No time that a calendar has: a damaged record.
+    except (OSError, ValueError, OverflowError):  # The time is out of range: the record is damaged.
         return None
 
 

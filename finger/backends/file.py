@@ -1,4 +1,4 @@
-"""Users read from a file, again and again."""
+"""The file back end: users from a file, which is read again when it changes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from finger.profile import Profile
 
 DEFAULT_PATH = "/etc/users"
 INTERVAL = 30.0
-"""How often the file is looked at, in seconds."""
+"""The interval at which the file is checked for changes, in seconds."""
 
 MAX_PROBLEMS = 10
-"""How many bad lines are logged at each reading; of the rest, the number."""
+"""The maximum number of invalid lines logged at each reading; the others are only counted."""
 
 Signature = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One reading of the file; lookups see it whole or not at all."""
+    """One reading of the file, which replaces the previous one as a whole."""
 
     signature: Signature
     users: UsersFile
@@ -60,13 +60,13 @@ class FileFingerService(Service):
     """
     The users of a file (L{finger.backends.usersfile}).
 
-    While it runs as a service the file is read again when it has changed; a file that cannot be read then is
-    logged, and the users stay as they were.
+    While the service runs, the file is read again when it has changed.  If that fails, the error is logged, and the
+    current users stay.
 
     @param path: the file.
-    @param reactor: for its clock and its threads.
+    @param reactor: the reactor, for its clock and threads.
     @ivar reloader: see L{ISelfReloading}.
-    @raise ConfigError: if the file cannot be read at all.
+    @raise ConfigError: if the file cannot be read at the start.
     """
 
     log = Logger()
@@ -118,10 +118,10 @@ class FileFingerService(Service):
         return self._reading.users.profiles
 
     def startService(self) -> None:
-        """Begin to watch the file, if that can be done: whoever opened it may be somebody else by now."""
+        """Start watching the file.  Warn if it is not readable, since the process may have dropped privileges."""
         if not os.access(self.path, os.R_OK):
             self.log.warn(
-                "{path} cannot be read by the user this process has become (uid {uid}): no change of it will be seen",
+                "{path} is not readable by the user of this process (uid {uid}): its changes will not be noticed",
                 path=self.path,
                 uid=os.geteuid(),
             )
@@ -129,7 +129,7 @@ class FileFingerService(Service):
         self._looking.start(INTERVAL, now=False)
 
     def stopService(self) -> None:
-        """Stop watching it."""
+        """Stop watching the file."""
         super().stopService()
         self._looking.stop()
 
@@ -174,7 +174,7 @@ class FileFingerService(Service):
     def _notRead(self, failure: Failure) -> bool:
         why = getattr(failure.value, "strerror", None) or failure.getErrorMessage()
         if why != self._unreadable:
-            self.log.error("{path} cannot be read, its last good users stay: {why}", path=self.path, why=why)
+            self.log.error("{path} cannot be read, its current users stay: {why}", path=self.path, why=why)
         self._unreadable = why
         return False
 
@@ -183,7 +183,7 @@ class FileFingerService(Service):
         for number, problem in problems[:MAX_PROBLEMS]:
             self.log.warn("{path}:{number}: skipped: {problem}", path=self.path, number=number, problem=problem)
         if len(problems) > MAX_PROBLEMS:
-            self.log.warn("{path}: {more} more such lines", path=self.path, more=len(problems) - MAX_PROBLEMS)
+            self.log.warn("{path}: {more} more lines skipped", path=self.path, more=len(problems) - MAX_PROBLEMS)
 
 
 def _tellAll(isRead: bool, waiting: list[Deferred[bool]]) -> None:

@@ -1,10 +1,9 @@
 """
-The machine's own users, without ever waiting for their files on the reactor's thread.
+The local back end: the users of this machine.
 
-Everything that may block, and that is everything, happens in threads.  A file server that is down holds a thread for
-as long as it likes, so: a query waits no longer than its deadline; queries for the same user share one thread, so
-that asking again and again costs no second one; and the threads are daemons, for which the end of the process does
-not wait.
+All lookups may block, so they run in threads.  A file server that is down may block a thread without limit.
+Therefore a query waits no longer than its timeout, queries for the same user share one thread, and the threads are
+daemons, so that the process can end without waiting for them.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from finger.interfaces import IFingerBackend, IFingerProfileService, IFingerServ
 from finger.profile import Profile
 
 DEADLINE = 10.0
-"""How long a query may take, in seconds."""
+"""The timeout of a query, in seconds."""
 
 MAX_THREADS = 16
-"""How many users are looked up at once; further queries wait for their turn."""
+"""The maximum number of simultaneous lookups; further ones are queued."""
 
 Work = Callable[[], Found]
 
 
 def startThread(work: Callable[[], None]) -> None:
-    """Begin C{work} in a thread that does not keep the process alive."""
+    """Start C{work} in a daemon thread."""
     Thread(target=work, name="finger-local", daemon=True).start()
 
 
@@ -53,12 +52,12 @@ class _Reading:
 
 class Readings:
     """
-    Blocking work, done in a limited number of threads and a limited time.
+    Blocking work, done in a limited number of threads and with a timeout.
 
-    @param reactor: for its clock, and for the way back from a thread (C{callFromThread}).
-    @param deadline: how long anybody waits for a result, in seconds.
-    @param maxThreads: the most threads there are at once.
-    @param start: begins a function in a thread.
+    @param reactor: the reactor, for its clock and C{callFromThread}.
+    @param deadline: the timeout of a result, in seconds.
+    @param maxThreads: the maximum number of simultaneous threads.
+    @param start: starts a function in a thread.
     """
 
     def __init__(
@@ -77,10 +76,10 @@ class Readings:
 
     def read(self, key: str, work: Work) -> Deferred[Found]:
         """
-        Do C{work}, or share the result if work of the same key is being done.
+        Do C{work}, or share the result of work with the same key that is in progress.
 
-        @return: what C{work} returns.  Fails as C{work} does; with L{BackendUnavailable} if that was an
-            L{OSError}, at the deadline, and at once if the work of the same key is past its own.
+        @return: the result of C{work}.  Fails as C{work} does, but with L{BackendUnavailable} instead of an
+            L{OSError}, after the timeout, and at once if the work in progress has already exceeded the timeout.
         """
         reading = self._readings.get(key)
         if reading is None:
@@ -107,7 +106,7 @@ class Readings:
                 self._finish(reading, Failure(BackendUnavailable(str(error))))
 
     def _run(self, reading: _Reading) -> None:
-        """Do the work; this is in the thread."""
+        """Do the work.  This runs in the thread."""
         result: Found | Failure
         try:
             result = reading.work()
@@ -143,13 +142,13 @@ class Readings:
 @implementer(IFingerService, IFingerProfileService)
 class LocalFingerService:
     """
-    The machine's own users (L{finger.backends._accounts} says who that is, and who hides).
+    The users of this machine; see L{finger.backends._accounts} for which are found and which hide.
 
-    @param reactor: for its clock, and for the way back from a thread.
+    @param reactor: the reactor, for its clock and C{callFromThread}.
     @param accounts: the users.
-    @param deadline: how long a query may take, in seconds.
-    @param maxThreads: how many users are looked up at once.
-    @param start: begins a function in a thread.
+    @param deadline: the timeout of a query, in seconds.
+    @param maxThreads: the maximum number of simultaneous lookups.
+    @param start: starts a function in a thread.
     """
 
     log = Logger()
@@ -179,8 +178,8 @@ class LocalFingerService:
         """
         See L{IFingerProfileService.getProfile}.
 
-        A name that can be one goes the same way, and waits in the same queue, whether its user is there, hides or
-        does not exist.
+        Queries for all valid names take the same path and wait in the same queue, whether the user is shown, hides
+        or does not exist.
         """
         if not isLogin(user):
             return fail(NoSuchUser(user))
@@ -210,5 +209,5 @@ class LocalBackend:
     def makeBackend(self, argument: str, reactor: Any) -> LocalFingerService:
         """See L{IFingerBackend.makeBackend}."""
         if argument:
-            raise ConfigError(f"--backend=local:{argument}: local takes no argument; say --backend=local")
+            raise ConfigError(f"--backend=local:{argument}: local takes no argument; use --backend=local")
         return LocalFingerService(reactor)

@@ -1,4 +1,4 @@
-"""Users set at run time, forgotten at the end or kept in a file."""
+"""The memory back end: users set at run time, and optionally kept in a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService
 
 MAX_STATUS = 64 * 1024
-"""The longest status kept, in characters."""
+"""The maximum length of a status, in characters."""
 
 Users = Mapping[str, str]
 
@@ -31,10 +31,10 @@ class MemoryFingerService:
     """
     Users in memory.
 
-    @param users: names and statuses to begin with.
-    @param keep: called with all users before a change is made and acknowledged; the change is made when
-        its Deferred fires, and refused when it fails.  Not called again before that, so changes that arrive
-        meanwhile share the next call.
+    @param users: the initial names and statuses.
+    @param keep: called with all users before a change takes effect and is acknowledged.  The change takes effect when
+        its Deferred fires, and is refused if it fails.  It is not called again before that: changes that arrive in
+        the meantime share the next call.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class MemoryFingerService:
 
 def checkUser(user: str, status: str) -> None:
     """
-    Is this a name that can be asked for, and a status that can be kept?
+    Check that a name can be queried and a status can be stored.
 
-    @raise BadQuery: if not, saying why.
+    @raise BadQuery: if not; the message says why.
     """
     if not user or len(user) > 255 or not user.isprintable() or user != user.strip() or "@" in user:
         raise BadQuery("a user name is 1 to 255 printable characters, without @ and outer spaces")
@@ -108,9 +108,9 @@ def checkUser(user: str, status: str) -> None:
 
 class UsersJSON:
     """
-    A file that holds all users as one JSON object, and is replaced whole.
+    A file that contains all users as a JSON object, and is replaced as a whole.
 
-    @param path: where it is; its directory must be writable.
+    @param path: the file; its directory must be writable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -118,9 +118,9 @@ class UsersJSON:
 
     def load(self) -> dict[str, str]:
         """
-        Read the users; none, if there is no file yet.
+        Read the users; a file that does not exist has none.
 
-        @raise ConfigError: if there is one that does not hold users.
+        @raise ConfigError: if the file cannot be read or does not contain users.
         """
         try:
             content = readFile(self.path, MAX_DATA_BYTES)
@@ -136,9 +136,9 @@ class UsersJSON:
 
     def save(self, users: Users) -> None:
         """
-        Write the users so that, whenever the machine stops, the file holds either the old ones or the new.
+        Write the users atomically and durably: after a crash, the file contains either the old or the new ones.
 
-        @raise OSError: if they could not be written; the old ones are still there then.
+        @raise OSError: if they could not be written; the file then still contains the old ones.
         """
         new = self.path.with_name(f".{self.path.name}.new")
         with open(new, "w", encoding="utf-8") as file:
@@ -169,7 +169,7 @@ class MemoryBackend:
             return MemoryFingerService()
         file = UsersJSON(Path(argument))
         if not file.path.parent.is_dir():
-            raise ConfigError(f"--backend=memory:{argument}: there is no directory {file.path.parent} to keep it in")
+            raise ConfigError(f"--backend=memory:{argument}: the directory {file.path.parent} does not exist")
         return MemoryFingerService(
             file.load(), lambda users: deferToThreadPool(reactor, reactor.getThreadPool(), file.save, users)
         )

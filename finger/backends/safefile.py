@@ -1,16 +1,16 @@
 """
-Reading what users leave in their home directories, as if each of them were out to trick us.
+Safe reading of files in users' home directories, which are not trusted.
 
-A user can put anything under the name of a plan: a symbolic link to a file that only we may read, a hard link to
-somebody else's, a FIFO that blocks whoever opens it, a directory, a socket, ten sparse gigabytes.  So a file is
-looked at before it is opened, opened so that nothing can block or be followed, looked at again, and read up to a
-limit by counting.  It is served only if it is a regular file with one name, belongs to the user, and may be read by
-everybody on the machine: a file its owner keeps from the neighbours is kept from the world, whoever we run as.
+A user can create anything under the name of a plan: a symbolic link to a file that only this process may read, a hard
+link to another user's file, a FIFO that blocks on opening, a directory, a socket, ten sparse gigabytes.  A file is
+therefore checked before it is opened, opened so that this neither blocks nor follows a link, checked again, and read
+up to a limit.  It is served only if it is a regular file with one name, belongs to the user, and is readable by all
+users of the machine: a file that is private on the machine is not public, even if this process may read it.
 
-The directories on the way are the administrator's, from the password database, and are followed.  Should one of
-them lead to a wrong place, the file there still has to be the user's own.
+The directories above it come from the administrator's password database, and their links are followed.  If one leads
+to a wrong place, the file there must still belong to the user.
 
-Everything here blocks: a home directory may be on a file server that is down.  No Twisted.
+All functions block: a home directory may be on a file server that is down.  No Twisted.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from typing import Final
 from finger.config.files import READ_FLAGS, readBytes
 
 MAX_BYTES: Final = 64 * 1024
-"""How much of a file is read, in bytes."""
+"""The default limit of a file's length, in bytes."""
 
 _SEARCH: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-"""How a home directory is opened: O_PATH, where there is one, for a directory of mode 0711 cannot be read."""
+"""The flags for opening a home directory: O_PATH, where it exists, since one of mode 0711 is not readable."""
 
 _READ: Final = READ_FLAGS | os.O_NOFOLLOW
 
@@ -43,19 +43,19 @@ _REFUSED: Final = _FORBIDDEN | {
 
 
 class NotServed(Exception):
-    """A file is there, but not for the world.  The message is for the administrator and says why."""
+    """A file exists, but is not served.  The message is for the administrator and says why."""
 
 
 class Home:
     """
-    A user's home directory, held open; to be used in a C{with} statement.
+    A user's home directory, held open as a context manager.
 
-    That there is none, or that it may not be searched by us, is no error: then nothing is in it.
+    A directory that does not exist, or that this process may not search, is not an error: it appears empty.
 
-    @param path: where it is.
+    @param path: the directory.
     @param owner: the user's uid.
-    @ivar refusals: what is there and was not served, and why, one line each, for the administrator.
-    @raise OSError: if it cannot be known now what is in it; the methods raise this, too.
+    @ivar refusals: the files that exist but were not served, and why, one line each, for the administrator.
+    @raise OSError: if its contents cannot be determined at present; the methods also raise this.
     """
 
     def __init__(self, path: str, owner: int) -> None:
@@ -71,14 +71,14 @@ class Home:
         self._close()
 
     def has(self, name: str) -> bool:
-        """Is there anything of that name, even a symbolic link that leads nowhere?"""
+        """Return whether a file of any kind has that name, even a broken symbolic link."""
         if self._directory is None:
             return False
         try:
             os.stat(name, dir_fd=self._directory, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _FORBIDDEN:  # A stat needs no permission but to search the directory.
-                self._refuse("", "may not be searched, so nothing in it is seen")
+            if error.errno in _FORBIDDEN:  # The only permission that stat needs is to search the directory.
+                self._refuse("", "is not searchable, so its files are not seen")
                 self._close()
             else:
                 self._excuse(name, error)
@@ -87,10 +87,10 @@ class Home:
 
     def read(self, name: str, limit: int = MAX_BYTES) -> str:
         """
-        Read a file of the user's.
+        Read a file that belongs to the user.
 
-        @param limit: the most to read, in bytes; a longer file is cut after a line, and says so.
-        @return: the text, without white space at its end; empty if there is none that may be served.
+        @param limit: the maximum length, in bytes; a longer file is cut after a line, and a note is added.
+        @return: the text, without trailing white space; empty if there is no file that may be served.
         """
         if self._directory is None:
             return ""
@@ -117,7 +117,7 @@ class Home:
             self._directory = None
 
     def _excuse(self, name: str, error: OSError) -> None:
-        """Pass over an error that is an answer; raise one that leaves the question open, as a dead disk does."""
+        """Accept an error for a file that is absent or refused; raise any other, such as that of a broken disk."""
         if error.errno in _REFUSED:
             self._refuse(name, error.strerror or str(error))
         elif error.errno not in _ABSENT:
@@ -128,11 +128,11 @@ class Home:
 
 
 def _read(directory: int, name: str, owner: int, count: int) -> bytes:
-    # Looked at first, since only opening some devices already does something.
+    # Check first, since merely opening some devices has an effect.
     _check(os.stat(name, dir_fd=directory, follow_symlinks=False), owner)
     file = os.open(name, _READ, dir_fd=directory)
     try:
-        _check(os.fstat(file), owner)  # It may be another one by now.
+        _check(os.fstat(file), owner)  # It may have been replaced.
         return readBytes(file, count)
     finally:
         os.close(file)
@@ -146,9 +146,9 @@ def _check(status: os.stat_result, owner: int) -> None:
     if status.st_uid != owner:
         raise NotServed(f"belongs to uid {status.st_uid}, not to the user")
     if status.st_nlink > 1:
-        raise NotServed("is a hard link: it has other names")
+        raise NotServed("has other names (hard links)")
     if not status.st_mode & stat.S_IROTH:
-        raise NotServed("may not be read by other users, so neither by the world")
+        raise NotServed("is not readable by other users of the machine")
 
 
 def _toText(data: bytes, limit: int) -> str:
@@ -156,6 +156,6 @@ def _toText(data: bytes, limit: int) -> str:
         return data.decode("utf-8", "replace").rstrip()
     lineEnd = data.rfind(b"\n", 0, limit)
     whole = data[: lineEnd if lineEnd > 0 else limit]
-    # Not final: a character cut in two is left out.
+    # Not final, so that a truncated character is left out.
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(whole)
     return f"{text.rstrip()}\n[The rest is left out: this is longer than {limit} bytes.]"

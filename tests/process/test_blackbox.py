@@ -400,7 +400,7 @@ class FileTests(BlackBoxTestCase):
         self.assertEqual(ask("::1", port, b"moshez\r\n"), b"new\r\n")
         path.unlink()
         server.process.send_signal(signal.SIGHUP)
-        server.waitFor("its last good users stay")
+        server.waitFor("its current users stay")
         self.assertEqual(ask("::1", port, b"moshez\r\n"), b"new\r\n")
         path.write_text("moshez: newer\n")
         server.process.send_signal(signal.SIGHUP)

@@ -162,7 +162,7 @@ class StatusProcessTests(BlackBoxTestCase):
         self.assertGreater(notNone(good), notNone(began))
         users.unlink()
         server.process.send_signal(signal.SIGHUP)
-        server.waitFor("its last good users stay")
+        server.waitFor("its current users stay")
         waitUntil(lambda: state() == (2, 0, 1, 1), server.process)
         self.assertEqual(sample(server, READ_AT, part="file"), good)
         self.assertEqual(sample(server, "finger_last_reload_successful", part="templates"), 1)

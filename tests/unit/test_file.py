@@ -1,4 +1,4 @@
-"""The file back end."""
+"""Tests for L{finger.backends.file}."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from tests.support.files import LateReactor, makeFIFO
 
 
 class FileContractTests(FingerServiceContract, SynchronousTestCase):
-    """It is a back end."""
+    """The file back end meets the contract of back ends."""
 
     known, unknown = "moshez", "nobody"
 
     def makeService(self) -> IFingerService:
-        """Two users."""
+        """Make a back end with two users."""
         path = Path(self.mktemp())
         path.write_text("moshez (Moshe Zadka): Happy and well\nanna:\n")
         return FileBackend().makeBackend(str(path), ThreadlessReactor())
 
 
 class FileTests(SynchronousTestCase):
-    """Reading, and reading again."""
+    """Reading and reloading the file."""
 
     def setUp(self) -> None:
-        """A file, and a service that watches it."""
+        """Make a file, and a service that watches it."""
         self.path = Path(self.mktemp())
         self.path.write_text("a: 1\nb (B): 2\n")
         self.reactor = ThreadlessReactor()
@@ -45,22 +45,22 @@ class FileTests(SynchronousTestCase):
         self.service.startService()
 
     def users(self) -> list[str]:
-        """Who is there."""
+        """Return the list of users."""
         return self.successResultOf(self.service.getUsers())
 
     def test_plugin(self) -> None:
-        """The plugin, and its default."""
+        """The plugin and the service provide their interfaces; the path has a default."""
         verifyObject(IFingerBackend, FileBackend())
         verifyObject(ISelfReloading, self.service)
         with patch("finger.backends.file.DEFAULT_PATH", str(self.path)):
             self.assertEqual(FileBackend().makeBackend("", self.reactor).path, str(self.path))
 
     def test_profile(self) -> None:
-        """A full name is known if the file says it."""
+        """The profile has the full name from the file."""
         self.assertEqual(self.successResultOf(self.service.getProfile("b")), Profile("b", "B", "2"))
 
     def test_missing(self) -> None:
-        """Without the file there is no start."""
+        """A missing file is an error at the start."""
         error = self.assertRaises(ConfigError, FileFingerService, "/nowhere", self.reactor)
         self.assertEqual(
             str(error),
@@ -68,7 +68,7 @@ class FileTests(SynchronousTestCase):
         )
 
     def test_changed(self) -> None:
-        """A change is seen at the next look, and users who are gone are gone."""
+        """A change is noticed at the next check; users that are removed from the file disappear."""
         self.path.write_text("c: 3\n")
         self.reactor.advance(INTERVAL - 1)
         self.assertEqual(self.users(), ["a", "b"])
@@ -77,7 +77,7 @@ class FileTests(SynchronousTestCase):
         self.failureResultOf(self.service.getUser("a"), NoSuchUser)
 
     def test_renamed(self) -> None:
-        """So is a new file of the same size and time, as editors make."""
+        """A new file with the same name, size and time, as editors make it, is noticed as well."""
         status = self.path.stat()
         new = self.path.with_suffix(".new")
         new.write_text("a: 9\nb (B): 2\n")
@@ -87,7 +87,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.service.getUser("a")), "9")
 
     def test_unchanged(self) -> None:
-        """A file that has not changed is not read."""
+        """A file that has not changed is not read again."""
         with patch("finger.backends.file._read", wraps=_read) as read:
             self.reactor.pump([INTERVAL] * 3)
             read.assert_not_called()
@@ -96,13 +96,13 @@ class FileTests(SynchronousTestCase):
             read.assert_called_once_with(str(self.path))
 
     def test_reload(self) -> None:
-        """A reload does not wait for the next look."""
+        """A reload does not wait for the next check."""
         self.path.write_text("c: 3\n")
         self.assertIs(self.successResultOf(self.service.reload()), True)
         self.assertEqual(self.users(), ["c"])
 
     def test_reloader(self) -> None:
-        """Who wants to know when it reads by itself is told, and only then."""
+        """The service calls its reloader when it reloads by itself, and only then."""
         reloads: list[bool] = []
 
         def reloader() -> Deferred[None]:
@@ -118,7 +118,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(reloads, [True, False])
 
     def test_lost(self) -> None:
-        """While the file cannot be read its last good users stay; that is said once; afterwards it goes on."""
+        """While the file cannot be read, the users stay, and the error is logged once; later changes are read."""
         content = self.path.read_text()
         self.path.unlink()
         with capturedLogs() as logs:
@@ -131,7 +131,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.users(), ["a", "b", "c"])
 
     def test_badLines(self) -> None:
-        """Bad lines are logged with their number, not without end, and the others count."""
+        """Invalid lines are logged with their numbers, up to a limit; the other lines are used."""
         self.path.write_text("nonsense\n" * (MAX_PROBLEMS + 2) + "c: 3\n")
         with capturedLogs() as logs:
             self.successResultOf(self.service.reload())
@@ -142,7 +142,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(warnings[-1]["more"], 2)
 
     def test_storm(self) -> None:
-        """Of many reloads at once there are two: the one under way, and one more for all who came meanwhile."""
+        """Many simultaneous reloads cause two readings: the one in progress, and one more for all the others."""
         work: list[Callable[[], None]] = []
         run = self.reactor.callInThreadWithCallback
         self.patch(self.reactor, "callInThreadWithCallback", lambda *call: work.append(lambda: run(*call)))
@@ -157,7 +157,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.users(), ["c"])
 
     def test_stormLost(self) -> None:
-        """Each of them is told of the reading it asked for, not of the one before."""
+        """A reload returns the result of a reading that began after it, not of the one in progress."""
         work: list[Callable[[], None]] = []
         run = self.reactor.callInThreadWithCallback
         self.patch(self.reactor, "callInThreadWithCallback", lambda *call: work.append(lambda: run(*call)))
@@ -194,19 +194,19 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(service.getUsers()), ["c"])
 
     def test_unreadable(self) -> None:
-        """Who can read the file no more says so when the watch begins, not when the first change is missed."""
+        """A process that can no longer read the file logs this when it starts to watch, not at the first change."""
         self.service.stopService()
         with capturedLogs() as logs, patch("os.access", return_value=False):
             self.service.startService()
-        self.assertIn("no change of it will be seen", logs[0]["log_format"])
+        self.assertIn("its changes will not be noticed", logs[0]["log_format"])
 
     def test_stopped(self) -> None:
-        """Stopped, it looks no more."""
+        """A stopped service does not check the file."""
         self.service.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_many(self) -> None:
-        """With 100,000 users, a lookup costs what it costs with ten: as many steps, whatever the clock says."""
+        """A lookup among 100,000 users takes about as much CPU time as one among two."""
         path = Path(self.mktemp())
         path.write_text("".join(f"user{number}: status {number}\n" for number in range(100_000)))
         many = FileFingerService(str(path), self.reactor)
@@ -216,7 +216,7 @@ class FileTests(SynchronousTestCase):
 
 
 def _cost(service: FileFingerService, user: str) -> float:
-    """CPU seconds of the fastest of some lookups."""
+    """Return the CPU time of the fastest of several rounds of lookups, in seconds."""
 
     def once() -> float:
         began = time.process_time()

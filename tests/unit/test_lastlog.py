@@ -21,10 +21,10 @@ ALICE = LastLogin(WHEN, "pts/3", "host.example.org")
 
 
 class LastLogTestCase(SynchronousTestCase):
-    """A test with places for the records."""
+    """A test with paths for the records."""
 
     def setUp(self) -> None:
-        """Name them."""
+        """Make the paths."""
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         self.file = directory / "lastlog"
@@ -50,36 +50,36 @@ class FileTests(LastLogTestCase):
     """C{/var/log/lastlog}."""
 
     def test_record(self) -> None:
-        """The record is found by its uid, in a file that is mostly a hole."""
+        """A record is found by its uid in a sparse file."""
         self.writeFile(60000, SECONDS)
         self.assertEqual(readFile(self.file, 60000, "x86_64"), ALICE)
 
     def test_wide(self) -> None:
-        """Some machines have a wider time, and so longer records."""
+        """Some machines have a 64-bit time and longer records."""
         self.writeFile(1000, SECONDS, "=q32s256s")
         self.assertEqual(readFile(self.file, 1000, "aarch64"), ALICE)
 
     def test_zone(self) -> None:
-        """The time is told in the zone of the machine."""
+        """The time has the machine's time zone."""
         self.writeFile(0, SECONDS)
         login = readFile(self.file, 0, "x86_64")
         assert login is not None and login.when is not None
         self.assertEqual(login.when.tzname(), time.strftime("%Z", time.localtime(SECONDS)))
 
     def test_never(self) -> None:
-        """A record of zeros, and one beyond the file's end: never logged in."""
+        """A record of zeros, or beyond the end of the file, means that the user has never logged in."""
         self.writeFile(1001, SECONDS)
         for uid in (1000, 1002, 4294967294):
             self.assertEqual(readFile(self.file, uid, "x86_64"), LastLogin(None))
 
     def test_absent(self) -> None:
-        """Where there is no such file, or something else in its place, nothing is known."""
+        """Without the file, or with a file of another kind, the last login is not known."""
         self.assertIsNone(readFile(self.file, 1000))
         makeFIFO(self, self.file)
         self.assertIsNone(readFile(self.file, 1000))
 
     def test_damaged(self) -> None:
-        """A time that no calendar has is not known."""
+        """A time that is out of range is not known."""
         self.writeFile(0, 1 << 62, "=q32s256s")
         self.assertIsNone(readFile(self.file, 0, "aarch64"))
 
@@ -88,19 +88,19 @@ class DatabaseTests(LastLogTestCase):
     """C{/var/lib/lastlog/lastlog2.db}."""
 
     def test_row(self) -> None:
-        """The row is found by its name."""
+        """A row is found by the user's name."""
         self.writeDatabase(("alice", SECONDS, "pts/3", "host.example.org"), ("bob", 1, "tty1", None))
         self.assertEqual(queryDatabase(self.database, "alice"), ALICE)
         self.assertEqual(queryDatabase(self.database, "bob"), LastLogin(datetime.fromtimestamp(1, UTC), "tty1"))
 
     def test_never(self) -> None:
-        """No row, and one without a time: never logged in."""
+        """A missing row, or one without a time, means that the user has never logged in."""
         self.writeDatabase(("alice", 0, None, None), ("bob", None, None, None))
         for login in ("alice", "bob", "carol"):
             self.assertEqual(queryDatabase(self.database, login), LastLogin(None))
 
     def test_absent(self) -> None:
-        """Where there is no database, or a file that is none, nothing is known, and none is made."""
+        """If the database is missing or invalid, the last login is not known; no database is created."""
         self.assertIsNone(queryDatabase(self.database, "alice"))
         self.assertFalse(self.database.exists())
         self.database.write_text("not a database, but long enough that one could be taken for one" * 100)
@@ -108,10 +108,10 @@ class DatabaseTests(LastLogTestCase):
 
 
 class FindTests(LastLogTestCase):
-    """Both together."""
+    """Both sources together."""
 
     def test_databaseFirst(self) -> None:
-        """The file of a system that has the database is of the past."""
+        """The database has precedence over the file."""
         self.writeFile(1000, 1)
         self.assertEqual(
             findLastLogin("alice", 1000, database=self.database, file=self.file),
@@ -121,5 +121,5 @@ class FindTests(LastLogTestCase):
         self.assertEqual(findLastLogin("alice", 1000, database=self.database, file=self.file), ALICE)
 
     def test_neither(self) -> None:
-        """A system that records nothing."""
+        """If the system has neither, the last login is not known."""
         self.assertIsNone(findLastLogin("alice", 1000, database=self.database, file=self.file))

@@ -1,4 +1,4 @@
-"""Tests for L{finger.backends.local} and what it reads."""
+"""Tests for L{finger.backends.local} and L{finger.backends._accounts}."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PasswdDouble:
     """
     A password database in memory.
 
-    @ivar asked: the names it was asked for.
+    @ivar asked: the names that were looked up.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class PasswdDouble:
         self.entries.append(pwd.struct_passwd((name, "x", uid, uid, gecos, home, shell)))
 
     def getpwnam(self, name: str, /) -> pwd.struct_passwd:
-        """Find a user, as name services do that are not strict."""
+        """Find a user, like a name service that also accepts uids and capitals."""
         self.asked.append(name)
         for entry in self.entries:
             if name.lower() == entry.pw_name or name == str(entry.pw_uid):
@@ -73,42 +73,42 @@ class PasswdDouble:
 
 
 class ReactorDouble(Clock):
-    """A clock, and a way back from threads for a test to walk."""
+    """A clock that queues the calls from threads until the test makes them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fromThreads: SimpleQueue[Callable[[], object]] = SimpleQueue()
 
     def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
-        """Note the call."""
+        """Queue the call."""
         self.fromThreads.put(lambda: function(*arguments))
 
     def callNext(self) -> None:
-        """Make the next call, once it comes."""
+        """Wait for the next call, and make it."""
         self.fromThreads.get(timeout=60)()
 
 
 class ThreadsDouble:
-    """Threads that run when they are told to."""
+    """Threads that run only when the test calls them."""
 
     def __init__(self) -> None:
         self.begun: list[Callable[[], None]] = []
 
     def __call__(self, work: Callable[[], None]) -> None:
-        """Begin a thread."""
+        """Add a thread."""
         self.begun.append(work)
 
 
 class AtOnce(Clock):
-    """A reactor whose threads are done when they begin; use it with C{start=run}."""
+    """A reactor without threads, which makes calls at once; use it with C{start=run}."""
 
     def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call."""
+        """Make the call."""
         function(*arguments)
 
 
 def run(work: Callable[[], None]) -> None:
-    """Do it here and now."""
+    """Do the work at once, in this thread."""
     work()
 
 
@@ -116,7 +116,7 @@ class AccountsTestCase(SynchronousTestCase):
     """A test with a password database and home directories."""
 
     def setUp(self) -> None:
-        """Make a machine without users."""
+        """Make a password database without users."""
         self.passwd = PasswdDouble()
         self.root = Path(tempfile.mkdtemp(prefix="finger-local-"))
         self.addCleanup(shutil.rmtree, self.root)
@@ -137,7 +137,7 @@ class AccountsTestCase(SynchronousTestCase):
         return home
 
     def accounts(self, **options: Any) -> Accounts:
-        """Make the accounts of that machine."""
+        """Make the accounts of the password database."""
         options = {"uidRange": PEOPLE} | options
         return Accounts(
             self.passwd,
@@ -151,21 +151,21 @@ class AccountsTestCase(SynchronousTestCase):
         return LocalFingerService(self.reactor, self.accounts(**options), start=run)
 
     def profile(self, user: str, **options: Any) -> Profile:
-        """The profile of a user."""
+        """Return a user's profile."""
         return self.successResultOf(self.service(**options).getProfile(user))
 
     def users(self, **options: Any) -> list[str]:
-        """The user list."""
+        """Return the user list."""
         return self.successResultOf(self.service(**options).getUsers())
 
     def answer(self, user: str) -> bytes:
-        """What goes over the wire."""
+        """Return the bytes of the answer on the wire."""
         answer = self.service().getProfile(user).addCallback(formatAnswer).addErrback(FailureLog().explain, Logger())
         return encode(self.successResultOf(answer))
 
 
 class LocalContractTests(FingerServiceContract, AccountsTestCase):
-    """It keeps the contract."""
+    """The local back end meets the contract of back ends."""
 
     known, unknown = "moshez", "esr"
 
@@ -177,7 +177,7 @@ class LocalContractTests(FingerServiceContract, AccountsTestCase):
 
 
 class ThreadedContractTests(LocalContractTests):
-    """It keeps the contract with real threads, too."""
+    """The local back end also meets the contract with real threads."""
 
     def makeService(self) -> LocalFingerService:
         """Make a service with threads."""
@@ -202,10 +202,10 @@ class ThreadedContractTests(LocalContractTests):
 
 
 class ProfileTests(AccountsTestCase):
-    """What is told of a user."""
+    """The profile of a user."""
 
     def test_everything(self) -> None:
-        """All there is."""
+        """The profile has all fields."""
         home = self.addUser("moshez", "Happy\nand well\n", gecos="Moshe Z,Room 5,555-1234,555-9999", shell="/bin/zsh")
         (home / ".project").write_text("fingerd\n")
         self.lastLogins["moshez"] = LastLogin(datetime(2010, 3, 31, tzinfo=UTC), "pts/0")
@@ -227,7 +227,7 @@ class ProfileTests(AccountsTestCase):
         self.assertEqual(self.successResultOf(self.service().getUser("moshez")), "Happy\nand well")
 
     def test_nothing(self) -> None:
-        """A user with nothing, not even a home directory."""
+        """A user may have no files, and not even a home directory."""
         self.passwd.add("moshez")
         self.assertEqual(
             self.profile("moshez"),
@@ -241,17 +241,17 @@ class ProfileTests(AccountsTestCase):
         self.assertEqual((self.profile("moshez").name, self.profile("moshez").office), ("Moshez Z.", None))
 
     def test_notUTF8(self) -> None:
-        """No lone surrogate leaves the database."""
+        """Invalid UTF-8 in the database is replaced, not passed on as lone surrogates."""
         self.passwd.add("moshez", gecos=os.fsdecode(b"Mosh\xe9 Z"))
         self.assertEqual(self.profile("moshez").name, "Mosh\N{REPLACEMENT CHARACTER} Z")
 
     def test_capped(self) -> None:
-        """Plans are capped where the administrator says."""
+        """Plans are cut at the administrator's limit."""
         self.addUser("moshez", "one\ntwo\n")
         self.assertIn("longer than 5 bytes", self.profile("moshez", maxBytes=5).status)
 
     def test_refusal(self) -> None:
-        """Why a plan is not served is nobody's business but the administrator's, who learns it once."""
+        """The reason why a plan is not served is logged once, and not shown to peers."""
         (self.addUser("moshez") / ".plan").symlink_to("/etc/passwd")
         service = self.service()
         with capturedLogs() as events:
@@ -262,24 +262,24 @@ class ProfileTests(AccountsTestCase):
 
 
 class HidingTests(AccountsTestCase):
-    """Users who do not want to be seen."""
+    """Users with a C{.nofinger} file."""
 
     def setUp(self) -> None:
-        """Add a user who hides, whatever else there is to see, and one who does not."""
+        """Add a user that hides, though with a plan and a full name, and one that does not."""
         super().setUp()
         self.home = self.addUser("hidden", "secret", gecos="Secret")
         (self.home / ".nofinger").touch()
         self.addUser("shown", "hello")
 
     def test_sameAsUnknown(self) -> None:
-        """Byte for byte the same answer, and nothing in the log that an unknown user would not leave there."""
+        """A hidden user's answer is that of an unknown user, byte for byte, and neither is logged."""
         with capturedLogs() as events:
             self.assertEqual(self.answer("hidden"), self.answer("unknown"))
         self.assertEqual(events, [])
         self.assertEqual(self.answer("hidden"), b"No such user\r\n")
 
     def test_sameWay(self) -> None:
-        """Whether a user hides, is not there or is: the query goes through a thread."""
+        """The query goes through a thread whether the user hides, does not exist or is shown."""
         for user in ("hidden", "unknown", "shown"):
             threads = ThreadsDouble()
             deferred = LocalFingerService(self.reactor, self.accounts(), start=threads).getUser(user)
@@ -289,17 +289,17 @@ class HidingTests(AccountsTestCase):
             deferred.addErrback(lambda failure: failure.trap(NoSuchUser))
 
     def test_notListed(self) -> None:
-        """Whoever hides is not in a list."""
+        """A hidden user is not listed."""
         self.assertEqual(self.users(), ["shown"])
 
     def test_unseen(self) -> None:
-        """What cannot be searched cannot hide: with BSD's finger, too, such a user is shown, with no plan."""
+        """If the home directory is not searchable, the user is shown without a plan, as in BSD's finger."""
         with mock.patch("os.stat", side_effect=PermissionError(errno.EACCES, "no")):
             self.assertEqual(self.profile("hidden").status, "No Plan.")
             self.assertEqual(self.users(), ["hidden", "shown"])
 
     def test_broken(self) -> None:
-        """While it cannot be known whether a user hides, a query fails, and a list leaves the user out."""
+        """If an error prevents the check for C{.nofinger}, a query fails, and the list leaves the user out."""
         with mock.patch("os.stat", side_effect=OSError(errno.EIO, "the disk is dead")):
             self.failureResultOf(self.service().getUser("hidden"), BackendUnavailable)
             with capturedLogs() as events:
@@ -308,11 +308,11 @@ class HidingTests(AccountsTestCase):
         self.assertEqual(events[0]["refusal"], f"{self.home}: left out of the list: the disk is dead")
 
 
-class WhoTests(AccountsTestCase):
-    """Who is a user."""
+class UserTests(AccountsTestCase):
+    """The accounts that are users."""
 
     def test_people(self) -> None:
-        """People are listed who can log in; others of them can be asked for."""
+        """People that can log in are listed; a query also finds the others."""
         self.passwd.add("bob")
         self.passwd.add("alice", shell="")
         self.passwd.add("mailonly", shell="/usr/sbin/nologin")
@@ -321,7 +321,7 @@ class WhoTests(AccountsTestCase):
         self.assertEqual(self.profile("mailonly").login, "mailonly")
 
     def test_systemAccounts(self) -> None:
-        """System accounts are neither listed nor there, but for root, who can be asked for."""
+        """System accounts are neither listed nor found, except that a query finds root."""
         self.passwd.add("root", uid=0, gecos="Charlie &")
         self.passwd.add("postgres", uid=101)
         self.passwd.add("nobody", uid=65534)
@@ -331,7 +331,7 @@ class WhoTests(AccountsTestCase):
             self.failureResultOf(self.service(uidRange=range(1000, 60001)).getUser(user), NoSuchUser)
 
     def test_names(self) -> None:
-        """What cannot be a user's name gets no further than here."""
+        """A name that cannot be a login is not looked up."""
         names = ["", ".", "..", "-a", "a/b", "/etc/passwd", "../../x", "a\0", "a\n", "a b", ";id", "|id", "%n", "*"]
         for name in [*names, "search.**", "caf\xe9", "\u0661", "a@b", "a:b", ".plan", "x" * 256, "\udc80"]:
             self.failureResultOf(self.service().getProfile(name), NoSuchUser)
@@ -339,19 +339,19 @@ class WhoTests(AccountsTestCase):
         self.assertEqual(self.passwd.asked, [])
 
     def test_otherNames(self) -> None:
-        """A user has one name, not a number, and not in capitals, whatever a name service finds for them."""
+        """A user is not found by uid or in capitals, even if a name service accepts these."""
         self.addUser("moshez")
         for name in (str(ME), "MOSHEZ"):
             self.failureResultOf(self.service().getProfile(name), NoSuchUser)
             self.assertEqual(self.passwd.asked.pop(), name)
 
     def test_numericName(self) -> None:
-        """Where a user's name is a number, as that of students is in places, it is a name."""
+        """A login may consist of digits, such as a student's number."""
         self.passwd.add("20261234")
         self.assertEqual(self.profile("20261234").login, "20261234")
 
     def test_listedTwice(self) -> None:
-        """A user whom two name services know is one, the first; one of no name that can be asked for is none."""
+        """A user of two name services is listed once, from the first; an entry without a valid login is skipped."""
         self.passwd.add("moshez", gecos="First")
         self.passwd.add("moshez", gecos="Second")
         self.passwd.add("+@netgroup")
@@ -359,7 +359,7 @@ class WhoTests(AccountsTestCase):
         self.assertEqual(profile, Profile("moshez", name="First", home="/nonexistent", shell="/bin/sh"))
 
     def test_uidRange(self) -> None:
-        """Who is a person, the system's own configuration says."""
+        """The range of people's uids comes from the system's configuration."""
         path = Path(self.mktemp())
         self.assertEqual(readUIDRange(path), range(1000, 60001))
         path.write_text("#UID_MIN 1\nUID_MIN\t\t  500\nUID_MAX few\nSYS_UID_MAX 999\n")
@@ -369,32 +369,32 @@ class WhoTests(AccountsTestCase):
 
 
 class SystemTests(SynchronousTestCase):
-    """The real databases of this machine, whatever is in them."""
+    """The real databases of this machine."""
 
     def test_getpwnam(self) -> None:
-        """Users are found."""
+        """A user is found."""
         self.assertEqual(SystemPasswd().getpwnam("root").pw_uid, 0)
 
     def test_getpwall(self) -> None:
-        """The list holds what the module C{pwd} lists, though not it is asked."""
+        """The list is that of the module C{pwd}."""
         self.assertEqual(SystemPasswd().getpwall(), pwd.getpwall())
 
     def test_withoutGetent(self) -> None:
-        """Where there is no C{getent}, it is the module."""
+        """Without C{getent}, the module is used."""
         self.assertEqual(SystemPasswd(("/nonexistent/getent",)).getpwall(), pwd.getpwall())
 
     def test_broken(self) -> None:
-        """A list that fails or takes too long is an error."""
+        """A command that fails or times out is an error."""
         for passwd in (SystemPasswd(("false",)), SystemPasswd(("sleep", "60"), timeout=0.01)):
             self.assertRaises(OSError, passwd.getpwall)
 
     def test_parsePasswd(self) -> None:
-        """Lines that are no users are passed over; no character but a newline ends a line."""
+        """Invalid lines are skipped; only a newline ends a line."""
         text = "a:x:1:2:A\u2028B:/:/bin/sh\n\nb:x:1\n+::::::\nc:x:1:two:::\n"
         self.assertEqual(parsePasswd(text), [pwd.struct_passwd(("a", "x", 1, 2, "A\u2028B", "/", "/bin/sh"))])
 
     def test_root(self) -> None:
-        """All defaults together find root."""
+        """With all defaults, root is found."""
         profile = self.successResultOf(LocalFingerService(AtOnce(), start=run).getProfile("root"))
         self.assertEqual((profile.login, profile.home), ("root", pwd.getpwnam("root").pw_dir))
         self.assertEqual(profile.lastLogin, findLastLogin("root", 0))
@@ -404,13 +404,13 @@ class MailTests(AccountsTestCase):
     """Mailboxes."""
 
     def test_none(self) -> None:
-        """There is no mail: no mailbox, or an empty one."""
+        """A missing or empty mailbox has no mail."""
         self.assertEqual(readMail(self.mail / "moshez"), Mail(None))
         (self.mail / "moshez").touch()
         self.assertEqual(readMail(self.mail / "moshez"), Mail(None))
 
     def test_states(self) -> None:
-        """Mail that came after the mailbox was read is unread."""
+        """Mail that arrived after the mailbox was last read is unread."""
         self.passwd.add("moshez")
         box = self.mail / "moshez"
         box.write_text("From us\n")
@@ -421,7 +421,7 @@ class MailTests(AccountsTestCase):
         self.assertEqual(self.profile("moshez").mail, Mail(early))
 
     def test_unknown(self) -> None:
-        """What is not a file, cannot be seen or has an impossible time is not known."""
+        """The state is not known if the mailbox is not a file, cannot be examined or has an invalid time."""
         (self.mail / "maildir").mkdir()
         (self.mail / "link").symlink_to("/etc/passwd")
         for name in ("maildir", "link", "x" * 256):
@@ -433,16 +433,16 @@ class MailTests(AccountsTestCase):
 
 
 class UnprivilegedTests(AccountsTestCase):
-    """The real thing: another process, of a user without privileges, asks for the files of others."""
+    """Lookups in a process without privileges, which reads the files of other users."""
 
     def setUp(self) -> None:
-        """This takes root."""
+        """Require root."""
         if ME:
             raise SkipTest("only root can become nobody")
         super().setUp()
 
     def askAsNobody(self, user: str) -> str:
-        """What a server says that runs as nobody."""
+        """Return the answer of a process that runs as the user nobody."""
         readable, writable = os.pipe()
         child = os.fork()
         if not child:
@@ -462,7 +462,7 @@ class UnprivilegedTests(AccountsTestCase):
         return answer.decode()
 
     def addForeigner(self, mode: int = 0o755) -> Path:
-        """Add a user who is neither root nor nobody."""
+        """Add a user that is neither root nor nobody."""
         home = self.addUser("moshez", "secret", uid=12345)
         for path in (home / ".plan", home):
             os.chown(path, 12345, 12345)
@@ -470,52 +470,52 @@ class UnprivilegedTests(AccountsTestCase):
         return home
 
     def accounts(self, **options: Any) -> Accounts:
-        """That user is one of the people."""
+        """Make accounts that include this user."""
         return super().accounts(uidRange=range(12345, 12346), **options)
 
     def test_readable(self) -> None:
-        """A plan that everybody may read is told."""
+        """A plan that all users may read is served."""
         self.addForeigner(0o711)
         self.assertIn("secret", self.askAsNobody("moshez"))
 
     def test_privatePlan(self) -> None:
-        """A plan that only its owner may read is not."""
+        """A plan that only its owner may read is not served."""
         (self.addForeigner() / ".plan").chmod(0o600)
         answer = self.askAsNobody("moshez")
         self.assertIn("No Plan.", answer)
-        self.assertEqual(answer.encode(), self.answer("moshez"))  # Nor is it if we are root.
+        self.assertEqual(answer.encode(), self.answer("moshez"))  # It is not served by root either.
 
     def test_privateHome(self) -> None:
-        """Neither is one in a directory that only its owner may search, and C{.nofinger} is not seen there."""
+        """In a directory that only its owner may search, neither the plan nor C{.nofinger} is seen."""
         (self.addForeigner(0o700) / ".nofinger").touch()
         self.assertIn("No Plan.", self.askAsNobody("moshez"))
 
     def test_hidden(self) -> None:
-        """In a directory that may be searched, C{.nofinger} is seen."""
+        """In a searchable directory, C{.nofinger} is seen."""
         (self.addForeigner(0o711) / ".nofinger").touch()
         self.assertEqual(self.askAsNobody("moshez"), "No such user\r\n")
 
     def test_foreignPlan(self) -> None:
-        """A plan that belongs to root is not the user's."""
+        """A plan that belongs to root is not served."""
         os.chown(self.addForeigner() / ".plan", 0, 0)
         self.assertIn("No Plan.", self.askAsNobody("moshez"))
 
 
 class ReadingsTests(SynchronousTestCase):
-    """Threads: how many, how long, and for whom."""
+    """The number, the timeout and the sharing of threads."""
 
     def setUp(self) -> None:
-        """Two threads at a time, ten seconds for each."""
+        """Make readings with two threads and a timeout of ten seconds."""
         self.reactor = AtOnce()
         self.threads = ThreadsDouble()
         self.readings = Readings(self.reactor, deadline=10, maxThreads=2, start=self.threads)
 
     def read(self, key: str) -> Deferred[Found]:
-        """Read something that says what it is."""
+        """Read a profile with this key as its login."""
         return self.readings.read(key, lambda: Found((Profile(key),)))
 
     def test_atMost(self) -> None:
-        """Further readings wait for their turn."""
+        """Readings beyond the limit are queued."""
         readings = [self.read(key) for key in "abc"]
         self.assertEqual(len(self.threads.begun), 2)
         self.threads.begun[1]()
@@ -527,7 +527,7 @@ class ReadingsTests(SynchronousTestCase):
         self.successResultOf(readings[0])
 
     def test_shared(self) -> None:
-        """Whoever asks for the same at the same time gets the same, from one thread."""
+        """Simultaneous readings of the same key share the result of one thread."""
         readings = [self.read("a") for _ in range(5)]
         [thread] = self.threads.begun
         thread()
@@ -537,7 +537,7 @@ class ReadingsTests(SynchronousTestCase):
         self.assertEqual(len(self.threads.begun), 2)
 
     def test_deadline(self) -> None:
-        """A reading that hangs fails; until it ends others of the same fail at once, and others get by."""
+        """A stuck reading fails; until it ends, others of its key fail at once, and those of other keys succeed."""
         first = self.read("stuck")
         self.reactor.advance(9)
         second = self.read("stuck")
@@ -550,14 +550,14 @@ class ReadingsTests(SynchronousTestCase):
         self.successResultOf(other)
         self.reactor.advance(9)
         self.failureResultOf(second, BackendUnavailable)
-        self.threads.begun[0]()  # The file server is back.
+        self.threads.begun[0]()  # The file server answers again.
         again = self.read("stuck")
         self.threads.begun[2]()
         self.successResultOf(again)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_allStuck(self) -> None:
-        """With all threads stuck, queries fail at their deadline, and leave nothing behind that is still to do."""
+        """If all threads are stuck, queued readings fail after the timeout, and their work is never started."""
         stuck = [self.read(key) for key in "ab"]
         queued = [self.read("c"), self.read("c"), self.read("d")]
         self.reactor.advance(10)
@@ -569,7 +569,7 @@ class ReadingsTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_cancelled(self) -> None:
-        """One who goes away does not take the result from the others, even within another's callback."""
+        """Cancelling a reading does not cancel those that share its thread, even in a callback of one of them."""
         readings = [self.read("a") for _ in range(3)]
         readings[0].cancel()
         self.failureResultOf(readings[0], CancelledError)
@@ -579,7 +579,7 @@ class ReadingsTests(SynchronousTestCase):
         self.failureResultOf(readings[2], CancelledError)
 
     def test_failures(self) -> None:
-        """What the system refuses is told as such; our own mistakes are not mistaken for it."""
+        """A system error becomes L{BackendUnavailable}; other exceptions are unchanged."""
         for error, expected in (
             (OSError(errno.EIO, "dead"), BackendUnavailable),
             (NoSuchUser("x"), NoSuchUser),
@@ -591,7 +591,7 @@ class ReadingsTests(SynchronousTestCase):
             self.failureResultOf(deferred, expected)
 
     def test_noThreads(self) -> None:
-        """If the system gives us no thread, that is a failure, and the next query tries again."""
+        """If no thread can be started, the reading fails, and the next one tries again."""
         start = mock.Mock(side_effect=[RuntimeError("can't start new thread"), None])
         readings = Readings(self.reactor, start=start)
         self.failureResultOf(readings.read("a", mock.Mock()), BackendUnavailable)
@@ -602,13 +602,13 @@ class ThreadTests(AccountsTestCase):
     """Real threads."""
 
     def test_daemon(self) -> None:
-        """The process does not wait for a thread."""
+        """Threads are daemons."""
         threads: SimpleQueue[Any] = SimpleQueue()
         startThread(lambda: threads.put(current_thread()))
         self.assertTrue(threads.get(timeout=60).daemon)
 
     def test_othersAreAnswered(self) -> None:
-        """While one plan hangs, other users are found and the list is made."""
+        """While one lookup is stuck, queries for other users and the list are answered."""
         self.addUser("moshez", "here")
         self.addUser("stuck")
         isBack = Event()
@@ -635,7 +635,7 @@ class ThreadTests(AccountsTestCase):
             self.assertEqual(self.successResultOf(query), "No Plan.")
 
     def test_exit(self) -> None:
-        """A process ends while a thread of its hangs."""
+        """A process can end while a thread of it is stuck."""
         program = """
 import threading
 from twisted.internet import reactor
@@ -661,15 +661,15 @@ class BackendTests(SynchronousTestCase):
     """C{--backend=local}."""
 
     def test_plugin(self) -> None:
-        """It is a plugin."""
+        """The back end is a plugin."""
         verifyObject(IFingerBackend, LocalBackend())
         verifyObject(IPlugin, LocalBackend())
 
     def test_make(self) -> None:
-        """It makes the service."""
+        """The plugin makes the service."""
         self.assertIsInstance(LocalBackend().makeBackend("", Clock()), LocalFingerService)
 
     def test_argument(self) -> None:
-        """It takes no argument, and says which was given."""
+        """An argument is an error that names it."""
         error = self.assertRaises(ConfigError, LocalBackend().makeBackend, "/etc", Clock())
         self.assertIn("--backend=local:/etc", str(error))

@@ -1,4 +1,4 @@
-"""The memory back end, and its file."""
+"""Tests for L{finger.backends.memory}."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from tests.support.files import makeFIFO
 
 
 class MemoryContractTests(FingerServiceContract, SynchronousTestCase):
-    """It is a back end."""
+    """The memory back end meets the contract of back ends."""
 
     known, unknown = "moshez", "nobody"
 
     def makeService(self) -> IFingerService:
-        """One user."""
+        """Make a back end with two users."""
         return MemoryFingerService({"moshez": "Happy and well", "anna": "x"})
 
 
 class SetUserTests(SynchronousTestCase):
-    """Setting."""
+    """Setting statuses."""
 
     def test_badNames(self) -> None:
-        """What cannot be asked for, or is no name, cannot be set."""
+        """A name that is not valid, or that could not be queried, cannot be set."""
         service = MemoryFingerService()
         for user in ("", " a", "a ", "a\nb", "a@b", "\x1b", "\u202e", "x" * 256):
             self.failureResultOf(service.setUser(user, "x"), BadQuery)
@@ -65,32 +65,32 @@ class SetUserTests(SynchronousTestCase):
 
 
 class UsersJSONTests(SynchronousTestCase):
-    """The file."""
+    """The JSON file."""
 
     def setUp(self) -> None:
-        """A place for it."""
+        """Make a directory for the file."""
         self.path = Path(self.mktemp())
         self.path.mkdir()
         self.path /= "users.json"
         self.reactor = ThreadlessReactor()
 
     def make(self) -> MemoryFingerService:
-        """A back end on the file."""
+        """Make a back end that uses the file."""
         return MemoryBackend().makeBackend(str(self.path), self.reactor)
 
     def test_plugin(self) -> None:
-        """Without a path, nothing is kept."""
+        """The plugin provides its interface; without a path, it makes an empty back end."""
         verifyObject(IFingerBackend, MemoryBackend())
         self.assertEqual(self.successResultOf(MemoryBackend().makeBackend("", self.reactor).getUsers()), [])
 
     def test_remembers(self) -> None:
-        """What was set is there at the next start."""
+        """A status that was set is still there after a restart."""
         self.successResultOf(self.make().setUser("zoë", "a\nb ☕"))
         self.assertEqual(self.successResultOf(self.make().getUser("zoë")), "a\nb ☕")
         self.assertEqual(os.listdir(self.path.parent), ["users.json"])
 
     def test_diskFull(self) -> None:
-        """What cannot be written is refused, and what was there stays, whole."""
+        """If the file cannot be written, the change is refused, and the old users and file stay."""
         service = self.make()
         self.successResultOf(service.setUser("a", "1"))
         before = self.path.read_bytes()
@@ -104,7 +104,7 @@ class UsersJSONTests(SynchronousTestCase):
         self.assertEqual(json.loads(self.path.read_bytes()), {"a": "3"})
 
     def test_synced(self) -> None:
-        """The data is on the disk before the name is, and the name before the answer."""
+        """The data is synced before the file is renamed, and the directory before the answer."""
         calls: list[str] = []
         sync, rename = os.fsync, os.replace
 
@@ -121,13 +121,13 @@ class UsersJSONTests(SynchronousTestCase):
         self.assertEqual(calls, ["sync", "rename", "sync", "answer"])
 
     def test_mode(self) -> None:
-        """Who may read the file stays so; an empty one holds nobody yet."""
+        """The file keeps its mode; an empty file has no users."""
         self.path.touch(0o600)
         self.successResultOf(self.make().setUser("a", "1"))
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
     def test_bad(self) -> None:
-        """A file that holds something else is an error of one line, and is not written over."""
+        """A file with other contents is an error of one line, and is not overwritten."""
         for content in (b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000):
             self.path.write_bytes(content)
             error = self.assertRaises(ConfigError, self.make)
@@ -143,4 +143,4 @@ class UsersJSONTests(SynchronousTestCase):
         self.path.mkdir()
         self.assertRaises(ConfigError, self.make)
         self.path = self.path.parent / "nowhere" / "users.json"
-        self.assertIn("there is no directory", str(self.assertRaises(ConfigError, self.make)))
+        self.assertIn("nowhere does not exist", str(self.assertRaises(ConfigError, self.make)))
