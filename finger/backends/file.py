@@ -43,14 +43,17 @@ class _Reading:
 
 
 def _read(path: str) -> _Reading:
-    signature = _signature(path)  # Taken first, so that what changes meanwhile is read again.
+    signature = _signature(path)  # Taken first, so that a change during the reading is noticed later.
     users = parseUsers(readFile(path, MAX_DATA_BYTES))
     logins = tuple(sorted(users.profiles))
     return _Reading(signature, users, logins, [users.profiles[login] for login in logins])
 
 
 def _signature(path: str) -> Signature:
-    """What differs when the file has changed; the inode for editors that write a new file and rename it."""
+    """
+    Return a value that differs if the file has changed.  It includes the inode, since editors write and rename a new
+    file.
+    """
     status = os.stat(path)
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -134,20 +137,20 @@ class FileFingerService(Service):
         self._looking.stop()
 
     async def _look(self) -> None:
-        """Even to look at a file may block, as on a mount whose server is down."""
+        """Check for a change, in a thread, since this may block on a mount whose server is down."""
         threads = self._reactor.getThreadPool()
         try:
             signature = await deferToThreadPool(self._reactor, threads, _signature, self.path)
             changed = signature != self._reading.signature
         except OSError:
-            changed = True  # The reading says what is wrong, and says it once.
+            changed = True  # The reading logs the error, and only once.
         if changed:
             await self.reloader()
 
     def reload(self) -> Deferred[bool]:
         """
-        See L{IReloadable.reload}.  A file of many users is read off the reactor thread, and by one thread: who wants
-        it read while it is being read has it read once more after that.
+        See L{IReloadable.reload}.  The file is read in a thread, since it may be large, and by one thread at a time:
+        all calls during a reading share one more reading after it.
         """
         if self._isReading:
             waiting: Deferred[bool] = Deferred()

@@ -170,7 +170,7 @@ class FileTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(second), False)
 
     def test_fifo(self) -> None:
-        """A FIFO is not waited for, and reported once."""
+        """A FIFO does not block, and is logged once."""
         makeFIFO(self, self.path)
         with capturedLogs() as logs:
             self.reactor.pump([INTERVAL] * 3)
@@ -183,7 +183,7 @@ class FileTests(SynchronousTestCase):
         )
 
     def test_thread(self) -> None:
-        """Even to look whether it has changed is left to a thread, one at a time."""
+        """The check for a change runs in a thread, one at a time."""
         reactor = LateReactor()
         service = FileFingerService(str(self.path), reactor)
         service.startService()
