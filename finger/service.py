@@ -24,12 +24,7 @@ from finger.config.model import Config
 from finger.config.options import Option, didYouMean
 from finger.config.types import DatagramPort, Port
 from finger.errors import ConfigError
-from finger.interfaces import (
-    ICountsUsers,
-    IFingerAdapter,
-    IFingerService,
-    IFingerSetterService,
-)
+from finger.interfaces import ICountsUsers, IFingerService, IFingerSetterService
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import LimitedDatagramProtocol
 from finger.net.inherited import InheritedSockets
@@ -47,6 +42,7 @@ from finger.plugins.context import (
     nothingToSet,
 )
 from finger.plugins.discovery import findAdapters, findBackends
+from finger.plugins.interfaces import IFingerAdapter
 from finger.timing import Buckets, followMonotonicClock
 
 
@@ -91,7 +87,7 @@ class _Composition:
         self._config = config
         self._reactor = reactor
         self._adapters = findAdapters()
-        self._refuseUnknown()
+        self._checkAdapterSettings()
         self._server = FingerServer(reactor, config.drainSeconds)
         self._environment = startEnvironment(os.environ)
         self._inherited = InheritedSockets(self._environment, os.getpid())
@@ -114,15 +110,16 @@ class _Composition:
         self._addSystemd()
         return self._server
 
-    def _refuseUnknown(self) -> None:
-        """
-        Refuse a field of L{Config} that belongs to no adapter: it may be misspelt, or its adapter may be unusable.
-        """
-        known = [option.key for option in self._adapters.table.settings.values()]
-        for name in self._config.adapters.keys() - set(known):
-            hint = didYouMean(name, known)
-            why = self._adapters.whyUnknown(name)
-            raise ConfigError(f"Config: there is no field {name}{hint}{why and f'; {why}'}")
+    def _checkAdapterSettings(self) -> None:
+        """Refuse a field of L{Config} that no adapter has, as when it is misspelt, and a string in place of a tuple."""
+        known = {option.key: option for option in self._adapters.table.settings.values()}
+        for name, value in self._config.adapters.items():
+            if name not in known:
+                hint = didYouMean(name, known)
+                why = self._adapters.whyUnknown(name)
+                raise ConfigError(f"Config: there is no field {name}{hint}{why and f'; {why}'}")
+            if known[name].repeated and isinstance(value, str):
+                raise ConfigError(f"Config: {name}={value!r}: expected a tuple, as in {name}=({value!r},)")
 
     def _build(self, adapter: IFingerAdapter) -> None:
         context = AdapterContext(
@@ -141,7 +138,7 @@ class _Composition:
             raise
         except Exception as error:  # A bug in another package's adapter must not cause a traceback.
             problem = f"adapter {adapter.name} cannot be used: {type(error).__name__}: {error}"
-            if any(self._config.of(option) != option.initial for option in adapter.options):
+            if any(option.valueIn(self._config) != option.initial for option in adapter.options):
                 raise ConfigError(problem) from error
             self.log.warn("{problem}", problem=problem)
 
@@ -168,7 +165,7 @@ class _Composition:
             )
 
     def _fingerPorts(self) -> Sequence[str]:
-        ports: Sequence[str] = self._config.of(self._adapters.table.settings["fingerport"])
+        ports: Sequence[str] = self._adapters.table.settings["fingerport"].valueIn(self._config)
         return ports
 
     def _makePolicy(self) -> PolicyFingerService:

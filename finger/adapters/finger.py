@@ -17,15 +17,14 @@ from finger.config.options import PORTS, TOLD, Option
 from finger.config.types import Port, Switch
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
 from finger.interfaces import (
-    IAdapterContext,
     IDrainable,
-    IFingerAdapter,
     IFingerFactory,
     IFingerForwarder,
     IFingerProfileService,
     IFingerService,
 )
 from finger.log.querylog import QueryLog
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.profile import Profile
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import (

@@ -24,8 +24,9 @@ from finger.access.authority import Authority
 from finger.config.options import PORTS, Option
 from finger.config.types import Port
 from finger.errors import BadQuery
-from finger.interfaces import IAdapterContext, IDrainable, IFingerAdapter, IFingerSetterFactory, IFingerSetterService
+from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.log.querylog import QueryLog, finishQuery
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, formatReply, parseMessage
 from finger.protocol.wire import encode

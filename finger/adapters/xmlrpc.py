@@ -18,8 +18,9 @@ from twisted.web.xmlrpc import XMLRPC, Fault, addIntrospection, withRequest
 from zope.interface import implementer
 
 from finger.errors import NoSuchUser
-from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService, IXMLRPCResource
+from finger.interfaces import IFingerService, IXMLRPCResource
 from finger.log.querylog import QueryLog, finishQuery
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import clean
 

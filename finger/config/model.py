@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 
 from finger.net.limits import BURST, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, RATE
 from finger.profile import DEFAULT_ATOMS
-
-if TYPE_CHECKING:
-    from finger.config.options import Option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +78,3 @@ class Config(CommonConfig):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and vars(self) == vars(other)
-
-    def of(self, option: Option) -> Any:
-        """The value of an adapter's option."""
-        return self.adapters.get(option.key, option.initial)

@@ -3,7 +3,7 @@ The options of every server, and the table of these and those of the adapters fo
 
 The command line, the environment, the configuration file, the help and the completions are made from the table.  A
 new option of every server is a field of L{Config} and a row here; an option of an adapter is a row in the adapter's
-own file (L{finger.interfaces.IFingerAdapter}).
+own file (L{finger.plugins.interfaces.IFingerAdapter}).
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class Option:
     def key(self) -> str:
         """Its name in L{Config}."""
         return self.field or self.name.replace("-", "_")
+
+    def valueIn(self, config: Config) -> Any:
+        """Return the value that an adapter's option has in a configuration."""
+        return config.adapters.get(self.key, self.initial)
 
     @property
     def variable(self) -> str:

@@ -13,8 +13,8 @@ from zope.interface import implementer
 
 from finger.config.options import PORTS, Option
 from finger.config.types import Port
-from finger.interfaces import IAdapterContext, IFingerAdapter
 from finger.net.http import BoundedSite
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 
 if TYPE_CHECKING:
     from finger.ops.metrics import Metrics

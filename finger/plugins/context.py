@@ -15,10 +15,11 @@ from finger.access.authority import Authority
 from finger.config.model import CommonConfig, Config
 from finger.config.options import Option
 from finger.errors import ConfigError
-from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService
+from finger.interfaces import IFingerService
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import MakeProtocol
 from finger.ops.server import FingerServer
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 
 if TYPE_CHECKING:
     from finger.ops.metrics import Metrics
@@ -107,7 +108,7 @@ class AdapterContext:
         self._additions = additions
         self._rows = {option.name: option for option in adapter.options}
         self.config: CommonConfig = config
-        self.options: Mapping[str, Any] = {name: config.of(option) for name, option in self._rows.items()}
+        self.options: Mapping[str, Any] = {name: option.valueIn(config) for name, option in self._rows.items()}
         self.server = server
         self.service = service
         self.reactor = reactor

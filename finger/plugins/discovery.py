@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +20,17 @@ from zope.interface.verify import verifyObject
 import finger.plugins
 from finger.config.files import readFile
 from finger.config.options import COMMON, Option, OptionTable
-from finger.config.types import Port
+from finger.config.types import Kind, Port, Switch
 from finger.errors import ConfigError
-from finger.interfaces import IFingerAdapter, IFingerBackend, IFingerService
+from finger.interfaces import IFingerBackend, IFingerService
+from finger.plugins.interfaces import IFingerAdapter
 
 BUILT_IN: Final = ("finger_adapters", "finger_backends")
 """The modules of the built-in plugins."""
+
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+"""What an option of another package may be called, so that every source of settings can have it."""
 
 
 class _Named(Protocol):
@@ -266,16 +272,31 @@ def findAdapters(package: ModuleType = finger.plugins) -> Adapters:
 def _whyBadOptions(plugin: _Plugin) -> str:
     if plugin.isOurs:
         return ""
-    for option in plugin.plugin.options:
-        if not isinstance(option, Option):
-            return f"{option!r} is not an Option"
-        if isinstance(option.kind, Port) and option.initial:
-            return f"its option {option.name} opens a port though it is not set: it must have no default"
-    return ""
+    problems = ((option, _whyBadOption(option)) for option in plugin.plugin.options)
+    return next((f"its option {getattr(option, 'name', option)!r}{why}" for option, why in problems if why), "")
+
+
+def _whyBadOption(option: object) -> str:
+    if not isinstance(option, Option):
+        return ": expected an Option"
+    isPort = isinstance(option.kind, Port)
+    checks = (
+        (_NAME.fullmatch(option.name), ": expected a name of lower case letters, digits and hyphens"),
+        (len(option.short) < 2, ": expected a short name of one letter"),
+        (isinstance(option.kind, Kind), ": expected a kind from finger.config.types"),
+        (option.repeated or not isPort, ": a port must be repeated"),
+        (isinstance(option.initial, tuple) or not option.repeated, ": expected a tuple as initial value"),
+        (
+            isinstance(option.initial, bool) or not isinstance(option.kind, Switch),
+            ": expected a boolean initial value",
+        ),
+        (not option.initial or not isPort, " opens a port though it is not set: its initial value must be ()"),
+    )
+    return next((why for isGood, why in checks if not isGood), "")
 
 
 def _names(option: Option) -> list[str]:
-    return [f"--{name}" for name in (option.name, option.off, option.short) if name]
+    return [*(f"--{name}" for name in (option.name, option.off, option.short) if name), option.key]
 
 
 def _optionNames(adapter: IFingerAdapter) -> list[str]:

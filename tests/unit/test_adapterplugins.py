@@ -26,11 +26,11 @@ from finger.config.model import Config
 from finger.config.options import Option, OptionTable
 from finger.config.types import DatagramPort, Kind, Port, Switch
 from finger.errors import ConfigError
-from finger.interfaces import IAdapterContext, IFingerAdapter
 from finger.net.ports import openPorts
 from finger.ops.server import FingerServer
 from finger.plugins.context import AdapterContext
 from finger.plugins.discovery import Adapters, Broken, findAdapters
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.service import makeServer
 from finger.tap import optionsOf
 from tests.support.typed import addressOf
@@ -45,7 +45,7 @@ from zope.interface import implementer
 
 from finger.config.options import Option
 from finger.config.types import Kind, Port, Switch
-from finger.interfaces import IFingerAdapter
+from finger.plugins.interfaces import IFingerAdapter
 
 @implementer(IFingerAdapter)
 class Adapter:
@@ -113,8 +113,21 @@ class FindAdaptersTests(SynchronousTestCase):
             ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
             (source("x").replace("queries = ()", ""), "BrokenImplementation: The object "),
             (source("x").replace("'x'", "7"), "its name is not a string"),
-            (source("x", "'port',"), "'port' is not an Option"),
-            (source("x", option("xport", "Port()", initial=("7",), repeated=True)), "its option xport opens a port "),
+            (source("x", "'port',"), "its option 'port': expected an Option"),
+            (
+                source("x", option("xport", "Port()", initial=("7",), repeated=True)),
+                "its option 'xport' opens a port ",
+            ),
+            (
+                source("x", option("x_y")),
+                "its option 'x_y': expected a name of lower case letters, digits and hyphens",
+            ),
+            (source("x", option("y", short="yy")), "its option 'y': expected a short name of one letter"),
+            (source("x", option("y", "None")), "its option 'y': expected a kind from finger.config.types"),
+            (source("x", option("y", "Port()", initial=())), "its option 'y': a port must be repeated"),
+            (source("x", option("y", repeated=True)), "its option 'y': expected a tuple as initial value"),
+            (source("x", option("y", "Switch()")), "its option 'y': expected a boolean initial value"),
+            (source("x", option("y", field="webPorts")), "its option, webPorts, is taken by a built-in one"),
             (source("x").replace("options = ()", "options = 7"), "TypeError: 'int' object is not iterable"),
             (source("x", option("hops")), "its option, --hops, is taken by a built-in one"),
             (source("x", option("z", "Switch()", short="f", initial=False)), "its option, --f, is taken by "),
@@ -326,6 +339,11 @@ class ContextTests(TestCase):
         """A field that belongs to no adapter is refused by name."""
         error = self.assertRaises(ConfigError, makeServer, Config(fingerPort=("79",)), MemoryReactorClock())
         self.assertEqual(str(error), "Config: there is no field fingerPort; did you mean fingerPorts?")
+
+    def test_string(self) -> None:
+        """A string in place of a tuple is refused; its letters would be ports."""
+        error = self.assertRaises(ConfigError, makeServer, Config(fingerPorts="79"), MemoryReactorClock())
+        self.assertEqual(str(error), "Config: fingerPorts='79': expected a tuple, as in fingerPorts=('79',)")
 
 
 class DatagramPortTests(SynchronousTestCase):

@@ -24,7 +24,8 @@ from finger.adapters.irc.bot import IRCBotFactory
 from finger.config.options import IRC, Option
 from finger.config.types import Kind
 from finger.errors import ConfigError
-from finger.interfaces import IAdapterContext, IFingerAdapter, IIRCClientFactory
+from finger.interfaces import IIRCClientFactory
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.wire import cleanLine
 
 DEFAULT_SERVER: Final = "irc.libera.chat"

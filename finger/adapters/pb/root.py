@@ -19,8 +19,9 @@ from finger.adapters.pb import NoSuchUser, Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.config.options import PORTS, Option
 from finger.config.types import Port
-from finger.interfaces import IAdapterContext, IFingerAdapter, IFingerService, IPerspectiveFinger
+from finger.interfaces import IFingerService, IPerspectiveFinger
 from finger.log.querylog import QueryLog, finishQuery
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import clean
 

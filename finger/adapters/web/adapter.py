@@ -16,8 +16,8 @@ from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
 from finger.config.options import PORTS, WEB, Option
 from finger.config.types import Kind, Port, Switch
 from finger.errors import ConfigError
-from finger.interfaces import IAdapterContext, IFingerAdapter
 from finger.net.http import BoundedSite
+from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 
 OPTIONS: Final = (
     Option(
