@@ -111,7 +111,7 @@ class _Composition:
         return self._server
 
     def _checkAdapterSettings(self) -> None:
-        """Refuse a field of L{Config} that no adapter has, as when it is misspelt, and a string in place of a tuple."""
+        """Refuse a field of L{Config} that no adapter has, and a string in place of a tuple."""
         known = {option.key: option for option in self._adapters.table.settings.values()}
         for name, value in self._config.adapters.items():
             if name not in known:

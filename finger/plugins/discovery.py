@@ -279,17 +279,14 @@ def _whyBadOptions(plugin: _Plugin) -> str:
 def _whyBadOption(option: object) -> str:
     if not isinstance(option, Option):
         return ": expected an Option"
-    isPort = isinstance(option.kind, Port)
+    isPort, isSwitch = isinstance(option.kind, Port), isinstance(option.kind, Switch)
     checks = (
         (_NAME.fullmatch(option.name), ": expected a name of lower case letters, digits and hyphens"),
         (len(option.short) < 2, ": expected a short name of one letter"),
         (isinstance(option.kind, Kind), ": expected a kind from finger.config.types"),
         (option.repeated or not isPort, ": a port must be repeated"),
         (isinstance(option.initial, tuple) or not option.repeated, ": expected a tuple as initial value"),
-        (
-            isinstance(option.initial, bool) or not isinstance(option.kind, Switch),
-            ": expected a boolean initial value",
-        ),
+        (isinstance(option.initial, bool) or not isSwitch, ": expected a boolean as initial value"),
         (not option.initial or not isPort, " opens a port though it is not set: its initial value must be ()"),
     )
     return next((why for isGood, why in checks if not isGood), "")
