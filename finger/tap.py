@@ -1,4 +1,4 @@
-"""C{twistd finger}: the command line, read into a L{Config}, and the service made of it."""
+"""The C{twistd finger} command: its command line, read into a L{Config}, and its service."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from finger.plugins.discovery import Adapters, findAdapters, findBackends
 from finger.service import makeServer, openService
 
 FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": None}
-"""What twistd's own options mean where there is no twistd."""
+"""The values of twistd's own options when no twistd runs the service."""
 
 
 class FingerOptions(UsageOptions, AuthOptionMixin):
     """
-    The options of C{twistd finger}, but those that configure something: L{optionsOf} adds these.
+    The options of C{twistd finger} that run an action.  L{optionsOf} adds those that configure something.
 
-    @cvar adapters: the adapters whose options they are.
-    @ivar settings: what is in force.
-    @ivar config: the same, as one value.
+    @cvar adapters: the adapters whose options are accepted.
+    @ivar settings: the effective settings.
+    @ivar config: the effective settings, as one value.
     @ivar configFile: the path of the configuration file; empty for none.
     """
 
@@ -56,15 +56,15 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         self._checking = self._printing = False
 
     def opt_config(self, path: str) -> None:
-        """A TOML file that says what options say."""
+        """Read options from a TOML file."""
         self.configFile = path
 
     def opt_check_config(self) -> None:
-        """Say what is wrong with the configuration."""
+        """Check the configuration."""
         self._checking = True
 
     def opt_print_config(self) -> None:
-        """Print what is in force."""
+        """Print the effective configuration."""
         self._printing = True
 
     def opt_help(self) -> NoReturn:
@@ -72,11 +72,11 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         _printAndEnd(str(self))
 
     def opt_help_backends(self) -> NoReturn:
-        """List the back ends there are."""
+        """List the available back ends."""
         _printAndEnd(findBackends().help())
 
     def opt_completion(self, shell: str) -> NoReturn:
-        """Print what completes these options in a shell."""
+        """Print the completion script for a shell."""
         try:
             _printAndEnd(daemonCompletion(shell, self.adapters.table))
         except ValueError as error:
@@ -97,7 +97,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         return formatHelp(command, width or shutil.get_terminal_size().columns, self.adapters.table)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """See L{UsageOptions.parseOptions}.  What is wrong is told in one line, without all the help around it."""
+        """See L{UsageOptions.parseOptions}.  An error is reported in one line, without the help."""
         try:
             super().parseOptions(options)
         except (UsageError, ConfigError) as error:
@@ -121,10 +121,10 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
 
     def read(self, mayBePipe: bool = False) -> Settings:
         """
-        Put together what all of them say; as often as somebody wants to know what a file says now.
+        Read all sources and combine them.  A later call reads the file again.
 
         @param mayBePipe: whether the configuration file may be a pipe.
-        @raise ConfigError: if it makes no sense.
+        @raise ConfigError: if a source is invalid.
         """
         table = self.adapters.table
         file = fromFile(self.configFile, table, self._named, mayBePipe) if self.configFile else {}
@@ -132,7 +132,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         return Settings(table, fromFlags(self._said, table), fromEnvironment(os.environ, table), file)
 
     def _refuseLost(self, environment: Mapping[str, str]) -> None:
-        """Refuse a variable that an adapter would have taken which cannot be used; others may be anybody's."""
+        """Refuse a variable for an adapter that failed to load.  Other unknown variables are ignored."""
         known = {option.variable for option in self.adapters.table}
         for variable in environment.keys() - known:
             name = variable.removeprefix("FINGER_").lower()
@@ -141,7 +141,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
                 raise ConfigError(f"{variable}: {why}")
 
     def _check(self) -> NoReturn:
-        """Make the service without opening its ports, and tell of what it would warn of."""
+        """Make the service without opening its ports, and print its warnings."""
         from twisted.internet import reactor
 
         showWarnings(sys.stderr)
@@ -152,7 +152,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         _printAndEnd(f"{programName()}: the configuration is good")
 
     def _withHint(self, error: Exception) -> str:
-        """What is wrong; for an unknown name, which one was meant, or which plugin would have brought it."""
+        """Return the error's message; for an unknown option, add a similar one or the plugin that failed to load."""
         problem, hint, name = str(error), "", ""
         if isinstance(error, UnknownOption):
             name, problem, hint = error.name, error.problem, error.hint
@@ -172,7 +172,7 @@ def optionsOf(adapters: Adapters) -> type[FingerOptions]:
     """
     Make the class of the options of C{twistd finger}.
 
-    @param adapters: the adapters whose options there are, besides those of every server.
+    @param adapters: the adapters whose options it has, besides the common ones.
     """
     methods: dict[str, object] = {"adapters": adapters}
     for option in adapters.table.settings.values():
@@ -181,7 +181,7 @@ def optionsOf(adapters: Adapters) -> type[FingerOptions]:
 
 
 def _methods(option: Option) -> dict[str, object]:
-    """What L{UsageOptions} reads an option by: a method for each of its names."""
+    """Return the methods by which L{UsageOptions} reads an option, one for each of its names."""
     names = {option.name: True, option.short: True, option.off: False}
     make = _switch if option.off else _value
     return {f"opt_{name}".replace("-", "_"): make(option, on) for name, on in names.items() if name}
@@ -204,13 +204,13 @@ def _switch(option: Option, on: bool) -> Callable[[FingerOptions], None]:
 
 
 Options = optionsOf(findAdapters())
-"""The options of C{twistd finger} with the adapters that are installed."""
+"""The options of C{twistd finger} with the installed adapters."""
 
 
 def makeService(options: FingerOptions) -> FingerServer:
     """
-    Make the service for twistd, and open its ports before twistd forks, so that a port that cannot be had is told on
-    the terminal.  Started as root, twistd is told to become somebody else, unless its own C{--uid} says whom.
+    Make the service for twistd, and open its ports before twistd forks, so that an error is printed on the terminal.
+    If twistd was started as root without its own C{--uid}, have it switch to an unprivileged user.
     """
     from twisted.internet import reactor
 
@@ -231,5 +231,5 @@ def makeService(options: FingerOptions) -> FingerServer:
 
 
 def _logsToStandardOutput(twistd: Mapping[str, Any]) -> bool:
-    """Does twistd, by its own options?  In the background, where it ends nowhere, it has a file by default."""
+    """Return whether twistd logs to standard output.  In the background it logs to a file by default."""
     return bool(twistd["nodaemon"] and not twistd["syslog"] and twistd["logfile"] in (None, "", "-"))

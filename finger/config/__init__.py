@@ -1,1 +1,1 @@
-"""Options: what there are, what they may be, and what is in force."""
+"""Options: their table, their types, and the effective settings."""

@@ -1,4 +1,4 @@
-"""What completes the options of our commands in bash, zsh and fish, made from the tables they come from."""
+"""Completion scripts for bash, zsh and fish, made from the tables of our commands' options."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Word:
     One option, as shells see it.
 
     @ivar names: all its names, with their dashes.
-    @ivar value: what its value is called; empty for none.
-    @ivar help: what it is for.
-    @ivar choices: values to offer.
-    @ivar completes: C{files}, C{directories}, or nothing.
-    @ivar repeated: may it be given more than once?
+    @ivar value: the placeholder of its value; empty for an option without a value.
+    @ivar help: its help text.
+    @ivar choices: the values to offer.
+    @ivar completes: the kind of path to offer: C{files}, C{directories}, or empty for none.
+    @ivar repeated: whether it may be given more than once.
     """
 
     names: tuple[str, ...]
@@ -34,23 +34,23 @@ class Word:
 
 def daemonCompletion(shell: str, table: OptionTable) -> str:
     """
-    What completes the options of the daemon.
+    Return the completion script of the daemon.
 
     @param shell: C{bash}, C{zsh} or C{fish}.
     @param table: the options.
-    @raise ValueError: if it is another.
+    @raise ValueError: if the shell is another.
     """
     return _completion(shell, COMMAND, [word for option in table for word in _words(option)])
 
 
 def clientCompletion(shell: str, parser: ArgumentParser) -> str:
     """
-    What completes the options of the client.
+    Return the completion script of the client.
 
     @param shell: see L{daemonCompletion}.
-    @param parser: what reads its options.
+    @param parser: the parser of its options.
     """
-    options = [action for action in parser._actions if action.option_strings]  # argparse has no other way to ask.
+    options = [action for action in parser._actions if action.option_strings]  # argparse has no public way.
     return _completion(shell, CLIENT, [_word(option) for option in options])
 
 
@@ -69,7 +69,7 @@ def _words(option: Option) -> Iterator[Word]:
     if option.kind is None or option.off:
         yield Word(names, "", option.help)
         if option.off:
-            yield Word((f"--{option.off}",), "", f"Not --{option.name}.")
+            yield Word((f"--{option.off}",), "", f"Turn off --{option.name}.")
         return
     kind = option.kind
     yield Word(names, option.value, option.help, kind.choices, kind.completes, option.repeated)
@@ -86,7 +86,7 @@ def _bash(command: str, words: Sequence[Word]) -> Iterator[str]:
     function = "_" + command.replace("-", "_")
     yield f"{function}() {{"
     yield "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
-    yield "    # Bash takes the equals sign of --name=value for a word of its own."
+    yield "    # Bash splits --name=value at the equals sign, which becomes a word of its own."
     yield "    [[ $current == = ]] && current="
     yield "    [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}"
     yield "    case $previous in"
@@ -149,7 +149,7 @@ def _fish(command: str, words: Sequence[Word]) -> Iterator[str]:
         if word.completes == "files":
             parts.append("-F")
         if word.completes == "directories":
-            # Of --name= with nothing behind it, it would take the whole for the beginning of a directory's name.
+            # Without this, fish takes a bare --name= as the beginning of a directory's name.
             typed = '(commandline -ct | string replace -r "^--[^=]*=" "")'
             parts.append(f"-xa '(__fish_complete_directories {typed})'")
         if word.choices:
@@ -158,10 +158,10 @@ def _fish(command: str, words: Sequence[Word]) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """For a shell of POSIX, in single quotes."""
+    """Return a text in single quotes, for a POSIX shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _fishQuoted(text: str) -> str:
-    """For fish, which has a backslash before a single quote within single quotes."""
+    """Return a text in single quotes, for fish, where a backslash escapes a single quote."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,4 +1,4 @@
-"""What is printed for who wants to know how: the help of C{twistd finger}, as wide as a terminal is."""
+"""The help of C{twistd finger}, wrapped to the width of the terminal, and printing to standard output."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typing import TextIO
 from finger.config.options import COMMAND, Option, OptionTable
 
 ABOUT = (
-    "A finger server (RFC 1288) over IPv4 and IPv6, also on the web, XML-RPC, IRC and Perspective Broker. "
-    "What it should do can be said by options, by FINGER_OPTION in the environment, and in a file. "
-    "A PORT is a number, for IPv4 and IPv6; 'systemd:NAME', for sockets of systemd's; 'none'; or one of Twisted's "
-    "endpoint strings, as 'tcp:79:interface=192.0.2.1'."
+    "Finger server (RFC 1288) for IPv4 and IPv6, with web, XML-RPC, IRC and Perspective Broker adapters. "
+    "Options can be set on the command line, as FINGER_OPTION in the environment, and in a configuration file. "
+    "A PORT is a number, for IPv4 and IPv6; 'systemd:NAME', for sockets passed by systemd; 'none'; or a Twisted "
+    "endpoint string such as 'tcp:79:interface=192.0.2.1'."
 )
 
 EXAMPLES = (
-    ("--file=/etc/users --ircnick=fingerbot", "finger at port 79, the web at 8000, and a bot on IRC"),
-    ("--backend=local --fingerport=1079 --webport=none --pbport=none", "this machine's users, without being root"),
-    ("--config=/etc/finger/finger.toml --check-config", "is there anything wrong with that file?"),
+    ("--file=/etc/users --ircnick=fingerbot", "serve finger on port 79 and the web on port 8000, and run an IRC bot"),
+    ("--backend=local --fingerport=1079 --webport=none --pbport=none", "serve this machine's users without root"),
+    ("--config=/etc/finger/finger.toml --check-config", "check a configuration file"),
 )
-"""What to type behind the command, and what it does."""
+"""Example arguments of the command, and what they do."""
 
 INDENT = 28
-"""Where the words begin that tell of an option."""
+"""The column where an option's help text begins."""
 
 NARROW_INDENT = 10
-"""Where they begin, below the option's name, on a terminal too narrow for that."""
+"""The column where the text begins on a terminal too narrow for L{INDENT}: it stands below the option's name."""
 
 LEAST = 24
-"""How many characters they get at the least."""
+"""The least width of the text, in characters."""
 
 
 def printText(text: str) -> None:
     """
-    Print a text that is all there is to print.  Who reads no more of it, as C{head} does, has seen enough.
+    Print a command's whole output.  A closed pipe is no error: C{head}, for example, stops reading early.
 
-    @raise SystemExit: if it cannot be written.
+    @raise SystemExit: if the text cannot be written.
     """
     showAnything(sys.stdout, "backslashreplace")
     try:
@@ -53,31 +53,31 @@ def printText(text: str) -> None:
 
 def showAnything(stream: TextIO | None, errors: str = "replace") -> None:
     """
-    A letter that the terminal cannot show is no reason to fail.
+    Keep a stream from failing at characters that its encoding does not have.
 
-    @param errors: what becomes of it (L{codecs}).
+    @param errors: the error handler for such characters (L{codecs}).
     """
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors=errors)
 
 
 def oneLine(text: str) -> str:
-    """A text as a line of a message: what would end the line, or do something to the terminal, is escaped."""
+    """Return a text with line breaks and control characters escaped, so that a message stays one line."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def discardOutput(out: TextIO | None) -> None:
-    """Send what is still in a buffer nowhere, as Python would complain at its end."""
+    """Discard what is still buffered, so that Python does not report a failed flush at exit."""
     assert out is not None
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def formatHelp(command: str, width: int, table: OptionTable) -> str:
     """
-    Write the help.
+    Return the help.
 
-    @param command: what examples begin with.
-    @param width: that of the terminal, in characters; one that is narrower than anybody reads is not made use of.
+    @param command: the command that the examples begin with.
+    @param width: the terminal's width, in characters; a minimum applies.
     @param table: the options.
     """
     width = max(width, NARROW_INDENT + LEAST)
@@ -114,7 +114,7 @@ def _option(option: Option, width: int) -> Iterator[str]:
 
 
 def _about(option: Option) -> str:
-    """What an option is for, and what else there is to know of it."""
+    """Return an option's help text with its default, and whether it can be repeated or turned off."""
     more = [option.help]
     if option.repeated:
         more.append("Repeatable.")

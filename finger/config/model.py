@@ -1,4 +1,4 @@
-"""What a server is to do, in one value."""
+"""The configuration of a server, as one value."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ from finger.profile import DEFAULT_ATOMS
 @dataclass(frozen=True, kw_only=True)
 class CommonConfig:
     """
-    What every server has to configure, whatever its adapters are.
+    The configuration that does not depend on the adapters.
 
-    @ivar backends: the back ends, each C{NAME[:ARGUMENT]}; the first that knows a user answers.
+    @ivar backends: the back ends, each C{NAME[:ARGUMENT]}; the first that has a user answers.
     @ivar usersFile: the file of the C{file} back end.
     @ivar checkers: credentials checkers (L{twisted.cred}), so that users can log in and set their status.
-    @ivar administrators: the users who may set any user's status.
-    @ivar trustedProxies: the addresses and networks that may speak the PROXY protocol at C{haproxy:} ports.
+    @ivar administrators: the users allowed to set any user's status.
+    @ivar trustedProxies: the addresses and networks whose PROXY protocol headers C{haproxy:} ports accept.
     @ivar listing: whether users may be listed (RFC 1288, section 3.2.2).
     @ivar forward: the hosts that C{user@host} queries may be forwarded to (section 3.2.1).
-    @ivar maxHops: the most hosts in C{user@host1@host2...}.
-    @ivar disclose: what is told of a user (section 3.2.3); see L{finger.profile.FIELD_OF_ATOM}.
-    @ivar maxConnections: the most connections an adapter takes at once.
-    @ivar maxConnectionsPerAddress: the most of them from one address (IPv6: from one /64).
-    @ivar connectionsPerSecond: how many connections one address may open each second, in the long run; 0 for any
-        number.
-    @ivar connectionBurst: how many it may open at once.
-    @ivar querySeconds: seconds for a query to arrive.
-    @ivar answerSeconds: seconds for a back end to answer.
-    @ivar drainSeconds: seconds for connections to end when the server is stopped.
-    @ivar logFormat: how to log; see L{finger.log.formats.FORMATS}.
+    @ivar maxHops: the maximum number of hosts in C{user@host1@host2...}.
+    @ivar disclose: the fields of a user to disclose (section 3.2.3), as keys of L{finger.profile.FIELD_OF_ATOM}.
+    @ivar maxConnections: the maximum number of simultaneous connections of an adapter.
+    @ivar maxConnectionsPerAddress: the maximum number of these per client address (IPv6: per /64).
+    @ivar connectionsPerSecond: the sustained rate of new connections per client address; 0 for no limit.
+    @ivar connectionBurst: the number of new connections per client address before that rate applies.
+    @ivar querySeconds: the time to receive a query, in seconds.
+    @ivar answerSeconds: the time for a back end to answer, in seconds.
+    @ivar drainSeconds: the time for connections to finish when the server stops, in seconds.
+    @ivar logFormat: the format of the log; see L{finger.log.formats.FORMATS}.
     """
 
     backends: tuple[str, ...] = ("file",)
@@ -59,14 +58,14 @@ class CommonConfig:
 
 class Config(CommonConfig):
     """
-    What a finger server is to do: the fields of L{CommonConfig}, and the options of adapters.
+    The configuration of a finger server: the fields of L{CommonConfig}, and the options of adapters.
 
-    An adapter's option is given by its C{key} (L{finger.config.options.Option}), such as C{fingerPorts}:
+    An adapter's option is set by its C{key} (L{finger.config.options.Option}), such as C{fingerPorts}:
     C{Config(usersFile="users", fingerPorts=("1079",), pbPorts=("none",))}.  A port is a number (that port on IPv4 and
-    IPv6), an endpoint string or C{none}.  An option that is not given has the adapter's default; a name that no
+    IPv6), an endpoint string or C{none}.  An option that is not set has the adapter's default.  A key that no
     adapter has is an error when the server is made.
 
-    @ivar adapters: the options of adapters that are given, by key.
+    @ivar adapters: the options of adapters that are set, by key.
     """
 
     adapters: Mapping[str, Any]

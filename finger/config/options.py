@@ -1,8 +1,8 @@
 """
-The options of every server, and the table of these and those of the adapters found.
+The common options of servers, and the table of these and of the adapters' options.
 
-The command line, the environment, the configuration file, the help and the completions are made from the table.  A
-new option of every server is a field of L{Config} and a row here; an option of an adapter is a row in the adapter's
+The command line, the environment, the configuration file, the help and the completion scripts are made from the
+table.  A new common option is a field of L{Config} and a row here.  An option of an adapter is a row in the adapter's
 own file (L{finger.plugins.interfaces.IFingerAdapter}).
 """
 
@@ -20,14 +20,14 @@ from finger.log.formats import FORMATS
 from finger.profile import FIELD_OF_ATOM
 
 COMMAND: Final = "twisted-fingerd"
-"""The daemon's name, where it is not C{twistd finger}."""
+"""The name of the daemon's own command."""
 
 SHELLS: Final = ("bash", "zsh", "fish")
-"""The shells whose completion L{finger.config.completion} knows."""
+"""The shells that L{finger.config.completion} writes scripts for."""
 
 
 def programName() -> str:
-    """What this process was started as, for messages and the help."""
+    """Return the command that started this process, for messages and the help."""
     return COMMAND if sys.argv[0].endswith(COMMAND) else "twistd finger"
 
 
@@ -36,17 +36,16 @@ class Option:
     """
     One option.
 
-    @ivar name: its name, which is C{--name} on the command line, C{FINGER_NAME} in the environment, C{name}
-        in a file.
+    @ivar name: its name: C{--name} on the command line, C{FINGER_NAME} in the environment, C{name} in a file.
     @ivar kind: the type of its value; L{None} for an option without a value.
-    @ivar group: the heading it stands under in the help.
-    @ivar help: what it is for, in a few words; units and defaults need not be repeated.
-    @ivar value: what its value is called in the help.
+    @ivar group: its heading in the help.
+    @ivar help: a short description of what it does, without its unit and default.
+    @ivar value: the placeholder of its value in the help.
     @ivar short: its short name; empty for none.
     @ivar repeated: whether it may be given more than once.
-    @ivar initial: its value if it is not given, as L{Config} has it: a tuple if it is C{repeated}.
+    @ivar initial: its default, as a value of L{Config}: a tuple if it is C{repeated}.
     @ivar field: its name in L{Config}; empty for C{name} with underscores for hyphens.
-    @ivar action: whether it does something at once and configures nothing.
+    @ivar action: whether it runs an action at once and configures nothing.
     """
 
     name: str
@@ -62,7 +61,7 @@ class Option:
 
     @property
     def key(self) -> str:
-        """Its name in L{Config}."""
+        """The option's name in L{Config}."""
         return self.field or self.name.replace("-", "_")
 
     def valueIn(self, config: Config) -> Any:
@@ -71,26 +70,26 @@ class Option:
 
     @property
     def variable(self) -> str:
-        """Its name in the environment."""
+        """The option's name in the environment."""
         return "FINGER_" + self.name.upper().replace("-", "_")
 
     @property
     def off(self) -> str:
-        """The name of the option that switches it off; empty if it is no switch."""
+        """The name of the option that turns this one off; empty if it is not a switch."""
         if not isinstance(self.kind, Switch):
             return ""
         return self.name.removeprefix("no-") if self.name.startswith("no-") else f"no-{self.name}"
 
     @property
     def default(self) -> Any:
-        """Its value if it is not given, as a file would have it: a list if it is repeated."""
+        """The default in the form of the configuration file: a list if the option is repeated."""
         if self.kind is None or self.action:
             return ""
         return list(self.initial) if self.repeated else self.kind.fromField(self.initial)
 
     @property
     def defaultText(self) -> str:
-        """The default, for the help; empty if there is none."""
+        """The default in the form of the help; empty for none."""
         if isinstance(self.kind, Switch):
             return ""
         if not self.repeated:
@@ -98,27 +97,27 @@ class Option:
         return ", ".join(self.default) or ("none" if isinstance(self.kind, Port) else "")
 
 
-USERS: Final = "Where users come from"
-PORTS: Final = "Where they are asked for"
-WEB: Final = "The web"
+USERS: Final = "Users"
+PORTS: Final = "Ports"
+WEB: Final = "Web"
 IRC: Final = "IRC"
-TOLD: Final = "What is told, and to whom"
-SETTING: Final = "Setting a status"
+TOLD: Final = "Answers and forwarding"
+SETTING: Final = "Status updates"
 LIMITS: Final = "Limits"
-CONFIGURATION: Final = "Configuration and log"
-HELP: Final = "More help"
+CONFIGURATION: Final = "Configuration and logging"
+HELP: Final = "Help"
 
 LAST: Final = (TOLD, SETTING, LIMITS, CONFIGURATION, HELP)
-"""The groups that come last, after those of adapters."""
+"""The groups after those of adapters."""
 
 
 class OptionTable:
     """
-    Every option of a server: those of every server, and those of its adapters.
+    All options of a server: the common ones, and those of its adapters.
 
     @param adapters: the options of adapters.
-    @ivar options: all of them, by group.
-    @ivar settings: those that configure something, by name.
+    @ivar options: all options, in the order of their groups.
+    @ivar settings: the options that configure something, by name.
     """
 
     def __init__(self, adapters: Iterable[Option] = ()) -> None:
@@ -131,17 +130,17 @@ class OptionTable:
         return iter(self.options)
 
     def groups(self) -> Iterator[tuple[str, list[Option]]]:
-        """The options by group, as the help has them."""
+        """Return each group with its options, in the order of the help."""
         for group in dict.fromkeys(option.group for option in self.options):
             yield group, [option for option in self.options if option.group == group]
 
     def flags(self) -> list[str]:
-        """Every long name on a command line, with its hyphens."""
+        """Return every long name on a command line, with its hyphens."""
         return [f"--{name}" for option in self.options for name in (option.name, option.off) if name]
 
 
 def didYouMean(name: str, known: Iterable[str]) -> str:
-    """A hint after a misspelt name; empty if no known name is like it."""
+    """Return a hint for a misspelt name; empty if no known name is similar."""
     near = get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -150,7 +149,7 @@ _DEFAULTS: Final = Config()
 
 
 def _common(name: str, field: str, kind: Kind, group: str, help: str, **more: Any) -> Option:
-    """A row whose default is that of a field of L{Config}."""
+    """Return a row whose default is that of a field of L{Config}."""
     return Option(
         name=name, field=field, kind=kind, group=group, help=help, initial=getattr(_DEFAULTS, field), **more
     )
@@ -162,14 +161,14 @@ def _action(name: str, group: str, help: str, kind: Kind | None = None, value: s
 
 COMMON: Final = (
     _common(
-        "file", "usersFile", NeededFile(), USERS, "The users file: lines 'user: status'.", value="PATH", short="f"
+        "file", "usersFile", NeededFile(), USERS, "Users file, with lines 'user: status'.", value="PATH", short="f"
     ),
     _common(
         "backend",
         "backends",
         Kind(choices=("file", "local", "memory", "proxy")),
         USERS,
-        "A back end; the first that knows a user answers.",
+        "Back end that provides users; the first that has the user answers.",
         value="NAME[:ARGUMENT]",
         repeated=True,
     ),
@@ -178,45 +177,52 @@ COMMON: Final = (
         "trustedProxies",
         Network(),
         PORTS,
-        "Who may speak the PROXY protocol at 'haproxy:' ports: an address or a network.",
+        "Address or network of proxies whose PROXY protocol headers 'haproxy:' ports accept.",
         value="ADDRESS",
         repeated=True,
     ),
     _common("no-list", "listing", Switch(inverted=True), TOLD, "Do not list users."),
     _common(
-        "disclose", "disclose", Atoms(), TOLD, f"What is told of users, of {','.join(FIELD_OF_ATOM)}.", value="ATOMS"
+        "disclose",
+        "disclose",
+        Atoms(),
+        TOLD,
+        f"User fields to disclose, from {','.join(FIELD_OF_ATOM)}.",
+        value="ATOMS",
     ),
     _common(
         "forward",
         "forward",
         Kind(),
         TOLD,
-        "Who may be asked for user@host: a name, an address, a network, or 'any'.",
+        "Host that user@host queries may be forwarded to: a name, an address, a network, or 'any'.",
         value="HOST",
         repeated=True,
     ),
     _common(
-        "hops", "maxHops", Whole(1), TOLD, "Of user@host1@host2..., how many hosts --forward allows.", value="NUMBER"
+        "hops", "maxHops", Whole(1), TOLD, "Maximum number of hosts in user@host1@host2... queries.", value="NUMBER"
     ),
     _common(
         "auth",
         "checkers",
         Checker(),
         SETTING,
-        "What knows passwords; see --help-auth.",
+        "Credentials checker for authenticated updates. See --help-auth.",
         value="TYPE[:ARGUMENT]",
         repeated=True,
     ),
-    _common("admin", "administrators", Kind(), SETTING, "Who may set anybody's status.", value="USER", repeated=True),
     _common(
-        "max-connections", "maxConnections", Whole(1), LIMITS, "Connections an adapter takes at once.", value="NUMBER"
+        "admin", "administrators", Kind(), SETTING, "User allowed to set any status.", value="USER", repeated=True
+    ),
+    _common(
+        "max-connections", "maxConnections", Whole(1), LIMITS, "Maximum connections per adapter.", value="NUMBER"
     ),
     _common(
         "max-per-address",
         "maxConnectionsPerAddress",
         Whole(1),
         LIMITS,
-        "Of these, from one address (IPv6: one /64).",
+        "Maximum connections per adapter from one client address (IPv6: from one /64).",
         value="NUMBER",
     ),
     _common(
@@ -224,45 +230,49 @@ COMMON: Final = (
         "connectionsPerSecond",
         Number(0),
         LIMITS,
-        "Connections per second from one address; 0: any number.",
+        "New connections per second from one client address; 0 for no limit.",
         value="NUMBER",
     ),
     _common(
-        "burst", "connectionBurst", Whole(1), LIMITS, "Connections at once, before --rate counts.", value="NUMBER"
+        "burst",
+        "connectionBurst",
+        Whole(1),
+        LIMITS,
+        "New connections from one client address before --rate applies.",
+        value="NUMBER",
     ),
-    _common("query-timeout", "querySeconds", Number(), LIMITS, "For a query to arrive.", value="SECONDS"),
-    _common("answer-timeout", "answerSeconds", Number(), LIMITS, "For a back end to answer.", value="SECONDS"),
+    _common("query-timeout", "querySeconds", Number(), LIMITS, "Time to receive a query.", value="SECONDS"),
+    _common("answer-timeout", "answerSeconds", Number(), LIMITS, "Time for a back end to answer.", value="SECONDS"),
     _common(
-        "drain-timeout", "drainSeconds", Number(0), LIMITS, "For connections to end when stopped.", value="SECONDS"
+        "drain-timeout",
+        "drainSeconds",
+        Number(0),
+        LIMITS,
+        "Time for open connections to finish when the server stops.",
+        value="SECONDS",
     ),
-    _action(
-        "config",
-        CONFIGURATION,
-        "A TOML file that says what options say, by their names.",
-        kind=Kind("files"),
-        value="PATH",
-    ),
-    _action("check-config", CONFIGURATION, "Say what is wrong with the configuration, open no port, and end."),
-    _action("print-config", CONFIGURATION, "Print what is in force and who says so, and end."),
+    _action("config", CONFIGURATION, "Read options from this TOML file.", kind=Kind("files"), value="PATH"),
+    _action("check-config", CONFIGURATION, "Check the configuration and exit."),
+    _action("print-config", CONFIGURATION, "Print the effective configuration with its sources, and exit."),
     _common(
         "log-format",
         "logFormat",
         Choice(choices=FORMATS),
         CONFIGURATION,
-        f"How to log to standard output: {', '.join(FORMATS)}.",
+        f"Format of the log on standard output: {', '.join(FORMATS)}.",
         value="FORMAT",
     ),
-    _action("help", HELP, "Print this."),
-    _action("help-backends", HELP, "List the back ends there are."),
-    _action("help-auth", HELP, "List what --auth can be."),
-    _action("help-auth-type", HELP, "Tell more of one of these.", kind=Kind(), value="TYPE"),
+    _action("help", HELP, "Print this help and exit."),
+    _action("help-backends", HELP, "List the available back ends and exit."),
+    _action("help-auth", HELP, "List the available credentials checkers and exit."),
+    _action("help-auth-type", HELP, "Describe one credentials checker and exit.", kind=Kind(), value="TYPE"),
     _action(
         "completion",
         HELP,
-        f"Print what completes the options of {COMMAND} in a shell.",
+        f"Print the completion script of {COMMAND} for a shell and exit.",
         kind=Kind(choices=SHELLS),
         value="SHELL",
     ),
-    _action("version", HELP, "Print the version."),
+    _action("version", HELP, "Print the version and exit."),
 )
-"""The options of every server."""
+"""The common options."""

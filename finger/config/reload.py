@@ -1,4 +1,4 @@
-"""What a running server cannot take: a configuration file that says something else than when it was started."""
+"""Changes of the configuration file that a running server cannot apply."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from finger.interfaces import IReloadable
 @implementer(IReloadable)
 class ConfigFile:
     """
-    Says at SIGHUP which options of a file have changed, and that they want a restart.  Users, templates and
-    certificates are read again then, but ports, for one, have been opened by somebody who may have been root.
+    Logs at SIGHUP which options of a configuration file have changed, and that they need a restart.  Users,
+    templates and certificates are read again at SIGHUP.  Options are not: a port, for example, may have been opened
+    as root.
 
     @param path: the file.
-    @param atStart: what was read then.
-    @param read: reads it again, in a thread.
-    @param reactor: for its threads.
+    @param atStart: the settings read at the start.
+    @param read: a function that reads the settings again, in a thread.
+    @param reactor: the reactor whose threads it uses.
     """
 
     log = Logger()
@@ -42,12 +43,12 @@ class ConfigFile:
         try:
             now = await self._read()
         except ConfigError as error:
-            self.log.error("{problem}; what was read at the start stays in force", problem=str(error))
+            self.log.error("{problem}; the settings read at the start stay in force", problem=str(error))
             return False
         changed = [name for name, old in self._atStart.inForce.items() if now.inForce[name].value != old.value]
         if changed:
             self.log.warn(
-                "{path} has changed: {options} will be in force after a restart",
+                "{path} has changed: {options} will take effect after a restart",
                 path=self._path,
                 options=", ".join(changed),
             )

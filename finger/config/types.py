@@ -1,4 +1,4 @@
-"""What an option's value can be, whether it comes from a command line, the environment or a file."""
+"""The types of options' values, from a command line, the environment or a file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from finger.profile import FIELD_OF_ATOM
 from finger.protocol.hosts import parseNetwork
 
 MAX_DIGITS: Final = 18
-"""Of a whole number, in decimal digits.  It fits into 64 bits then, and into a message."""
+"""The maximum length of a whole number, in decimal digits.  Such a number fits into 64 bits and into a message."""
 
 
 class Kind:
     """
-    What an option's value can be: any text.
+    The type of an option's value.  This one is any text.
 
-    @ivar choices: the texts that a shell may offer.
-    @ivar completes: what else it may offer: C{files}, C{directories} or nothing.
+    @ivar choices: the values that a shell completes.
+    @ivar completes: the kind of path that a shell completes: C{files}, C{directories}, or empty for none.
     """
 
     choices: tuple[str, ...] = ()
@@ -31,9 +31,9 @@ class Kind:
         """
         Read a value.
 
-        @param value: a text, or, in a configuration file, whatever TOML has.
-        @return: the value as a file would have it.
-        @raise ValueError: if it makes no sense; says what would.
+        @param value: a text, or any value of TOML from a configuration file.
+        @return: the value in the form of the configuration file.
+        @raise ValueError: if it is invalid; the message describes a valid value.
         """
         if not isinstance(value, str):
             raise ValueError("should be a text, in quotes")
@@ -41,16 +41,16 @@ class Kind:
         return value
 
     def toField(self, value: Any) -> Any:
-        """What a value that was read is in L{Config}."""
+        """Return the value of the field of L{Config} for a value that L{read} returned."""
         return value
 
     def fromField(self, value: Any) -> Any:
-        """The other way round, for defaults."""
+        """Return the value in the form of the configuration file; the inverse of L{toField}, for defaults."""
         return value
 
 
 class NeededFile(Kind):
-    """The path of a file that there has to be."""
+    """The path of a file; it must not be empty."""
 
     def __init__(self) -> None:
         super().__init__("files")
@@ -67,7 +67,7 @@ class Switch(Kind):
     """
     On or off.
 
-    @param inverted: does C{on} mean that the field is L{False}?
+    @param inverted: whether C{on} means that the field is L{False}.
     """
 
     _WORDS: Final = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
@@ -97,8 +97,8 @@ class Port(Kind):
     """
     A stream port: a number, or a text.
 
-    @param loopback: whether a number means that port for this machine alone.
-    @param onlyLoopback: whether only ports that other machines cannot reach are taken.
+    @param loopback: whether a number means that port on loopback.
+    @param onlyLoopback: whether only ports that other machines cannot reach are valid.
     @ivar loopback: see above.
     @ivar onlyLoopback: see above.
     """
@@ -109,7 +109,7 @@ class Port(Kind):
         self.onlyLoopback = onlyLoopback
 
     def read(self, value: object) -> str:
-        """See L{Kind.read}.  What the text may be, L{finger.net.ports} knows."""
+        """See L{Kind.read}.  L{finger.net.ports} checks the text."""
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise ValueError("should be a number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none'")
         text = str(value)
@@ -129,7 +129,7 @@ class DatagramPort(Port):
 
 
 class Network(Kind):
-    """An address, or a network of them."""
+    """An address or a network."""
 
     def read(self, value: object) -> str:
         """See L{Kind.read}."""
@@ -141,7 +141,7 @@ class Whole(Kind):
     """
     A whole number.
 
-    @param least: it is at least that.
+    @param least: the least valid value.
     """
 
     def __init__(self, least: int) -> None:
@@ -163,7 +163,7 @@ class Number(Kind):
     """
     A number.
 
-    @param least: it is at least that; if L{None}, it is more than nothing.
+    @param least: the least valid value; if L{None}, any number greater than 0 is valid.
     """
 
     def __init__(self, least: float | None = None) -> None:
@@ -183,7 +183,7 @@ class Number(Kind):
 
 
 class Atoms(Kind):
-    """Some of what can be told of a user, with commas between, or a list."""
+    """Fields of a user to disclose: their names, separated by commas, or a list."""
 
     def __init__(self) -> None:
         super().__init__(choices=tuple(FIELD_OF_ATOM))
@@ -196,7 +196,7 @@ class Atoms(Kind):
         atoms = {text.strip() for text in texts} - {""}
         unknown = sorted(atoms.difference(FIELD_OF_ATOM))
         if unknown:
-            raise ValueError(f"{unknown[0]!r} cannot be told; choose of {','.join(FIELD_OF_ATOM)}")
+            raise ValueError(f"{unknown[0]!r} is not a field of a user; choose from {','.join(FIELD_OF_ATOM)}")
         return ",".join(sorted(atoms))
 
     def toField(self, value: str) -> frozenset[str]:
@@ -209,7 +209,7 @@ class Atoms(Kind):
 
 
 class Choice(Kind):
-    """One of some words."""
+    """One of the choices."""
 
     def read(self, value: object) -> str:
         """See L{Kind.read}."""
@@ -219,14 +219,18 @@ class Choice(Kind):
 
 
 class Checker(Kind):
-    """What knows passwords, of any kind that L{twisted.cred.strcred} has."""
+    """A credentials checker, of any type that L{twisted.cred.strcred} finds."""
 
     def toField(self, value: str) -> Any:
-        """See L{Kind.toField}; raises L{ValueError}, too."""
+        """
+        See L{Kind.toField}.
+
+        @raise ValueError: if the checker cannot be made.
+        """
         return makeChecker(value)
 
 
 def _refuseNUL(text: str) -> None:
-    """What ends texts in C can be in no name of a file, nor in anything else that is asked for."""
+    """Refuse a NUL character, which ends a text in C and is invalid in a file's name and in every other value."""
     if "\0" in text:
         raise ValueError("should have no NUL character")

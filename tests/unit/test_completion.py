@@ -1,4 +1,4 @@
-"""Completion, in the shells that do it."""
+"""Tests for completion, in the shells themselves."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 class CompletionTestCase(SynchronousTestCase):
-    """Files that shells read."""
+    """A base for tests of completion scripts."""
 
     def write(self, name: str, text: str) -> Path:
-        """A file in a directory of its own."""
+        """Write a file in a directory of its own, and return its path."""
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         (directory / name).write_text(text, "utf-8")
@@ -42,10 +42,10 @@ class CompletionTestCase(SynchronousTestCase):
 
 
 class BashTests(CompletionTestCase):
-    """bash."""
+    """Completion in bash."""
 
     def offered(self, script: str, *words: str) -> list[str]:
-        """What is offered for the last of some words."""
+        """Return the completions of the last word."""
         path = self.write("completion", script)
         done = subprocess.run(
             [need("bash", package="bash"), "-c", BASH, "bash", str(path), *words],
@@ -58,7 +58,7 @@ class BashTests(CompletionTestCase):
         return done.stdout.strip("\n").splitlines()
 
     def test_names(self) -> None:
-        """Every name, and those that begin as what is typed does."""
+        """All names are completed, limited to those with the typed prefix."""
         script = daemonCompletion("bash", TABLE)
         offered = self.offered(script, "twisted-fingerd", "--")
         for option in TABLE:
@@ -67,7 +67,7 @@ class BashTests(CompletionTestCase):
         self.assertEqual(self.offered(script, "twisted-fingerd", "--no-s"), ["--no-ssl"])
 
     def test_values(self) -> None:
-        """What values can be: words, files or directories; bash takes the equals sign for a word."""
+        """Values are completed as words, files or directories; bash passes the equals sign as a word."""
         script = daemonCompletion("bash", TABLE)
         self.assertEqual(self.offered(script, "twisted-fingerd", "--log-format", "=", "j"), ["json", "journal"])
         self.assertEqual(
@@ -87,10 +87,10 @@ class BashTests(CompletionTestCase):
 
 
 class FishTests(CompletionTestCase):
-    """fish."""
+    """Completion in fish."""
 
     def offered(self, script: str, line: str) -> list[str]:
-        """What is offered for a line."""
+        """Return the completions of a line."""
         path = self.write("completion.fish", script)
         done = subprocess.run(
             [need("fish", package="fish"), "--no-config", "-c", f'source {path}; complete -C "{line}"'],
@@ -104,7 +104,7 @@ class FishTests(CompletionTestCase):
         return [offer.partition("\t")[0] for offer in done.stdout.splitlines()]
 
     def test_daemon(self) -> None:
-        """Names, words, files and directories."""
+        """Names, words, files and directories are completed."""
         script = daemonCompletion("fish", TABLE)
         offered = self.offered(script, "twisted-fingerd --")
         for option in TABLE:
@@ -128,10 +128,10 @@ class FishTests(CompletionTestCase):
 
 
 class ZshTests(CompletionTestCase):
-    """zsh, which completes for a terminal only."""
+    """Completion in zsh, which needs a terminal for it."""
 
     def completed(self, script: str, line: str, expected: str) -> None:
-        """A line becomes another when Tab is pressed."""
+        """Check that Tab completes a line to the expected one."""
         zsh = need("zsh", package="zsh")
         path = self.write(f"_{line.split()[0]}", script)
         process, terminal = pty.fork()
@@ -151,16 +151,16 @@ class ZshTests(CompletionTestCase):
             os.close(terminal)
 
     def waitFor(self, terminal: int, expected: str) -> None:
-        """Read until something is there."""
-        said, deadline = "", time.monotonic() + DEADLINE
-        while expected not in said and time.monotonic() < deadline:
+        """Read from the terminal until the expected text appears."""
+        output, deadline = "", time.monotonic() + DEADLINE
+        while expected not in output and time.monotonic() < deadline:
             if select.select([terminal], [], [], 1)[0]:
                 with contextlib.suppress(OSError):
-                    said += os.read(terminal, 4096).decode("utf-8", "replace")
-        self.assertIn(expected, said)
+                    output += os.read(terminal, 4096).decode("utf-8", "replace")
+        self.assertIn(expected, output)
 
     def test_daemon(self) -> None:
-        """Names, and what values can be."""
+        """Names and values are completed."""
         script = daemonCompletion("zsh", TABLE)
         self.completed(script, "twisted-fingerd --fingerp", "--fingerport=")
         self.completed(script, "twisted-fingerd --log-format=js", "--log-format=json")
@@ -172,9 +172,9 @@ class ZshTests(CompletionTestCase):
 
 
 class ShellTests(SynchronousTestCase):
-    """Which shells there are."""
+    """The names of shells."""
 
     def test_other(self) -> None:
-        """No other."""
+        """An unknown shell is an error that lists the known ones."""
         error = self.assertRaises(ValueError, daemonCompletion, "tcsh", TABLE)
         self.assertEqual(str(error), "should be one of bash, zsh, fish")

@@ -1,4 +1,4 @@
-"""What C{etc} has for administrators says what is true."""
+"""Tests for the configuration and users files in C{etc}."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class ConfigurationTests(SynchronousTestCase):
     """C{finger.toml}, as packages install it."""
 
     def setUp(self) -> None:
-        """What it sets, and what it shows as defaults."""
+        """Read the options that the file sets, and those that it shows with their defaults."""
         text = CONFIGURATION.read_text("utf-8")
         self.set = tomllib.loads(text)
         self.shown = tomllib.loads("\n".join(re.findall(r"(?m)^#(\w.*)", text)))
 
     def test_valid(self) -> None:
-        """It is taken."""
+        """The file is a valid configuration."""
         self.assertEqual(
             set(fromFile(str(CONFIGURATION), findAdapters().table)), {"file", "fingerport", "webport", "pbport"}
         )
 
     def test_complete(self) -> None:
-        """Every option is there, once."""
+        """Every option is in the file once."""
         self.assertEqual(sorted([*self.set, *self.shown]), sorted(findAdapters().table.settings))
 
     def test_defaults(self) -> None:
-        """What is shown as a default is one."""
+        """The defaults shown are the options' defaults."""
         self.assertEqual(self.shown, {name: findAdapters().table.settings[name].default for name in self.shown})
 
 
@@ -43,15 +43,15 @@ class UsersTests(SynchronousTestCase):
     """C{finger.users}, as packages install it."""
 
     def setUp(self) -> None:
-        """What it says."""
+        """Read the file."""
         self.text = (ROOT / "etc" / "finger.users").read_bytes()
 
-    def test_nobody(self) -> None:
-        """A new installation tells of nobody."""
+    def test_empty(self) -> None:
+        """A new installation has no users."""
         self.assertEqual(parseUsers(self.text), UsersFile({}, ()))
 
     def test_example(self) -> None:
-        """The example in it is one."""
+        """The example in the file is valid."""
         example = self.text.split(b"#\n")[2].replace(b"# ", b"")
         users = parseUsers(example)
         self.assertEqual((list(users.profiles), users.problems), (["ada", "moshez"], ()))

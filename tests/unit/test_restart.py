@@ -1,4 +1,4 @@
-"""A configuration file that has changed while a server runs."""
+"""Tests for a configuration file that changes while a server runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TABLE = findAdapters().table
 
 
 class ConfigFileTests(SynchronousTestCase):
-    """What the log says of it at SIGHUP."""
+    """The log entries about the configuration file at SIGHUP."""
 
     def setUp(self) -> None:
-        """A file, as it was at the start."""
+        """Write the file as it is at the start."""
         self.path = Path(self.mktemp())
         self.path.write_text("hops = 2\n")
         self.reactor = LateReactor()
@@ -31,11 +31,11 @@ class ConfigFileTests(SynchronousTestCase):
         self.file.log = Logger(observer=Observer(self.events.append))
 
     def read(self) -> Settings:
-        """What it says now."""
+        """Return the settings of the file."""
         return Settings(TABLE, fromFile(str(self.path), TABLE))
 
     def reloaded(self, text: str) -> list[str]:
-        """What is logged when it says something else."""
+        """Change the file, reload, and return the log entries."""
         self.path.write_text(text)
         return self.reload()
 
@@ -49,26 +49,26 @@ class ConfigFileTests(SynchronousTestCase):
         return [formatEvent(event) for event in self.events]
 
     def test_interface(self) -> None:
-        """It is told of SIGHUP."""
+        """The file is reloadable at SIGHUP."""
         verifyObject(IReloadable, self.file)
 
     def test_same(self) -> None:
-        """What means the same has not changed."""
+        """A file with the same settings has not changed."""
         self.assertEqual(self.reloaded("# twice\nhops = 2\nssl = false\n"), [])
         self.assertIs(self.isRead, True)
 
     def test_changed(self) -> None:
-        """What has changed is named, until it is changed back."""
-        told = f"{self.path} has changed: hops, burst will be in force after a restart"
-        self.assertEqual(self.reloaded("burst = 3\n"), [told])
+        """Each reload names the changed options, until they are changed back."""
+        entry = f"{self.path} has changed: hops, burst will take effect after a restart"
+        self.assertEqual(self.reloaded("burst = 3\n"), [entry])
         self.assertIs(self.isRead, True)
-        self.assertEqual(self.reloaded("burst = 3\n"), [told])
+        self.assertEqual(self.reloaded("burst = 3\n"), [entry])
         self.assertEqual(self.reloaded("hops = 2\n"), [])
 
     def test_bad(self) -> None:
-        """What is wrong is told, too, before somebody restarts with it."""
-        told = f"{self.path}: hops = 0: should be a number, 1 or more; what was read at the start stays in force"
-        self.assertEqual(self.reloaded("hops = 0\n"), [told])
+        """An error in the file is logged before a restart would find it."""
+        entry = f"{self.path}: hops = 0: should be a number, 1 or more; the settings read at the start stay in force"
+        self.assertEqual(self.reloaded("hops = 0\n"), [entry])
         self.assertIs(self.isRead, False)
 
     def test_fifo(self) -> None:

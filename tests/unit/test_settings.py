@@ -1,4 +1,4 @@
-"""Options: what their values can be, and who says so."""
+"""Tests for options: their values and their sources."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TABLE = findAdapters().table
 
 
 class TableTests(SynchronousTestCase):
-    """The table."""
+    """The table of options."""
 
     def test_complete(self) -> None:
-        """It has a row for each field of the configuration, and no name twice."""
+        """The table has a row for each field of the configuration, and no name twice."""
         keys = [option.key for option in TABLE.settings.values()]
         self.assertEqual(set(CommonConfig.__dataclass_fields__) - set(keys), set())
         self.assertEqual(len(keys), len(set(keys)))
@@ -30,38 +30,38 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(len(names), len(set(names)))
 
     def test_defaults(self) -> None:
-        """The defaults, said as a file would say them, are the configuration's."""
+        """The defaults, written as a configuration file, are those of the configuration."""
         self.assertEqual(Settings(TABLE).config(), Config())
-        said = {name: option.default for name, option in TABLE.settings.items()}
-        self.assertEqual(self.read(said).config(), Config())
+        values = {name: option.default for name, option in TABLE.settings.items()}
+        self.assertEqual(self.read(values).config(), Config())
 
-    def read(self, said: Mapping[str, object]) -> Settings:
-        """What a file means that says so."""
+    def read(self, values: Mapping[str, object]) -> Settings:
+        """Return the settings of a file with these values."""
         path = Path(self.mktemp())
-        path.write_text("\n".join(f"{name} = {formatTOML(value)}" for name, value in said.items()), "utf-8")
+        path.write_text("\n".join(f"{name} = {formatTOML(value)}" for name, value in values.items()), "utf-8")
         return Settings(TABLE, fromFile(str(path), TABLE))
 
     def test_didYouMean(self) -> None:
-        """What is near is offered, what is not is not."""
+        """Only a similar name is suggested."""
         self.assertEqual(didYouMean("hop", TABLE.settings), "; did you mean hops?")
         self.assertEqual(didYouMean("quux", TABLE.settings), "")
 
 
 class FileTests(SynchronousTestCase):
-    """A configuration file."""
+    """Settings from a configuration file."""
 
     def write(self, content: str | bytes) -> str:
-        """A file, which has something."""
+        """Write a file, and return its path."""
         path = Path(self.mktemp())
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
 
     def config(self, content: str) -> Config:
-        """What it means."""
+        """Return the configuration of a file."""
         return Settings(TABLE, fromFile(self.write(content), TABLE)).config()
 
     def test_values(self) -> None:
-        """Each kind of value, and lists of one."""
+        """Each type of value is read, as is a single value for a list."""
         config = self.config(
             'file = "/u"\nfingerport = 79\nwebport = ["none", 8000]\nssl = true\nno-list = true\nhops = 2\n'
             'rate = 1\nquery-timeout = 0.5\ndisclose = ["plan", "mail"]\nircchannel = "#a"\nlog-format = "json"\n'
@@ -86,8 +86,8 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.config("webport = []").adapters["webPorts"], ())
 
     def test_wrong(self) -> None:
-        """What makes no sense names the file, the option, the value, and what would be right."""
-        for line, told in (
+        """An error names the file, the option and the value, and describes a valid value."""
+        for line, expected in (
             ("hops = true", "hops = true: should be a number, 1 or more"),
             ("hops = 1.5", "hops = 1.5: should be a number, 1 or more"),
             ("hops = [1]", "hops = [1]: should be a number, 1 or more"),
@@ -103,7 +103,7 @@ class FileTests(SynchronousTestCase):
             ('webport = [""]', 'webport = "": should be a number, an endpoint string'),
             ("disclose = 1", "disclose = 1: should be a text such as 'name,plan'"),
             ("disclose = [1]", "disclose = [1]: should be a text such as 'name,plan'"),
-            ('disclose = "age"', "disclose = \"age\": 'age' cannot be told; choose of name,plan,"),
+            ('disclose = "age"', "disclose = \"age\": 'age' is not a field of a user; choose from name,plan,"),
             (
                 'trust-proxy = "here"',
                 "trust-proxy = \"here\": 'here' does not appear to be an IPv4 or IPv6 network; give",
@@ -125,32 +125,32 @@ class FileTests(SynchronousTestCase):
         ):
             path = self.write(line)
             error = self.assertRaises(ConfigError, fromFile, path, TABLE)
-            self.assertTrue(str(error).startswith(f"{path}: {told}"), str(error))
+            self.assertTrue(str(error).startswith(f"{path}: {expected}"), str(error))
             self.assertNotIn("\n", str(error))
 
     def test_unreadable(self) -> None:
-        """One that is not there, is none, or is not UTF-8."""
-        for path, told in (
+        """A path that does not exist, is a directory, or is not UTF-8 is an error."""
+        for path, expected in (
             ("/nowhere/finger.toml", "--config=/nowhere/finger.toml: cannot be read: No such file or directory"),
             ("/", "--config=/: cannot be read: Is a directory"),
         ):
-            self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path, TABLE)), told)
+            self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path, TABLE)), expected)
         error = self.assertRaises(ConfigError, fromFile, "/nowhere/finger.toml", TABLE, "FINGER_CONFIG")
         self.assertEqual(str(error), "FINGER_CONFIG=/nowhere/finger.toml: cannot be read: No such file or directory")
         path = self.write(b"file = '\xff'")
         self.assertEqual(str(self.assertRaises(ConfigError, fromFile, path, TABLE)), f"{path}: is not UTF-8")
 
     def test_otherEditors(self) -> None:
-        """A file from where files begin with a mark, and lines end otherwise, is one, too."""
+        """A file may begin with a byte order mark, and have line ends of Windows."""
         layer = fromFile(self.write(b"\xef\xbb\xbfhops = 2\r\nburst = 3\r\n"), TABLE)
         self.assertEqual({name: setting.value for name, setting in layer.items()}, {"hops": 2, "burst": 3})
 
 
 class EnvironmentTests(SynchronousTestCase):
-    """The environment."""
+    """Settings from the environment."""
 
     def test_values(self) -> None:
-        """Names in capitals; what can be repeated with white space between; others are left alone."""
+        """Names are in capitals, values of a repeatable option are separated by white space, others are ignored."""
         layer = fromEnvironment(
             {
                 "FINGER_NO_LIST": "Yes",
@@ -170,22 +170,22 @@ class EnvironmentTests(SynchronousTestCase):
         )
 
     def test_wrong(self) -> None:
-        """What makes no sense names the variable."""
-        for name, value, told in (
+        """An error names the variable."""
+        for name, value, expected in (
             ("FINGER_HOPS", "x", "should be a number, 1 or more"),
             ("FINGER_HOPS", "9" * 5000, "should be a number of at most 18 digits"),
             ("FINGER_SSL", "", "should be true or false"),
             ("FINGER_WEBPORT", "'80", "has a quotation mark that is not closed"),
         ):
             error = self.assertRaises(ConfigError, fromEnvironment, {name: value}, TABLE)
-            self.assertEqual(str(error), f"{name}={value}: {told}")
+            self.assertEqual(str(error), f"{name}={value}: {expected}")
 
 
 class SettingsTests(SynchronousTestCase):
-    """What is in force."""
+    """The effective settings."""
 
     def test_order(self) -> None:
-        """What comes first counts most, and lists are not added up."""
+        """An earlier source overrides a later one, and lists are replaced, not joined."""
         settings = Settings(
             TABLE,
             fromFlags({"hops": ["2", "3"], "webport": ["1", "2"]}, TABLE),
@@ -195,7 +195,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual((config.maxHops, config.adapters["webPorts"], config.connectionBurst), (3, ("1", "2"), 5))
 
     def test_format(self) -> None:
-        """All of it can be printed, with who says so, and read again."""
+        """The settings can be printed with their sources, and read again."""
         settings = Settings(
             TABLE,
             fromFlags(
@@ -207,12 +207,12 @@ class SettingsTests(SynchronousTestCase):
         self.assertIn("ssl = false  # --no-ssl", text)
         self.assertIn("no-list = true  # --no-list", text)
         self.assertIn("ascii = false  # default", text)
-        said: dict[str, Any] = tomllib.loads(text)
-        self.assertEqual(list(said), list(TABLE.settings))
-        self.assertEqual(said["file"], '/a "b" \\ \x7f\u00fc')
+        values: dict[str, Any] = tomllib.loads(text)
+        self.assertEqual(list(values), list(TABLE.settings))
+        self.assertEqual(values["file"], '/a "b" \\ \x7f\u00fc')
 
     def test_locate(self) -> None:
-        """What is wrong with an option is told of where it stands."""
+        """An error about an option names the source that set it."""
         path = Path(self.mktemp())
         path.write_text('templates = "/t"\n')
         settings = Settings(
@@ -221,7 +221,7 @@ class SettingsTests(SynchronousTestCase):
             fromEnvironment({"FINGER_FILE": "/u"}, TABLE),
             fromFile(str(path), TABLE),
         )
-        for problem, told in (
+        for problem, expected in (
             ("--templates=/t: is none", f"{path}: templates=/t: is none"),
             ("--file=/u: cannot be read", "FINGER_FILE=/u: cannot be read"),
             ("--file: cannot be read", "FINGER_FILE: cannot be read"),
@@ -231,4 +231,4 @@ class SettingsTests(SynchronousTestCase):
             ("--ssl without that", "--ssl without that"),
             ("is none", "is none"),
         ):
-            self.assertEqual(settings.locate(problem), told)
+            self.assertEqual(settings.locate(problem), expected)

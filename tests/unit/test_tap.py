@@ -1,4 +1,4 @@
-"""The command line."""
+"""Tests for the command line."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ USERS = str(Path(ROOT, "etc", "users"))
 NOWHERE = ["--fingerport=none", "--webport=none", "--pbport=none"]
 
 
-def twistd(**said: object) -> UsageOptions:
-    """twistd's own options: those it has in the foreground, but for what is said."""
+def twistd(**given: object) -> UsageOptions:
+    """Return twistd's own options, by default those of the foreground."""
     options = UsageOptions()
-    options.update({"uid": None, "gid": None, "logfile": None, "syslog": False, "nodaemon": True, **said})
+    options.update({"uid": None, "gid": None, "logfile": None, "syslog": False, "nodaemon": True, **given})
     return options
 
 
 class OptionsTests(TestCase):
-    """Options, and the configuration they mean."""
+    """Options, and the resulting configuration."""
 
     def parse(self, *options: str) -> Config:
-        """What options mean."""
+        """Return the configuration that the options result in."""
         parsed = Options()
         parsed.parseOptions(options)
         return parsed.config
 
     def test_defaults(self) -> None:
-        """Without options, the defaults."""
+        """Without options, all settings have their defaults."""
         self.assertEqual(self.parse(), Config())
 
     def test_all(self) -> None:
-        """Each option, with its short form, and repeated where it can be."""
+        """Each option is read, in its short form if it has one, and repeated if it is repeatable."""
         self.assertEqual(
             self.parse(
                 *("-f", "/u", "--backend=file", "--backend=local", "-t", "/t", "--fingerport=1", "--fingerport=2"),
@@ -106,7 +106,7 @@ class OptionsTests(TestCase):
         self.assertEqual(self.parse("--disclose=").disclose, frozenset())
 
     def test_wrong(self) -> None:
-        """Wrong ones are one line that names the option."""
+        """An invalid option is reported in one line that names it."""
         for option in (
             "--nonsense",
             "--file=",
@@ -140,7 +140,7 @@ class OptionsTests(TestCase):
             self.assertNotIn("\n", str(error.code))
 
     def test_auth(self) -> None:
-        """What knows passwords, of any kind that Twisted has, and several of them."""
+        """A credentials checker can be of any type of Twisted's, and several can be given."""
         path = self.mktemp()
         Path(path).write_bytes(b"ada:lovelace\n")
         (checker,) = self.parse(f"--auth=file:{path}").checkers
@@ -149,7 +149,7 @@ class OptionsTests(TestCase):
         self.assertEqual(len(self.parse(f"--auth=file:{path}", f"--auth=file:{path}").checkers), 2)
 
     def test_badAuth(self) -> None:
-        """What knows none is one line that says so: a kind there is not, nothing to read, or none at all."""
+        """An unusable checker is reported in one line: an unknown type, an unreadable file, or no passwords."""
         for value in (
             "",
             "nonsense",
@@ -167,20 +167,20 @@ class OptionsTests(TestCase):
             self.assertNotIn("\n", str(error.code))
 
     def test_version(self) -> None:
-        """The version is ours."""
+        """--version prints the package's version."""
         with redirect_stdout(StringIO()) as out:
             error = self.assertRaises(SystemExit, self.parse, "--version")
         self.assertEqual((error.code, out.getvalue()), (0, f"finger {__version__}\n"))
 
     def test_helpBackends(self) -> None:
-        """The back ends there are."""
+        """--help-backends lists the back ends."""
         with redirect_stdout(StringIO()) as out:
             error = self.assertRaises(SystemExit, self.parse, "--help-backends")
         self.assertEqual(error.code, 0)
         self.assertIn("memory[:PATH] ", out.getvalue())
 
     def test_help(self) -> None:
-        """The help fits a terminal, has every option, and tells what to type for whoever reads it."""
+        """The help fits a terminal, lists every option, and shows examples with the command that was typed."""
         for name, command in (("/bin/twistd", "twistd -n finger --"), ("/bin/twisted-fingerd", "twisted-fingerd --")):
             with patch.dict(os.environ, {"COLUMNS": "80"}), patch.object(sys, "argv", [name]):
                 text = str(Options())
@@ -192,16 +192,16 @@ class OptionsTests(TestCase):
             self.assertTrue(text.startswith("Usage: twist"))
 
     def test_narrow(self) -> None:
-        """On a narrow terminal it has its words below the names, and on one narrower still it is as on that."""
+        """On a narrow terminal the help texts stand below the names; below a minimum width nothing changes."""
         for width in (1, 10, 27, 28, 40, 51):
             lines = formatHelp("twisted-fingerd", width, Options.adapters.table).splitlines()
-            self.assertIn(" " * 10 + "For a query to arrive.", [line[:32] for line in lines])
+            self.assertIn(" " * 10 + "Time to receive a query.", [line[:34] for line in lines])
             for line in lines:
                 if len(line) > max(width, 34):
                     self.assertRegex(line, "^  (-.,|   ) --[^ ]+$")
 
     def test_brokenPipe(self) -> None:
-        """Who closes the pipe before anything is printed wants no more, and it is a good end."""
+        """A pipe that is closed before anything is printed is no error."""
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "w") as out, patch.object(sys, "stdout", out):
@@ -209,13 +209,13 @@ class OptionsTests(TestCase):
         self.assertEqual(error.code, 0)
 
     def test_cannotPrint(self) -> None:
-        """What cannot be printed is told in one line."""
+        """A failure to print is reported in one line."""
         with open("/dev/full", "w") as out, patch.object(sys, "stdout", out):
             error = self.assertRaises(SystemExit, self.parse, "--print-config")
         self.assertEqual(error.code, "standard output cannot be written: No space left on device")
 
     def test_pipe(self) -> None:
-        """Who reads only its beginning sees that, and no traceback."""
+        """A reader of only the first line gets that line, and no traceback is printed."""
         for program in ("twistd", "twisted-fingerd"):
             arguments = ["finger"] if program == "twistd" else []
             done = subprocess.run(
@@ -229,7 +229,7 @@ class OptionsTests(TestCase):
             self.assertTrue(done.stdout.startswith("Usage: "))
 
     def test_encoding(self) -> None:
-        """What a terminal has no letters for is printed as Python would write it."""
+        """Characters that the terminal's encoding does not have are printed as escapes of Python."""
         with (
             TextIOWrapper(BytesIO(), encoding="ascii") as out,
             patch.object(sys, "stdout", out),
@@ -240,7 +240,7 @@ class OptionsTests(TestCase):
             self.assertIn(b'admin = ["zo\\xeb", "\\udcff"]', out.buffer.getvalue())
 
     def test_unknown(self) -> None:
-        """Who misspells an option is told what there is; with nothing like it there is nothing to tell."""
+        """The error for a misspelt option suggests a similar one, if there is one."""
         for option, hint in (
             ("--webprot=3", "--webprot not recognized; did you mean --webport?"),
             ("--no-matchnames", "--no-matchnames not recognized; did you mean --no-match-names?"),
@@ -250,21 +250,21 @@ class OptionsTests(TestCase):
             self.assertTrue(str(error.code).endswith(hint), error.code)
 
     def test_program(self) -> None:
-        """What is wrong is told in the name of the command that was typed."""
-        for name, told in (("/bin/twistd", "twistd finger: "), ("/bin/twisted-fingerd", "twisted-fingerd: ")):
+        """An error message begins with the command that was typed."""
+        for name, prefix in (("/bin/twistd", "twistd finger: "), ("/bin/twisted-fingerd", "twisted-fingerd: ")):
             with patch.object(sys, "argv", [name]):
                 error = self.assertRaises(SystemExit, self.parse, "--hops=0")
-            self.assertTrue(str(error.code).startswith(told))
+            self.assertTrue(str(error.code).startswith(prefix))
 
     def test_switches(self) -> None:
-        """What can be switched on can be switched off again; the last word counts."""
+        """A switch can be turned on and off; the last option counts."""
         self.assertNotIn("ssl", self.parse("--ssl", "--no-ssl").adapters)
         self.assertTrue(self.parse("--no-list", "--list").listing)
         self.assertNotIn("utf8", self.parse("--ascii", "--no-ascii").adapters)
         self.assertFalse(self.parse("--hops=2", "--hops=3", "--list", "--no-list").listing)
 
     def test_completion(self) -> None:
-        """What completes the options is printed."""
+        """--completion prints a completion script."""
         with redirect_stdout(StringIO()) as out:
             error = self.assertRaises(SystemExit, self.parse, "--completion=bash")
         self.assertEqual(error.code, 0)
@@ -272,10 +272,10 @@ class OptionsTests(TestCase):
 
 
 class ConfigurationTests(TestCase):
-    """A file, the environment, and what they say."""
+    """A configuration file, the environment, and options combined."""
 
     def parse(self, text: str, *options: str, **environment: str) -> FingerOptions:
-        """What a file, an environment and options mean together."""
+        """Return the options that a file, an environment and a command line result in."""
         self.path = self.mktemp()
         Path(self.path).write_text(text, "utf-8")
         parsed = Options()
@@ -284,20 +284,20 @@ class ConfigurationTests(TestCase):
         return parsed
 
     def ended(self, *arguments: str, **environment: str) -> tuple[object, str]:
-        """How the program ends, and what it prints."""
+        """Return the exit status and the output."""
         with redirect_stdout(StringIO()) as out:
             error = self.assertRaises(SystemExit, self.parse, *arguments, **environment)
         return error.code, out.getvalue()
 
     def test_precedence(self) -> None:
-        """An option outdoes the environment, that the file, that the defaults."""
+        """An option overrides the environment, which overrides the file, which overrides the defaults."""
         text = "hops = 2\nburst = 2\nrate = 2\n"
         config = self.parse(text, "--hops=4", FINGER_HOPS="3", FINGER_BURST="3").config
         self.assertEqual((config.maxHops, config.connectionBurst, config.connectionsPerSecond), (4, 3, 2.0))
         self.assertEqual(config.maxConnections, Config().maxConnections)
 
     def test_environment(self) -> None:
-        """The file can be named in the environment."""
+        """FINGER_CONFIG names the file."""
         self.parse("hops = 2\n")
         parsed = Options()
         with patch.dict(os.environ, {"FINGER_CONFIG": self.path}):
@@ -308,7 +308,7 @@ class ConfigurationTests(TestCase):
         self.assertIn(" FINGER_CONFIG=/nowhere: cannot be read", str(error.code))
 
     def test_print(self) -> None:
-        """What is in force can be printed, and read again."""
+        """The effective configuration can be printed, and the output is a valid configuration file."""
         code, printed = self.ended("no-list = true\n", "--fingerport=1", "--print-config", FINGER_FORWARD="a 'b c'")
         self.assertEqual(code, 0)
         self.assertIn(f"no-list = true  # {self.path}\n", printed)
@@ -317,7 +317,7 @@ class ConfigurationTests(TestCase):
         self.assertEqual(self.ended(printed, "--print-config")[1].count(f"# {self.path}\n"), printed.count("\n"))
 
     def check(self, text: str, *options: str, **environment: str) -> tuple[object, str]:
-        """Check a configuration; the log is left alone."""
+        """Check a configuration without changing the log."""
         with patch("finger.tap.showWarnings") as show:
             ended = self.ended(text, "--check-config", *options, **environment)
         if show.called:
@@ -325,16 +325,16 @@ class ConfigurationTests(TestCase):
         return ended
 
     def test_check(self) -> None:
-        """A good one is good, even if its ports could not be had."""
+        """A valid configuration passes even if its ports are in use."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             code, printed = self.check(f"file = {USERS!r}\nfingerport = {port}\n")
         self.assertEqual((code, printed), (0, "twistd finger: the configuration is good\n"))
 
     def test_wrong(self) -> None:
-        """What is wrong names the file and the option, or the variable."""
+        """An error names the file and the option, or the variable."""
         file = f"file = {USERS!r}\n"
-        for text, environment, told in (
+        for text, environment, expected in (
             ("hops = 0", {}, "PATH: hops = 0: should be a number, 1 or more"),
             ("hops = ", {}, "PATH: is not TOML, with lines such as hops = 2: "),
             ("hopps = 1", {}, "PATH: hopps: there is no such option; did you mean hops?"),
@@ -345,15 +345,15 @@ class ConfigurationTests(TestCase):
         ):
             code, printed = self.check(text, **environment)
             self.assertEqual(printed, "")
-            self.assertTrue(str(code).startswith(f"twistd finger: {told.replace('PATH', self.path)}"), code)
+            self.assertTrue(str(code).startswith(f"twistd finger: {expected.replace('PATH', self.path)}"), code)
             self.assertNotIn("\n", str(code))
 
 
 class MakeServiceTests(TestCase):
-    """From the options to the service."""
+    """The service that is made from the options."""
 
     def make(self, *options: str) -> FingerServer:
-        """The service of some options, its ports open until the end of the test."""
+        """Return the service of some options, with its ports open until the end of the test."""
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *options])
         service = makeService(parsed)
@@ -361,19 +361,19 @@ class MakeServiceTests(TestCase):
         return service
 
     def stop(self, service: FingerServer) -> Deferred[Any] | None:
-        """Close the ports again."""
+        """Close a service's ports."""
         service.startService()
         return service.stopService()
 
     def test_plugin(self) -> None:
-        """twistd finds it."""
+        """twistd finds the plugin."""
         (maker,) = [maker for maker in getPlugins(IServiceMaker) if maker.tapname == "finger"]
         verifyObject(IServiceMaker, maker)
         self.assertIs(maker.options, Options)
         self.assertIs(maker.makeService, makeService)
 
     def test_clock(self) -> None:
-        """The reactor's time is what passes, not what a clock on the wall is set to."""
+        """The reactor uses the monotonic clock, not the system's time of day."""
         wall = WallClockReactor()
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
@@ -382,20 +382,20 @@ class MakeServiceTests(TestCase):
         self.assertIs(wall.seconds, time.monotonic)
 
     def test_openedAtOnce(self) -> None:
-        """The ports are open before twistd goes on."""
+        """The ports are open when L{makeService} returns."""
         service = self.make(*NOWHERE[1:], "--fingerport=tcp:0:interface=127.0.0.1")
         ((address,),) = service.openPorts().values()
         self.assertEqual(address.host, "127.0.0.1")
 
     def test_wrong(self) -> None:
-        """What only shows when the service is made is one line, too."""
+        """An error found while the service is made is reported in one line, too."""
         error = self.assertRaises(SystemExit, self.make, "--fingerport=x")
         self.assertIn("twistd finger: --fingerport=x: ", str(error.code))
         error = self.assertRaises(SystemExit, self.make, "--fingerport=x\n\x1b[2J")
         self.assertIn("twistd finger: --fingerport=x\\n\\x1b[2J: ", str(error.code))
 
     def test_root(self) -> None:
-        """Root is not what it stays, unless twistd is told otherwise."""
+        """Started as root, twistd switches to an unprivileged user, unless its own options name one."""
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
         for uid, after in ((None, (65534, 65533)), (0, (0, 7)), (1234, (1234, 7))):
@@ -405,7 +405,7 @@ class MakeServiceTests(TestCase):
             self.assertEqual((parsed.parent["uid"], parsed.parent["gid"]), after)
 
     def test_notRoot(self) -> None:
-        """Who is not root stays who he is."""
+        """Started without root, twistd keeps its user."""
         parsed = Options()
         parsed.parseOptions([f"--file={USERS}", *NOWHERE])
         parsed.parent = twistd()
@@ -414,7 +414,7 @@ class MakeServiceTests(TestCase):
         self.assertIsNone(parsed.parent["uid"])
 
     def test_file(self) -> Deferred[None]:
-        """Who has a configuration file is told when it has changed."""
+        """A server with a configuration file logs when it has changed."""
         path = self.mktemp()
         Path(path).write_text("hops = 2\n")
         service = self.make(*NOWHERE, f"--config={path}")
@@ -462,7 +462,7 @@ class MakeServiceTests(TestCase):
             self.assertNotIn("\n", str(error.code))
 
     def test_log(self) -> None:
-        """The log is written as it is asked for, unless twistd writes it elsewhere than to standard output."""
+        """The log has the configured format, unless twistd logs elsewhere than to standard output."""
         for options, isOurs in (
             ({}, True),
             ({"logfile": "-"}, True),

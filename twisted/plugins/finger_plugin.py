@@ -1,3 +1,3 @@
 from twisted.application.service import ServiceMaker
 
-finger = ServiceMaker("finger", "finger.tap", "A finger server, also on the web, XML-RPC, IRC and PB.", "finger")
+finger = ServiceMaker("finger", "finger.tap", "A finger server with web, XML-RPC, IRC and PB adapters.", "finger")
