@@ -1,6 +1,6 @@
-# A finger server for those who prefer `twistd -y` to `twistd finger`: sudo twistd -ny etc/finger.tac
+# A finger server for `twistd -y` instead of `twistd finger`: sudo twistd -ny etc/finger.tac
 #
-# What `twistd finger` takes as options is a Config here; see finger/config/model.py for every field.
+# A Config takes the place of the options of `twistd finger`; finger/config/model.py describes its fields.
 
 import sys
 
@@ -18,7 +18,7 @@ config = Config(
     pbPorts=("none",),
 )
 
-# Started as root, it opens its ports and then is root no more.
+# Started as root, it opens its ports and then drops root's privileges.
 try:
     uid, gid = unprivileged() or (None, None)
     server = openService(config, reactor)

@@ -1,7 +1,7 @@
 """
-What `make run` runs: the service on the sample users, at unprivileged ports, with a line to try each adapter.
+Run the service for `make run`: the sample users, unprivileged ports, and a command to try each adapter.
 
-The ports come from the environment, where make puts them: FINGERPORT, WEBPORT, HTTPSPORT, PBPORT, SETPORT.
+make sets the ports in the environment: FINGERPORT, WEBPORT, HTTPSPORT, PBPORT, SETPORT.
 """
 
 import os
@@ -25,7 +25,7 @@ LINES = {
 
 
 def arguments(ports):
-    """The command line: the file's users, and behind them those who are set."""
+    """Return the command line: users of the file first, then those set at run time."""
     return [
         *("--backend=file", f"--file={HERE / 'users'}", "--backend=memory", "--ssl"),
         *(f"--fingerport={ports['FINGERPORT']}", f"--webport={ports['WEBPORT']}"),
@@ -34,14 +34,14 @@ def arguments(ports):
 
 
 def lines(ports):
-    """A line for each adapter, to be pasted into another terminal."""
+    """Return a command for each adapter, to be pasted into another terminal."""
     examples = os.path.relpath(HERE.parent / "docs" / "examples")
     return [LINES[name].format(python=PYTHON, examples=examples, **ports) for name in LINES]
 
 
 def main():
     ports = {name: os.environ[name] for name in LINES}
-    title = "\nTry these in another terminal; Ctrl-C here ends the service."
+    title = "\nTry these in another terminal; press Ctrl-C here to stop the service."
     reactor.callWhenRunning(lambda: print(title, *lines(ports), "", sep="\n", file=sys.__stdout__, flush=True))
     sys.argv = ["twistd", "--nodaemon", "--pidfile=", "finger", *arguments(ports)]
     try:

@@ -1,4 +1,4 @@
-"""What knows passwords, by name: L{twisted.cred.strcred}, and what a server in the open will not have of it."""
+"""Credentials checkers by type, as L{twisted.cred.strcred} finds them, except those unsafe for a public server."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from finger.config.threads import ThreadedReader
 
 def makeChecker(description: str) -> ICredentialsChecker:
     """
-    Make what C{--auth=TYPE[:ARGUMENT]} asks for.
+    Make the credentials checker of C{--auth=TYPE[:ARGUMENT]}.
 
-    @raise ValueError: if there is no such thing, it cannot be read, or it knows no passwords.
+    @raise ValueError: if the type is unknown, its file cannot be read, or it does not check passwords.
     """
     kind, _, argument = description.partition(":")
     try:
         if kind == "memory":
-            raise ValueError("a command line is for everybody to read; put the passwords into a file")
+            raise ValueError("every user can read a command line; put the passwords into a file")
         if kind == "file" and argument:
             return _passwordFile(argument)
         checker: ICredentialsChecker = strcred.makeChecker(description)
     except (strcred.InvalidAuthType, strcred.InvalidAuthArgumentString, ValueError) as error:
-        raise ValueError(f"is no way to log in that can be used ({error})") from error
+        raise ValueError(f"is not a usable credentials checker ({error})") from error
     if IUsernamePassword not in checker.credentialInterfaces:
-        raise ValueError("is no way to log in that can be used (it does not take passwords)")
+        raise ValueError("is not a usable credentials checker (it does not check passwords)")
     return checker
 
 

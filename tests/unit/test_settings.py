@@ -110,7 +110,7 @@ class FileTests(SynchronousTestCase):
             ),
             ("trust-proxy = 1.5", "trust-proxy = 1.5: '1.5' does not appear to be an IPv4 or IPv6 network; give"),
             ('log-format = "xml"', 'log-format = "xml": should be one of auto, text, json, journal'),
-            ('auth = "memory:a:b"', 'auth = "memory:a:b": is no way to log in that can be used'),
+            ('auth = "memory:a:b"', 'auth = "memory:a:b": is not a usable credentials checker'),
             ("[web]\nport = 1", "web: there is no such option"),
             ("hops = {a = 1}", 'hops = {"a" = 1}: should be a number, 1 or more'),
             ('config = "x"', "config: there is no such option"),

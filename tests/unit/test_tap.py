@@ -163,7 +163,7 @@ class OptionsTests(TestCase):
             with redirect_stderr(StringIO()) as err:
                 error = self.assertRaises(SystemExit, self.parse, f"--auth={value}")
             self.assertEqual(err.getvalue(), "")
-            self.assertIn(f"--auth={value}: is no way to log in that can be used", str(error.code))
+            self.assertIn(f"--auth={value}: is not a usable credentials checker", str(error.code))
             self.assertNotIn("\n", str(error.code))
 
     def test_version(self) -> None:
@@ -453,7 +453,7 @@ class MakeServiceTests(TestCase):
             (f"--certificate={fifo}", f"--certificate={fifo}: cannot be read: is not a regular file"),
             (
                 f"--auth=file:{fifo}",
-                f"--auth=file:{fifo}: is no way to log in that can be used (cannot be read: is not a regular file; "
+                f"--auth=file:{fifo}: is not a usable credentials checker (cannot be read: is not a regular file; "
                 "give a file of 'user:password' lines)",
             ),
         ):
