@@ -6,14 +6,14 @@ FUZZED := _trial_temp_fuzz
 BIN := $(VENV)/bin
 TRIAL := $(BIN)/python -m twisted.trial
 
-# Where `make run` listens: `make run FINGERPORT=2079`.
+# The ports of `make run`; to change one: `make run FINGERPORT=2079`.
 export FINGERPORT ?= 1079
 export WEBPORT ?= 8000
 export HTTPSPORT ?= 8443
 export PBPORT ?= 8889
 export SETPORT ?= 1080
 
-# How many inputs each fuzzing test tries, and how many processes do it: `make fuzz EXAMPLES=100000 JOBS=8`.
+# The number of inputs for each fuzzing test, and of processes: `make fuzz EXAMPLES=100000 JOBS=8`.
 EXAMPLES ?= 10000
 JOBS ?= 2
 
@@ -26,11 +26,10 @@ TIMES ?= 20
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
 
-# `make test` prints what each part took.  On an idle machine of two cores, with nothing built yet, that should be at
-# most, in minutes: lint 1, unit 2, process 5, packaging 5, tutorial 4, browser 3.  What would take longer is in
-# `make test-long`.
+# `make test` prints the time of each part.  The limits on an idle machine with two cores and nothing built yet are, in
+# minutes: lint 1, unit 2, process 5, packaging 5, tutorial 4, browser 3.  Longer tests belong to `make test-long`.
 #
-# Every part is run, whatever fails before it: one failure must not hide what the others would have shown.
+# A part that fails does not keep the others from running.
 PARTS := lint unit process packaging docstests tutorial browser
 
 test: $(VENV)/installed-test
@@ -42,7 +41,7 @@ test: $(VENV)/installed-test
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi
 	@echo "All checks passed."
 
-# The exercises' folders are not valid package names, so mypy checks each check.py by itself.
+# The folders of exercises are not valid package names, so mypy checks each check.py by itself.
 CHECKS := $(wildcard tutorial/exercises/*/check.py)
 
 lint: $(VENV)/installed-test
@@ -55,18 +54,18 @@ lint: $(VENV)/installed-test
 	$(BIN)/python docs/tools/words.py 0.2 *.md docs/*.md docs/man
 #	$(BIN)/python docs/tools/words.py 0.08 finger
 
-# Unit tests alone must reach every line and branch of finger/.
+# Unit tests alone must cover every line and branch of finger/.
 unit: $(VENV)/installed-test
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m twisted.trial tests.unit tests.fuzz
 	$(BIN)/coverage report
 
-# Whole servers as processes, over real sockets.
+# Servers as processes, over real sockets.
 process: $(VENV)/installed-test
 	$(TRIAL) tests.process
 
-# Wheels, the Debian and RPM packages, the image.  Two processes share the work: machines that boot, and all the rest.
-# What either of them prints is shown when it has ended.
+# Wheels, the Debian and RPM packages, the container image.  Two processes share the work: one for the machines that
+# boot, one for the rest.  The output of each is shown when it has ended.
 packaging: $(VENV)/installed-test
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target packaging-machines packaging-builds
 
@@ -79,7 +78,7 @@ packaging-machines:
 packaging-builds:
 	$(TRIAL) --temp-directory=_trial_temp_builds $(subst /,.,$(BUILDS:.py=))
 
-# What the documents and the manual pages say.
+# The documents and the manual pages.
 docstests: $(VENV)/installed-test
 	$(TRIAL) tests.docs
 
@@ -97,15 +96,15 @@ generate: $(VENV)/installed-test
 docs: $(VENV)/installed-docs generate
 	$(BIN)/python -m tutorial.engine.pagebuilder build
 
-# What takes long, and seldom finds what `make test` does not: the package is built twice, servers are reloaded and
-# restarted under load again and again, and the fuzzing tests try EXAMPLES inputs each.  To be run before a release.
+# The slow tests, to run before a release: the package is built twice, servers are reloaded and restarted under load
+# many times, and the fuzzing tests try EXAMPLES inputs each.
 test-long: $(VENV)/installed-test
 	$(TRIAL) tests.long
 	FINGER_TIMES=$(TIMES) $(TRIAL) tests.process.test_abuse_process tests.process.test_systemd_process \
 	    tests.process.test_blackbox
 	$(MAKE) --no-print-directory fuzz
 
-# The Debian package, of what the checkout is now: in build/debian.
+# The Debian package of this checkout, in build/debian.
 deb:
 	@sh debian/build.sh build/debian
 	@ls build/debian/*.deb
@@ -116,9 +115,9 @@ fuzz: $(VENV)/installed-test
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "$(PYTHON) is older than 3.11: name a newer one, as in 'make PYTHON=python3.11'"; exit 1; }
+	    { echo "$(PYTHON) is older than 3.11: set a newer one, as in 'make PYTHON=python3.11'"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	    { echo "$(PYTHON) cannot make virtual environments: 'sudo apt install python3-venv' brings that"; exit 1; }
+	    { echo "$(PYTHON) cannot make virtual environments: run 'sudo apt install python3-venv'"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml

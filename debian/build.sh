@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the package of this checkout, as it is now, into a directory; what it is built from is built only once.
+# Build the package of this checkout in a directory, unless it was built from the same files before.
 #
 # sh debian/build.sh DIRECTORY
 set -eu
@@ -9,7 +9,7 @@ for needed in dpkg-buildpackage=dpkg-dev dh=debhelper dh_python3=dh-python; do
 done
 /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing="${missing-} python3-venv"
 if [ -n "${missing-}" ]; then
-    echo "the Debian package cannot be built: 'sudo apt install$missing' brings what builds it" >&2
+    echo "the Debian package cannot be built: install the missing tools with 'sudo apt install$missing'" >&2
     exit 1
 fi
 
@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 source=$work/twisted-finger-$(dpkg-parsechangelog --show-field Version)
 
-# What a clean checkout has, by the list that source packages are made by, too; and what of it gets into the package.
+# Copy what a clean checkout has, by the list that source packages use.  Hash the files that become the package.
 mkdir "$source"
 sed -n 's/^tar-ignore = //p' debian/source/options |
     tar --create --exclude-vcs --exclude-from=- . | tar --extract --directory "$source"

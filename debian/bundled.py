@@ -1,15 +1,15 @@
-"""List what the package bundles: the name, the release and the licence of each."""
+"""List the bundled libraries: the name, release and licence of each."""
 
 from importlib.metadata import distributions
 
 
 def licence(metadata):
-    """What a package says its licence is, in the places that there have been for that."""
+    """Return a library's licence, from whichever field of its metadata has it."""
     classifiers = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier", ()) if c.startswith("License ::")]
     return metadata["License-Expression"] or ", ".join(classifiers) or metadata["License"]
 
 
-print("# What is in this package beside finger itself; the texts of the licences are in the file copyright.")
+print("# Libraries bundled in this package; the file copyright has the texts of their licences.")
 for found in sorted(distributions(), key=lambda found: found.name.lower()):
     if found.name != "finger":
         print(f"{found.name:<20} {found.version:<14} {licence(found.metadata)}")

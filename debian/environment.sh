@@ -1,14 +1,14 @@
 #!/bin/sh
-# Make the environment that the package carries.
+# Make the Python environment of the package.
 #
-# environment.sh wheels FROM TO      take or build the wheels of all that is needed into TO; from FROM alone, if it
-#                                    holds any
-# environment.sh vendor TO           take the wheels of all that is bundled, and of what builds it
+# environment.sh wheels FROM TO      collect the wheels of finger and all it needs in TO; if FROM has wheels, use no
+#                                    others
+# environment.sh vendor TO           collect the wheels of the bundled libraries and of the build tools in TO
 # environment.sh install WHEELS DESTDIR HOME
-#                                    install them below DESTDIR, to be used at HOME
+#                                    install the wheels below DESTDIR, for use at HOME
 set -eu
 
-python=$(readlink -f /usr/bin/python3)  # the very release that the environment is good for, as in python3.11
+python=$(readlink -f /usr/bin/python3)  # with the release that the environment is for, as in python3.11
 pip="$TOOLS/bin/python -m pip --disable-pip-version-check --no-cache-dir"
 
 wheels() {
@@ -32,20 +32,20 @@ install() {
     environment=$destdir$home
     packages=$environment/lib/${python##*/}/site-packages
     $python -m venv --without-pip "$environment"
-    # By name: of a file, pip would note down where it was.
+    # By name, because pip would record the path of a file.
     $pip --python "$environment/bin/python" install --quiet --no-compile --no-index --find-links "$wheels" "finger$EXTRAS"
-    # Where the administrator's own back ends are, if there are any.
+    # The place for back ends that the administrator installs.
     echo "/usr/local${home#/usr}" >"$packages/local.pth"
     trim
     relocate
-    noteDownPlugins
+    cachePlugins
     if grep -rlF "$destdir" "$environment"; then
-        echo "these files name the directory they were built in" >&2
+        echo "these files contain the path of their build directory" >&2
         exit 1
     fi
 }
 
-# Leave out what nobody runs: other commands, the libraries' own tests, what pip needs to uninstall.
+# Remove what the package does not use: other commands, the libraries' own tests, pip's records for uninstalling.
 trim() {
     for command in "$environment"/bin/*; do
         case ${command##*/} in
@@ -58,21 +58,21 @@ trim() {
     rm -f "$packages"/*.dist-info/RECORD "$packages"/*.dist-info/INSTALLER "$packages"/*.dist-info/REQUESTED
 }
 
-# Have nothing depend on where it was built, on the current directory or on PYTHON* variables (-I), and no byte code
-# written late (-B): the package compiles it when it is installed.
+# Make the environment independent of its build directory, of the current directory and of PYTHON* variables (-I).
+# Commands write no byte code (-B): the package compiles it at installation.
 relocate() {
     ln -sf "$python" "$environment/bin/python3"  # dh_link makes it relative
     ln -sf python3 "$environment/bin/python"
     sed -i '/^command = /d' "$environment/pyvenv.cfg"
     sed -i "1s|.*|#!$home/bin/python -IB|" "$environment"/bin/twist*
-    # Files of libraries are no commands.
+    # Files of libraries are not commands.
     grep -rlZ '^#!' --include='*.py' "$packages" | xargs -0 -r sed -i '1{/^#!/d}'
     find "$packages" -type f -exec chmod 644 {} +
 }
 
-# Twisted notes down which plugins there are, as soon as it is asked; installed, it could not write, or would leave a
-# file behind.  It believes its notes if the plugins are older, which times that are cut off at the package's are not.
-noteDownPlugins() {
+# Twisted caches its list of plugins when it first needs it.  After installation it could not write the cache, or would
+# leave a file behind.  It uses a cache that is newer than the plugins, but the package gives all files the same time.
+cachePlugins() {
     "$environment/bin/python" -IB debian/plugins.py
     find "$packages/twisted/plugins" -name '*.py' -exec touch -d "@$((SOURCE_DATE_EPOCH - 60))" {} +
     touch -d "@$SOURCE_DATE_EPOCH" "$packages/twisted/plugins/dropin.cache"
