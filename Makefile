@@ -17,7 +17,7 @@ export SETPORT ?= 1080
 EXAMPLES ?= 10000
 JOBS ?= 2
 
-# How many times as often `make test-long` repeats what is repeated under load.
+# The factor by which `make test-long` multiplies repetitions under load.
 TIMES ?= 20
 
 .PHONY: run test lint unit process packaging packaging-machines packaging-builds docstests browser tutorial \

@@ -1,1 +1,1 @@
-"""What the fuzzing tests (L{tests.fuzz.test_fuzz}) are made of."""
+"""The fuzzing tests (L{tests.fuzz.test_fuzz}), their inputs and their peers."""

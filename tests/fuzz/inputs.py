@@ -1,4 +1,4 @@
-"""Inputs: bytes that are almost what a protocol wants, and texts that nobody wants."""
+"""Inputs: almost valid bytes of each protocol, and unusual texts."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from OpenSSL import SSL
 from twisted.spread.pb import respond
 
 EXAMPLES = int(os.environ.get("FINGER_FUZZ", "0"))
-"""How many inputs each test tries; C{0} is few, and each time the same ones."""
+"""The number of inputs for each test; C{0} for a few inputs, the same each time."""
 
 
 def tries(few: int = 60) -> Callable[[Callable[..., None]], Callable[[Any], None]]:
-    """How often a test is run; C{few} is for when nobody asked for more.  What fails it is told with its failure."""
+    """
+    Return a decorator that runs a test with many inputs, and adds a failing input to the failure.
+
+    @param few: the number of inputs, unless C{FINGER_FUZZ} sets another.
+    """
     often = settings(
         max_examples=EXAMPLES or few,
         derandomize=not EXAMPLES,
         database=None,
         deadline=None,
         print_blob=True,
-        report_multiple_bugs=False,  # Trial shows one.
+        report_multiple_bugs=False,  # Trial shows only one.
         suppress_health_check=list(HealthCheck),
     )
 
@@ -56,17 +60,17 @@ texts = st.one_of(
     st.text(st.sampled_from(NASTY + PLAIN), max_size=40),
     st.text(st.sampled_from(NASTY + PLAIN), min_size=1, max_size=8).map(lambda text: text * 300),
 )
-"""Any text, lone surrogates and all."""
+"""Any text, including lone surrogates."""
 
 labels = st.text(st.sampled_from(NASTY + PLAIN), max_size=12)
-"""Short ones."""
+"""Short texts."""
 
 
 # Bytes.
 
 
 def tokens(*alphabet: bytes, most: int = 24) -> st.SearchStrategy[bytes]:
-    """Pieces of a protocol's language in any order, some of them many times, with noise between them."""
+    """Return tokens of a protocol in any order, some of them repeated many times, with noise between them."""
     token = st.sampled_from(alphabet)
     many = st.builds(
         lambda token, size: token * (2 + size // len(token)), token, st.sampled_from([0, 60, 1100, 20_000])
@@ -78,7 +82,7 @@ _change = st.tuples(st.integers(0, 4), st.integers(0, 4000), st.integers(0, 40),
 
 
 def mutated(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """What is right, with a few things wrong about it."""
+    """Return valid data with a few changes."""
     return st.builds(_mutate, whole, st.lists(_change, max_size=3))
 
 
@@ -327,7 +331,7 @@ _expressions: st.SearchStrategy[Any] = st.one_of(
 
 
 def banana(expression: Any) -> bytes:
-    """An expression as Banana, as L{twisted.spread.banana} has it, but of any number."""
+    """Encode an expression as L{twisted.spread.banana} does, but with numbers of any size."""
     if isinstance(expression, list):
         return _prefix(len(expression)) + b"\x80" + b"".join(map(banana, expression))
     if isinstance(expression, bytes):
@@ -486,7 +490,7 @@ MOST_PIECES = 200
 
 
 def pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """Data in pieces of these sizes, again and again; without any, or when there are too many, in one."""
+    """Split data into pieces of these sizes, repeated.  Without sizes, or after too many pieces, the rest is one."""
     found: list[bytes] = []
     while data:
         if not sizes or len(found) == MOST_PIECES:

@@ -1,4 +1,4 @@
-"""Peers: what they do beside sending bytes, and what is checked of every conversation with one."""
+"""Peers: their behaviour besides the bytes they send, and checks for every conversation with one."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from tests.support.typed import asType
 PEER = IPv4Address("TCP", "192.0.2.7", 54321)
 
 BUFFER = 256
-"""How many bytes a peer that does not read takes before its server is told to pause."""
+"""The size of the buffer, in bytes, after which a peer that does not read makes the server pause."""
 
 MOST_SECONDS = 1000.0
-"""No deadline is later."""
+"""A time, in seconds, that is later than every timeout."""
 
 USERS = {
     "moshez": "Happy and well",
@@ -52,15 +52,15 @@ USERS = {
 @dataclass(frozen=True)
 class Behaviour:
     """
-    What a peer does.
+    The behaviour of a peer.
 
-    @ivar sizes: of the pieces it sends.
-    @ivar pause: seconds between two of them.
-    @ivar isReading: does it take the answer?
-    @ivar leaves: does it go as soon as it has said everything?
-    @ivar ends: does it end its half of the connection?
-    @ivar isTLS: does it speak TLS?  Then what it sends arrives even if the connection is being closed.
-    @ivar delay: seconds that the back end takes for an answer; L{None} if it has it already.
+    @ivar sizes: the sizes of the pieces it sends, in bytes.
+    @ivar pause: the time between two pieces, in seconds.
+    @ivar isReading: whether it reads the answer.
+    @ivar leaves: whether it disconnects as soon as it has sent everything.
+    @ivar ends: whether it closes its half of the connection.
+    @ivar isTLS: whether it uses TLS.  With TLS, its data arrives even while the connection is being closed.
+    @ivar delay: the time that the back end takes for an answer, in seconds; L{None} for an immediate answer.
     """
 
     sizes: Sequence[int] = ()
@@ -73,7 +73,7 @@ class Behaviour:
 
     @property
     def isPlain(self) -> bool:
-        """Does everything it says arrive, and in time?"""
+        """Whether all its data arrives in time."""
         return not self.pause and not self.leaves and self.delay is None
 
 
@@ -94,9 +94,9 @@ behaviours = st.one_of(
 
 class Wire(StringTransport):
     """
-    A transport that behaves as TCP's and TLS's do.
+    A transport that behaves like those of TCP and TLS.
 
-    @ivar isLost: is the connection no more?
+    @ivar isLost: whether the connection is lost.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -107,7 +107,7 @@ class Wire(StringTransport):
             alsoProvides(self, ISSLTransport)
 
     def write(self, data: bytes) -> None:
-        """Send, if the connection still is there to be sent on."""
+        """Send data, if the connection is still open."""
         if self.disconnected or self.isLost or (self.disconnecting and self._behaviour.isTLS):
             return
         before = len(self.value())
@@ -116,32 +116,32 @@ class Wire(StringTransport):
             self.producer.pauseProducing()
 
     def writeSequence(self, data: Sequence[bytes]) -> None:
-        """Send."""
+        """Send data."""
         self.write(b"".join(data))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """See L{twisted.internet.interfaces.ITCPTransport.setTcpNoDelay}."""
 
     def unregisterProducer(self) -> None:
-        """Forget the producer, if there is one."""
+        """Remove the producer, if any."""
         self.producer = None
 
     @property
     def takesMore(self) -> bool:
-        """Would what the peer sends now arrive?"""
+        """Whether data that the peer sends now would arrive."""
         if self.disconnected or self.producerState == "paused":
             return False
         return self._behaviour.isTLS or not self.disconnecting
 
     @property
     def isOver(self) -> bool:
-        """Has the server ended the connection, as far as it can?"""
+        """Whether the server has closed the connection, as far as it can."""
         return self.disconnected or (self.disconnecting and self._behaviour.isReading)
 
 
 @implementer(IFingerService)
 class SlowDouble:
-    """A back end that takes its time."""
+    """A back end that answers after a delay."""
 
     def __init__(self, service: IFingerService, clock: Clock, delay: float | None) -> None:
         self._service = service
@@ -149,11 +149,11 @@ class SlowDouble:
         self._delay = delay
 
     def getUser(self, user: str) -> Any:
-        """Ask later."""
+        """See L{IFingerService.getUser}."""
         return self._later(self._service.getUser, user)
 
     def getUsers(self) -> Any:
-        """Ask later."""
+        """See L{IFingerService.getUsers}."""
         return self._later(self._service.getUsers)
 
     def _later(self, ask: Any, *arguments: str) -> Any:
@@ -161,25 +161,25 @@ class SlowDouble:
 
 
 class FuzzTestCase(SynchronousTestCase):
-    """What holds whatever comes."""
+    """Checks that hold for every input."""
 
     log = Logger()
 
     def setUp(self) -> None:
-        """A count."""
+        """Start counting inputs."""
         self.count = 0
 
     def tearDown(self) -> None:
-        """No Deferred failed that nobody looked at."""
+        """Check that no Deferred failed without being handled, and log the number of inputs."""
         gc.collect()
         self.assertEqual(self.flushLoggedErrors(), [])
         self.log.info("{count} inputs: {test}", count=self.count, test=self.id())
 
     @contextmanager
     def quiet(self, *expected: type[Exception]) -> Iterator[None]:
-        """Nothing unexpected is logged as a failure, and every line of the log is one line that can be shown."""
+        """Check that no unexpected failure is logged, and that every log entry is one printable line."""
         self.count += 1
-        lost: list[object] = []  # What is raised where nobody can catch it.
+        lost: list[object] = []  # Exceptions that cannot be caught, as in destructors.
         with capturedLogs() as logs, patch("sys.unraisablehook", lost.append):
             yield
         self.assertEqual(lost, [])
@@ -193,18 +193,18 @@ class FuzzTestCase(SynchronousTestCase):
                 self.assertTrue(line.isprintable(), repr(line))
 
     def assertClean(self, wire: bytes, *, utf8: bool = True) -> None:
-        """Whole lines that end as they must, of characters that can be shown (RFC 1288, sections 2.2 and 3.3)."""
+        """Check for complete lines of displayable characters (RFC 1288, sections 2.2 and 3.3)."""
         self.assertEqual(wire[-2:] or b"\r\n", b"\r\n")
         for line in wire.decode("utf-8" if utf8 else "ascii").split("\r\n"):
             self.assertShowable(line)
 
     def assertShowable(self, text: str, besides: str = "\t\u200c\u200d") -> None:
-        """Nothing in a text can be obeyed by a terminal or fool a reader."""
+        """Check that a text has no control or format characters, which a terminal obeys or which mislead a reader."""
         for character in set(text) - set(besides):
             self.assertNotIn(unicodedata.category(character), {"Cc", "Cf", "Cs", "Zl", "Zp"}, repr(text))
 
     def assertIsLine(self, line: bytes) -> None:
-        """What a server takes for one line."""
+        """Check that bytes are one valid line for an IRC server."""
         self.assertTrue(line.endswith(b"\r\n"))
         self.assertNotRegex(line[:-2], b"[\r\n\0]")
         self.assertLessEqual(len(line), MAX_LINE)
@@ -212,14 +212,14 @@ class FuzzTestCase(SynchronousTestCase):
 
     def converse(self, factory: Any, clock: Clock, data: bytes, behaviour: Behaviour) -> bytes:
         """
-        Be a peer.  In the end the connection is closed, and nothing of it is left.
+        Run a conversation with a peer.  Check that the connection closes and leaves no timers.
 
-        @return: all that was said to it.
+        @return: all data that the peer received.
         """
         limited = LimitedFactory(factory, "fuzz")
         wire = Wire(behaviour)
         waiting = deque(pieces(data, behaviour.sizes))
-        with self.quiet(*([BackendUnavailable] if behaviour.delay else [])):  # It may take too long.
+        with self.quiet(*([BackendUnavailable] if behaviour.delay else [])):  # The back end may be too slow.
             protocol = limited.buildProtocol(PEER)
             protocol.makeConnection(wire)
             self._say(protocol, wire, clock, waiting, behaviour)
@@ -227,11 +227,11 @@ class FuzzTestCase(SynchronousTestCase):
                 protocol.readConnectionLost()
             if not behaviour.leaves:
                 self._wait(protocol, wire, clock, waiting, behaviour)
-                self.assertTrue(wire.isOver, "never ends")
+                self.assertTrue(wire.isOver, "the connection never closes")
             wire.isLost = True
             protocol.connectionLost(Failure(ConnectionAborted() if wire.disconnected else ConnectionDone()))
             if behaviour.delay is not None:
-                clock.advance(2 * MOST_SECONDS)  # Who has gone may leave the back end to its work.
+                clock.advance(2 * MOST_SECONDS)  # After a disconnect, the back end may still be busy.
             self.assertEqual(limited.taken, 0)
             self.assertEqual(clock.getDelayedCalls(), [])
         return asType(bytes, wire.value())
@@ -246,7 +246,7 @@ class FuzzTestCase(SynchronousTestCase):
         deadline = clock.seconds() + MOST_SECONDS
         while not wire.isOver and clock.getDelayedCalls():
             clock.advance(max(0.0, min(call.getTime() for call in clock.getDelayedCalls()) - clock.seconds()))
-            self.assertLess(clock.seconds(), deadline, "does not end")
+            self.assertLess(clock.seconds(), deadline, "the connection does not close in time")
             self._say(protocol, wire, clock, waiting, behaviour)
 
 
@@ -257,7 +257,7 @@ _HEAD = re.compile(rb"HTTP/[0-9.]+ (\d\d\d) [\x20-\x7e]*((?:\r\n[!-9;-~]+: [\x20
 
 @dataclass(frozen=True)
 class Response:
-    """What a web server answered."""
+    """A response of a web server."""
 
     code: int
     headers: dict[bytes, bytes]
@@ -266,10 +266,10 @@ class Response:
 
 def readResponses(data: bytes, methods: Sequence[bytes]) -> list[Response]:
     """
-    Take what a web server said apart.
+    Parse the responses of a web server.
 
-    @param methods: of the requests that were answered.
-    @raise AssertionError: if it is anything but answers, one for each of these, and one that refuses what comes then.
+    @param methods: the methods of the requests that were answered.
+    @raise AssertionError: unless the data is one response for each request, and at most one refusal at the end.
     """
     found = []
     answered = iter(methods)
@@ -282,9 +282,9 @@ def readResponses(data: bytes, methods: Sequence[bytes]) -> list[Response]:
             continue
         method = next(answered, b"refused") if b"server" in headers else b"refused"
         size = 0 if method == b"HEAD" else int(headers.get(b"content-length", len(data)))
-        assert size <= len(data), "cut"
+        assert size <= len(data), "the body is truncated"
         found.append(Response(code, headers, data[:size]))
         data = data[size:]
-        assert method != b"refused" or not data, "refused, and still answered"
-    assert next(answered, None) is None, "not answered"
+        assert method != b"refused" or not data, "a response follows a refusal"
+    assert next(answered, None) is None, "a request has no response"
     return found

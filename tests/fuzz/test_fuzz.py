@@ -1,8 +1,8 @@
 """
-Anything at all, to every parser and every adapter (docs/fuzzing.md).
+Fuzzing tests for every parser and every adapter (docs/fuzzing.md).
 
-As part of all tests each tries a few inputs, the same each time; C{make fuzz EXAMPLES=100000} tries many.  What that
-finds is kept as an C{@example}.
+Among the unit tests, each test tries a few inputs, the same each time.  C{make fuzz EXAMPLES=100000} tries many.
+Inputs that made a test fail are kept as C{@example}.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ from tests.support.typed import asType
 
 
 class WireTests(FuzzTestCase):
-    """L{finger.protocol.wire}."""
+    """Tests for L{finger.protocol.wire}."""
 
     @tries()
     @given(inputs.queries)
     def test_parseQuery(self, line: bytes) -> None:
-        """A query or L{BadQuery}; its names are names, and not too many."""
+        """Any line is L{BadQuery} or a query whose names are valid and not too many."""
         with self.quiet(), contextlib.suppress(BadQuery):
             query = parseQuery(line)
             self.assertLessEqual(len(query.names), MAX_NAMES)
@@ -105,7 +105,7 @@ class WireTests(FuzzTestCase):
     @given(texts, st.booleans())
     @example("@", False)
     def test_formatQuery(self, names: str, verbose: bool) -> None:
-        """One clean line, which its reader reads as it was meant."""
+        """A query is formatted as one clean line, which is parsed to the same query."""
         with self.quiet(), contextlib.suppress(BadQuery):
             line = formatQuery(names, verbose)
             self.assertClean(line)
@@ -117,7 +117,7 @@ class WireTests(FuzzTestCase):
     @tries()
     @given(texts, st.booleans())
     def test_formatName(self, name: str, verbose: bool) -> None:
-        """One name stays one name."""
+        """One name is formatted as a query for one name."""
         with self.quiet(), contextlib.suppress(NoSuchUser):
             local = name[:-1] if name.count("@") == 1 else name
             expected = local if name.endswith("@") else name
@@ -127,7 +127,7 @@ class WireTests(FuzzTestCase):
     @given(texts, st.booleans())
     @example("\r\n\r", True)
     def test_encode(self, text: str, utf8: bool) -> None:
-        """Clean in both character sets; what is decoded is what was encoded, cleaned."""
+        """A text is encoded cleanly in both character sets, and decoded to the cleaned text."""
         with self.quiet():
             wire = encode(text, utf8)
             self.assertClean(wire, utf8=utf8)
@@ -137,14 +137,14 @@ class WireTests(FuzzTestCase):
     @tries()
     @given(inputs.answers)
     def test_decode(self, answer: bytes) -> None:
-        """Any bytes are a text that can be shown."""
+        """Any bytes are decoded to displayable text."""
         with self.quiet():
             self.assertShowable(decode(answer), besides="\n\t\u200c\u200d")
 
     @tries()
     @given(texts)
     def test_clean(self, text: str) -> None:
-        """What is clean stays as it is; a line is a line."""
+        """Cleaning a clean text does not change it, and a cleaned line is one line."""
         with self.quiet():
             self.assertEqual(clean(clean(text)), clean(text))
             self.assertEqual(cleanLine(cleanLine(text)), cleanLine(text))
@@ -153,7 +153,7 @@ class WireTests(FuzzTestCase):
     @tries()
     @given(st.lists(st.builds(Profile, labels, st.one_of(st.none(), labels)), max_size=4))
     def test_list(self, profiles: list[Profile]) -> None:
-        """A list of proper names is read back as it was written; any other is a list all the same."""
+        """A formatted list of valid names is parsed to the same list; any other list is parsed without an error."""
         with self.quiet():
             self.assertClean(encode(formatList(profiles)))
             parseList(formatList(profiles))
@@ -171,14 +171,14 @@ class WireTests(FuzzTestCase):
         st.booleans(),
     )
     def test_answer(self, profile: Profile, verbose: bool, utf8: bool) -> None:
-        """Whatever is known of a user can be told."""
+        """Any profile is formatted as a clean answer."""
         with self.quiet():
             self.assertClean(encode(formatAnswer(profile, verbose), utf8), utf8=utf8)
 
     @tries()
     @given(inputs.answers)
     def test_parseList(self, answer: bytes) -> None:
-        """Any answer is a list: sorted, each login once, and none empty."""
+        """Any answer is parsed to a sorted list without empty or repeated logins."""
         with self.quiet():
             logins = [profile.login for profile in parseList(decode(answer))]
             self.assertEqual(logins, sorted(set(logins)))
@@ -186,7 +186,7 @@ class WireTests(FuzzTestCase):
 
 
 class HostsTests(FuzzTestCase):
-    """L{finger.protocol.hosts}."""
+    """Tests for L{finger.protocol.hosts}."""
 
     hosts = st.one_of(
         texts,
@@ -199,7 +199,7 @@ class HostsTests(FuzzTestCase):
     @example("0x7f000001")
     @example("1.2.3.0x4")
     def test_parseHost(self, text: str) -> None:
-        """A name in its one spelling, which no resolver takes for an address, or L{ValueError}."""
+        """Any text is L{ValueError} or a normalized host; a name is not an address for any resolver."""
         with self.quiet(), contextlib.suppress(ValueError):
             host = parseHost(text)
             self.assertEqual(parseHost(host), host)
@@ -211,7 +211,7 @@ class HostsTests(FuzzTestCase):
     @tries()
     @given(hosts)
     def test_parseHostPort(self, text: str) -> None:
-        """A host and a port, or L{ValueError}."""
+        """Any text is L{ValueError} or a host with a valid port."""
         with self.quiet(), contextlib.suppress(ValueError):
             _, port = parseHostPort(text, 79)
             self.assertIn(port, range(1, 65536))
@@ -219,18 +219,18 @@ class HostsTests(FuzzTestCase):
     @tries()
     @given(hosts)
     def test_isGlobal(self, text: str) -> None:
-        """What is no address is not a public one."""
+        """A text that is not an address is not a public address."""
         with self.quiet():
             self.assertFalse(isGlobal(text) and parseAddress(text) is None)
 
 
 class UsersFileTests(FuzzTestCase):
-    """L{finger.backends.usersfile}."""
+    """Tests for L{finger.backends.usersfile}."""
 
     @tries()
     @given(inputs.usersFiles)
     def test_parseUsers(self, content: bytes) -> None:
-        """Any bytes are a users file: of users that can be asked for, and lines that exist."""
+        """Any bytes are parsed to users with valid logins, and problems of existing lines."""
         with self.quiet():
             users = parseUsers(content)
             for login, profile in users.profiles.items():
@@ -244,7 +244,7 @@ class UsersFileTests(FuzzTestCase):
     @tries()
     @given(st.dictionaries(st.text("aé. -", min_size=1), st.tuples(labels, labels), max_size=4))
     def test_roundTrip(self, users: dict[str, tuple[str, str]]) -> None:
-        """What is written by the rules is read as it was meant."""
+        """A valid users file is parsed to the users it was written from."""
         with self.quiet():
             expected: dict[str, Profile] = {}
             lines: list[str] = []
@@ -257,12 +257,12 @@ class UsersFileTests(FuzzTestCase):
 
 
 class IRCWireTests(FuzzTestCase):
-    """L{finger.adapters.irc.messages}."""
+    """Tests for L{finger.adapters.irc.messages}."""
 
     @tries()
     @given(inputs.ircSession)
     def test_parse(self, line: bytes) -> None:
-        """A message or none, without what could end a line."""
+        """Any line is parsed to a message without line ends, or to none."""
         with self.quiet():
             message = parseMessage(line)
             if message is not None:
@@ -272,14 +272,14 @@ class IRCWireTests(FuzzTestCase):
     @tries()
     @given(st.lists(texts, min_size=1, max_size=4))
     def test_format(self, params: list[str]) -> None:
-        """One line, short enough, of characters."""
+        """Any parameters are formatted as one valid line."""
         with self.quiet():
             self.assertIsLine(formatMessage("NOTICE", *params))
 
     @tries()
     @given(st.lists(st.text("a#é☃,", min_size=1, max_size=9), max_size=3), labels)
     def test_roundTrip(self, middle: list[str], last: str) -> None:
-        """What is formatted is parsed as it was meant."""
+        """A formatted message is parsed to the same message."""
         with self.quiet():
             text = cleanLine(last)
             expected = Message("NOTICE", (*middle, text))
@@ -290,7 +290,7 @@ class IRCWireTests(FuzzTestCase):
     @example("\ud800", 10)
     @example("\u3000a", 4)
     def test_wrap(self, text: str, limit: int) -> None:
-        """Lines that fit, none blank, and nothing but spaces is lost."""
+        """A text is wrapped to lines within the limit, none blank, and only spaces are lost."""
         with self.quiet():
             lines = wrap(text, limit)
             for line in lines:
@@ -305,7 +305,7 @@ class IRCWireTests(FuzzTestCase):
     @given(st.lists(st.one_of(labels, labels.map("NICKLEN={}".format), labels.map("CHANTYPES={}".format))), labels)
     @example(["NICKLEN=" + "9" * 5000], "")
     def test_features(self, tokens: list[str], text: str) -> None:
-        """A server may say anything of itself, and users may be called anything."""
+        """Any feature tokens of a server and any nicknames are accepted."""
         with self.quiet():
             features = Features().updated(tokens)
             features.isChannel(text)
@@ -317,12 +317,12 @@ class IRCWireTests(FuzzTestCase):
 
 
 class SetterParserTests(FuzzTestCase):
-    """L{finger.adapters.setter.parseMessage}."""
+    """Tests for L{finger.protocol.setting.parseMessage}."""
 
     @tries()
     @given(inputs.messages)
     def test_parse(self, message: bytes) -> None:
-        """A user and a status, or L{BadQuery}."""
+        """Any message is L{BadQuery} or a user and a status."""
         with self.quiet(), contextlib.suppress(BadQuery):
             user, status = parseSetting(message)
             self.assertTrue(user.strip() == user and user and "\n" not in user)
@@ -330,21 +330,21 @@ class SetterParserTests(FuzzTestCase):
 
 
 class ServerTestCase(FuzzTestCase):
-    """A server of L{USERS}, as the composition root makes one."""
+    """A base for tests of servers with L{USERS}."""
 
     def begin(self, behaviour: Behaviour) -> tuple[Clock, IFingerService]:
-        """A clock, and a back end."""
+        """Return a clock and a back end."""
         clock = Clock()
         return clock, PolicyFingerService(SlowDouble(MemoryFingerService(USERS), clock, behaviour.delay), clock)
 
 
 class FingerTests(ServerTestCase):
-    """RFC 1288."""
+    """Tests for the finger adapter (RFC 1288)."""
 
     @tries()
     @given(inputs.queries, behaviours, st.booleans(), st.booleans())
     def test_query(self, data: bytes, behaviour: Behaviour, utf8: bool, matchNames: bool) -> None:
-        """One answer, the same in whatever pieces the query came; or a close, if there was no query."""
+        """A query has one answer, however it is split into pieces; without a query, the connection closes."""
         clock, service = self.begin(behaviour)
         factory = asType(FingerFactory, IFingerFactory(service))
         factory.clock, factory.utf8, factory.matchNames = clock, utf8, matchNames
@@ -363,14 +363,14 @@ class FingerTests(ServerTestCase):
 
 
 class SetterTests(FuzzTestCase):
-    """The setter."""
+    """Tests for the setter."""
 
     @tries()
     @given(inputs.messages, behaviours)
     @example(b"x" * (MAX_MESSAGE + 1), Behaviour(isReading=False))
     @example(b"x" * (MAX_MESSAGE + 1), Behaviour(ends=True, isReading=False))
     def test_message(self, data: bytes, behaviour: Behaviour) -> None:
-        """One line; and the status is set, or it is not."""
+        """Any message is answered with one line, which reports correctly whether the status is set."""
         clock, service = Clock(), MemoryFingerService()
         factory = FingerSetterFactory(service)
         factory.clock = clock
@@ -382,7 +382,7 @@ class SetterTests(FuzzTestCase):
             self.assertEqual(answer.endswith(b" is set\r\n"), self.isSet(service, data), answer)
 
     def isSet(self, service: MemoryFingerService, data: bytes) -> bool:
-        """Did a message do what it says?"""
+        """Return whether the service has the status of a message."""
         try:
             user, status = parseSetting(data)
         except BadQuery:
@@ -399,7 +399,7 @@ METHOD_HELP = (
 
 
 class _SeenSite(BoundedSite):
-    """Remembers the methods of the requests it has answered."""
+    """A site that records the methods of the requests it has answered."""
 
     methods: list[bytes]
 
@@ -408,10 +408,10 @@ class _SeenSite(BoundedSite):
 
 
 class WebTests(ServerTestCase):
-    """The web and XML-RPC."""
+    """Tests for the web and XML-RPC."""
 
     def setUp(self) -> None:
-        """The resources, once: reading templates takes longer than a request."""
+        """Make the resources once, because reading templates takes longer than a request."""
         super().setUp()
         self.root = FingerResource(MemoryFingerService())
         self.calls = FingerXMLRPC(MemoryFingerService())
@@ -420,7 +420,7 @@ class WebTests(ServerTestCase):
         self.certificate = ReloadingCertificate(lambda: made, "fuzz", None)
 
     def ask(self, data: bytes, behaviour: Behaviour) -> list[Any]:
-        """The answers to some requests."""
+        """Return the responses to some requests."""
         clock, service = self.begin(behaviour)
         settable = MemoryFingerService()
         checker = InMemoryUsernamePasswordDatabaseDontUse(moshez=b"secret")
@@ -442,7 +442,7 @@ class WebTests(ServerTestCase):
     @example(b"GET /\xff HTTP/1.1\r\n\r\n", Behaviour([1], isTLS=True))
     @example(b"GET / HTTP/1.1\r\n\r\n", Behaviour(delay=100.0))
     def test_requests(self, data: bytes, behaviour: Behaviour) -> None:
-        """An answer to each request, one refusal at the end, or a close."""
+        """Each request has a response, except that a refusal or a close may end the connection."""
         for response in self.ask(data, behaviour):
             self.assertIn(response.code // 100, {2, 4} if behaviour.delay is None else {2, 4, 5})
             self.assertShowable(response.body.decode("utf-8"), besides="\n\r\t\u200c\u200d")
@@ -450,7 +450,7 @@ class WebTests(ServerTestCase):
     @tries()
     @given(inputs.handshakes, behaviours)
     def test_handshakes(self, data: bytes, behaviour: Behaviour) -> None:
-        """A close."""
+        """Any TLS handshake ends with a close."""
         clock = Clock()
         site = BoundedSite(self.root, clock)
         secure = TLSMemoryBIOFactory(self.certificate, False, site, clock=clock)
@@ -462,7 +462,7 @@ class WebTests(ServerTestCase):
     @example(METHOD_HELP % b"<int>1</int>", Behaviour())
     @example(METHOD_HELP % b"<string>getUser</string>", Behaviour(delay=100.0))
     def test_calls(self, body: bytes, behaviour: Behaviour) -> None:
-        """A value or a Fault."""
+        """Any call is answered with a value or a Fault."""
         head = b"POST /RPC2 HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
         for response in self.ask(head + body, behaviour):
             if response.code != 413:
@@ -473,13 +473,13 @@ class WebTests(ServerTestCase):
 
 
 class StatusTests(ServerTestCase):
-    """The status port."""
+    """Tests for the status port."""
 
     @tries(150)
     @given(inputs.statusRequests, behaviours)
     @example(b"GET /metrics HTTP/1.1\r\nAccept: \xff;version\r\n\r\n", Behaviour())
     def test_requests(self, data: bytes, behaviour: Behaviour) -> None:
-        """An answer to each request, one refusal at the end, or a close; and nothing of the request in the answer."""
+        """Each request has a response, except that a refusal or a close may end the connection; all are ASCII."""
         clock = Clock()
         site = _SeenSite(StatusResource(list, self.metrics.render), clock)
         site.methods = []
@@ -490,19 +490,19 @@ class StatusTests(ServerTestCase):
     @tries(150)
     @given(texts, texts)
     def test_outcomes(self, outcome: str, accept: str) -> None:
-        """Whatever it is that becomes of a query, it is one of a few things, and counted once."""
+        """Any outcome of a query is counted once, under one of the known outcomes."""
         before = self.counted()
         self.metrics.queried("finger", outcome, 0.0)
         self.assertEqual(self.counted(), before + 1)
         self.assertIn(self.metrics.render(accept)[0], {TEXT, OPENMETRICS})
 
     def setUp(self) -> None:
-        """The numbers."""
+        """Make the metrics."""
         super().setUp()
         self.metrics = Metrics()
 
     def counted(self) -> int:
-        """How many queries there were, whose outcomes are all known."""
+        """Return the number of queries, and check that their outcomes are known."""
         text = self.metrics.render("")[1].decode()
         counts = re.findall(r'^finger_queries_total{adapter="finger",outcome="(\w+)"} (\d+)\.0$', text, re.M)
         self.assertEqual(len(counts), text.count("finger_queries_total{"))
@@ -511,17 +511,17 @@ class StatusTests(ServerTestCase):
 
 
 class _Listener(Banana):
-    """Takes Banana apart."""
+    """A parser of Banana that ignores the expressions."""
 
     def expressionReceived(self, expression: Any) -> None:
         pass
 
 
 class PBTests(ServerTestCase):
-    """Perspective Broker."""
+    """Tests for Perspective Broker."""
 
     def setUp(self) -> None:
-        """Always the same challenge, so that there is a response to it."""
+        """Fix the challenge, so that inputs can contain the response to it."""
         super().setUp()
         self.patch(pb, "challenge", lambda: inputs.CHALLENGE)
 
@@ -529,35 +529,35 @@ class PBTests(ServerTestCase):
     @given(inputs.broker, behaviours)
     @example(inputs.DIALECT + inputs.banana(inputs.message(1, b"root", b"getUser", [b"remote"])), Behaviour())
     def test_messages(self, data: bytes, behaviour: Behaviour) -> None:
-        """Whole expressions, and a close."""
+        """The broker sends complete expressions, and the connection closes."""
         clock, service = self.begin(behaviour)
         root = PerspectiveFinger(service)
         root.queries = QueryLog(clock)
         checker = InMemoryUsernamePasswordDatabaseDontUse(moshez=b"secret")
         root.authority = Authority(MemoryFingerService(), clock, [checker])
-        said = self.converse(BoundedPBServerFactory(root, clock), clock, data, behaviour)
+        received = self.converse(BoundedPBServerFactory(root, clock), clock, data, behaviour)
         listener = _Listener()
         listener.setPrefixLimit(64)
         listener.currentDialect = b"pb"
-        listener.dataReceived(said)
+        listener.dataReceived(received)
         self.assertEqual((listener.buffer, listener.listStack), (b"", []))
 
 
 class IRCTests(FuzzTestCase):
-    """The bot."""
+    """Tests for the IRC bot."""
 
     @tries(100)
     @given(inputs.ircSession, behaviours)
     def test_session(self, data: bytes, behaviour: Behaviour) -> None:
-        """Lines, each of a command of ours, and its text clean."""
+        """The bot sends valid lines with the commands that it uses, and clean texts."""
         clock = Clock()
         factory = IRCBotFactory(SlowDouble(MemoryFingerService(USERS), clock, behaviour.delay))
         factory.clock = clock
         factory.channels = ("#twisted",)
         factory.queries = QueryLog(clock)
-        said = self.converse(factory, clock, data, behaviour)
-        self.assertTrue(said.startswith(b"NICK :fingerbot\r\nUSER finger 0 * :a finger service\r\n"))
-        for line in said.split(b"\r\n")[:-1]:
+        received = self.converse(factory, clock, data, behaviour)
+        self.assertTrue(received.startswith(b"NICK :fingerbot\r\nUSER finger 0 * :a finger service\r\n"))
+        for line in received.split(b"\r\n")[:-1]:
             self.assertIsLine(line + b"\r\n")
             command, _, rest = line.decode("utf-8").partition(" ")
             self.assertIn(command, {"NICK", "USER", "PING", "PONG", "JOIN", "NOTICE"})
@@ -566,12 +566,12 @@ class IRCTests(FuzzTestCase):
 
 
 class OtherServerTests(FuzzTestCase):
-    """What other servers answer, and to whom that is told."""
+    """Tests for the answers of other servers."""
 
     @tries()
     @given(inputs.answers, inputs.chunkings, st.sampled_from(["close", "lose", "silence"]), st.integers(1, 200))
     def test_client(self, data: bytes, sizes: list[int], end: str, most: int) -> None:
-        """An answer that can be shown, or none."""
+        """The client returns a displayable answer, or fails with L{RemoteUnreachable}."""
         with self.quiet():
             network = Network()
             asked = FingerClient(network, maxBytes=most).ask("127.0.0.1", 79, b"moshez\r\n")
@@ -597,7 +597,7 @@ class OtherServerTests(FuzzTestCase):
     @tries()
     @given(inputs.answers, st.sampled_from(["", "cut"]), inputs.queries, st.booleans())
     def test_proxy(self, data: bytes, cut: str, query: bytes, utf8: bool) -> None:
-        """The proxy fails with errors of ours alone; what it is told is told on, clean."""
+        """The proxy fails only with L{FingerError}, and its answers are clean."""
         with self.quiet():
             proxy = ProxyFingerService(ClientDouble({}, Answer(data or b"\n", cut)))
             for asked in (proxy.getUser("moshez"), proxy.getUsers(), proxy.getProfiles(), proxy.getUser("a b")):
@@ -608,4 +608,4 @@ class OtherServerTests(FuzzTestCase):
             factory = asType(FingerFactory, IFingerFactory(PolicyFingerService(proxy, Clock())))
             answer = encode(self.successResultOf(factory.answer(query.partition(b"\n")[0], "x")), utf8)
             self.assertClean(answer, utf8=utf8)
-            self.flushLoggedErrors(FingerError)  # Some of these answers say that the other server is broken.
+            self.flushLoggedErrors(FingerError)  # Some of these answers report that the other server is broken.

@@ -1,1 +1,1 @@
-"""Tests of what is built and installed: wheels, Debian and RPM packages, the image, units."""
+"""Tests for what is built and installed: wheels, Debian and RPM packages, the container image, systemd units."""

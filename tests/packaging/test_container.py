@@ -1,7 +1,7 @@
 """
-The image that the Containerfile makes: linted, built, and run with all rights taken from it.
+Tests for the container image: the Containerfile is linted and built, and the image runs without privileges.
 
-It is built on a plain Debian 12 here, and not on the image that it names, for which a registry of images is needed.
+The tests build it on a plain Debian 12, because its own base image needs a registry.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from tests.support.tools import DEADLINE, FAMILIES, ROOT, need, needRoot, venv
 CONTAINERFILE = ROOT / "Containerfile"
 
 PACKAGES = ("ca-certificates", "python3", "python3-venv")
-"""What Debian must bring to be a base; the official images of Python have the same."""
+"""The Debian packages of the base image; Python's official images have the same."""
 
 BASE = "localhost/python:debian"
 
 USER = 10079
-"""As whom it runs."""
+"""The user and group of the service in the image."""
 
 SHELLS = ("/usr/bin/bash", "/usr/bin/dash")
 
@@ -43,7 +43,7 @@ USERS = "moshez: Happy and well\nzoë (Zoë Exemple): À bientôt\n"
 
 class Podman:
     """
-    A podman that has images and containers of its own, below one directory, and of which nothing is left.
+    podman with its own images and containers in a temporary directory.
 
     It needs no systemd and no network of its own, so that it can run in a container itself.
     """
@@ -53,16 +53,16 @@ class Podman:
         self._podman = need("podman", "podman")
         need("runc", "runc")
         self._directory = Path(tempfile.mkdtemp(prefix="finger-podman-"))
-        self._driver = "overlay"  # Copies nothing, but not every file system can.
+        self._driver = "overlay"  # It copies nothing, but not every file system supports it.
         if self("info", status=None).returncode:
             shutil.rmtree(self._directory / "storage", ignore_errors=True)
             self._driver = "vfs"
 
     def __call__(self, *arguments: str | Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """
-        Run it to its end.
+        Run a podman command to its end.
 
-        @param status: the exit status it must end with, if that matters.
+        @param status: the expected exit status; L{None} for any.
         """
         storage, state = self._directory / "storage", self._directory / "state"
         command = [self._podman, f"--root={storage}", f"--runroot={state}", f"--storage-driver={self._driver}"]
@@ -70,20 +70,20 @@ class Podman:
         return finish(*command, *arguments, status=status)
 
     def stop(self) -> None:
-        """End and remove all there is."""
+        """Stop and remove all containers and images."""
         self("rm", "--all", "--force", status=None)
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
 @cache
 def podman() -> Podman:
-    """The one there is, with the image C{finger} in it: trial has no set-up for a module."""
+    """Return the only instance, with the image C{finger}.  trial has no set-up for a module."""
     made = Podman()
     atexit.register(made.stop)
     made("import", system(*PACKAGES), BASE)
     made(
         *("build", "--format=docker", "--layers=false", f"--build-arg=BASE={BASE}", "--tag=finger"),
-        # Neither a network nor authorities of its own: the registry of packages is asked as this machine asks it.
+        # The build uses this machine's network and certificate authorities for the package registry.
         *("--isolation=chroot", "--network=host", "--volume=/etc/ssl/certs:/etc/ssl/certs:ro"),
         ROOT,
     )
@@ -91,16 +91,16 @@ def podman() -> Podman:
 
 
 def inspect(kind: str, name: str) -> Any:
-    """What podman knows of an image or a container."""
+    """Return podman's description of an image or a container."""
     return json.loads(podman()(kind, "inspect", name).stdout)[0]
 
 
 class Container:
     """
-    The image, run without a network, without capabilities, without a shell, and without a place to write to.
+    A container of the image, without a network, capabilities, a shell, or a writable place.
 
-    @param options: of C{podman run}.
-    @param arguments: of the service.
+    @param options: options of C{podman run}.
+    @param arguments: arguments of the service.
     """
 
     def __init__(self, *options: str, arguments: tuple[str, ...] = ()) -> None:
@@ -115,48 +115,48 @@ class Container:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """What it has logged: objects, each on a line."""
+        """The log: one JSON object per line."""
         return [json.loads(line) for line in podman()("logs", self.name).stdout.splitlines()]
 
     def waitFor(self, message: str) -> None:
-        """Wait until it has logged a message."""
+        """Wait for a message in the log."""
         deadline = time.monotonic() + DEADLINE
         while not any(message in entry["message"] for entry in self.log):
             if time.monotonic() > deadline or not self.state["Running"]:
-                raise AssertionError(f"it never logged {message!r}: {podman()('logs', self.name).stdout}")
+                raise AssertionError(f"the service never logged {message!r}: {podman()('logs', self.name).stdout}")
             time.sleep(0.05)
 
     @property
     def state(self) -> Any:
-        """How it is, by podman's own account."""
+        """The state of the container, as podman describes it."""
         return inspect("container", self.name)["State"]
 
     def run(self, *command: str) -> str:
-        """Run a command in it."""
+        """Run a command in the container, and return its output."""
         return podman()("exec", self.name, *command).stdout
 
     def isHealthy(self) -> bool:
-        """Run its health check."""
+        """Run the health check, and return whether it succeeds."""
         return podman()("healthcheck", "run", self.name, status=None).returncode == 0
 
     def stop(self) -> None:
-        """End it, and remove it."""
+        """Stop and remove the container."""
         podman()("rm", "--force", self.name)
 
 
 class FileTests(SynchronousTestCase):
-    """What it is made from."""
+    """The files that the image is built from."""
 
     def test_lint(self) -> None:
-        """hadolint finds nothing, neither in it nor in the shell commands in it."""
+        """hadolint finds no problem in the Containerfile and its shell commands."""
         hadolint = Path(venv("hadolint"))
         if not hadolint.exists() and not os.environ.get("FINGER_NO_SKIP"):
-            raise SkipTest("hadolint comes with the extra 'test' for Linux on x86-64 alone")
+            raise SkipTest("the extra 'test' installs hadolint only for Linux on x86-64")
         done = subprocess.run([hadolint, CONTAINERFILE], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_ignored(self) -> None:
-        """Docker and podman send the same, by files of their own: what is named, and nothing that was made here."""
+        """Docker and podman ignore the same files: all but those named, which exist."""
         theirs, ours = (Path(ROOT, name).read_text("utf-8") for name in (".dockerignore", ".containerignore"))
         self.assertEqual(theirs.splitlines()[1:], ours.splitlines()[1:])
         lines = ours.splitlines()
@@ -167,10 +167,10 @@ class FileTests(SynchronousTestCase):
 
 
 class ImageTests(SynchronousTestCase):
-    """What it says of itself."""
+    """The metadata of the image."""
 
     def test_configuration(self) -> None:
-        """It says who runs in it, what answers where, and how to end it and to see whether it is well."""
+        """The image has a user, an entry point, ports, a stop signal, a health check and labels."""
         image = inspect("image", "finger")
         configuration = image["Config"]
         self.assertEqual(configuration["User"], f"{USER}:{USER}")
@@ -185,32 +185,32 @@ class ImageTests(SynchronousTestCase):
 
 
 class RunTests(SynchronousTestCase):
-    """What it does, and cannot do."""
+    """The running container."""
 
     def directory(self) -> Path:
-        """A directory to mount, until the test ends."""
+        """Make a directory to mount, for the time of the test."""
         directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, directory)
         directory.chmod(0o755)
         return directory
 
     def etc(self, users: str) -> Path:
-        """What C{/etc/finger} can be, with users."""
+        """Make a directory to mount at C{/etc/finger}, with users."""
         directory = self.directory()
         shutil.copy(ROOT / "etc" / "finger.toml", directory)
         (directory / "users").write_text(users, "utf-8")
         return directory
 
     def container(self, *options: str, arguments: tuple[str, ...] = ()) -> Container:
-        """Run it until the test ends."""
+        """Run a container for the time of the test."""
         container = Container(*options, arguments=arguments)
         self.addCleanup(container.stop)
         return container
 
     def test_answers(self) -> None:
         """
-        With the packages' configuration it answers over both families, as nobody in particular; it is well, writes
-        nothing but its log, and ends when it is told to.
+        With the packaged configuration, the service answers over both families, runs as its own user without
+        capabilities, is healthy, writes only its log, and stops on SIGTERM.
         """
         container = self.container(f"--volume={self.etc(USERS)}:/etc/finger:ro")
         for host in FAMILIES.values():
@@ -234,7 +234,7 @@ class RunTests(SynchronousTestCase):
         self.assertTrue(templates.match("/opt/finger/lib/python3.*/site-packages/finger/templates"), templates)
 
     def test_reload(self) -> None:
-        """Told to, it reads the users again."""
+        """SIGHUP makes the service read the users again."""
         etc = self.etc(USERS)
         container = self.container(f"--volume={etc}:/etc/finger:ro")
         (etc / "new").write_text("moshez: On holiday\n", "utf-8")
@@ -242,10 +242,10 @@ class RunTests(SynchronousTestCase):
         podman()("kill", "--signal=HUP", container.name)
         deadline = time.monotonic() + DEADLINE
         while container.run("twisted-finger", "-p", "1079", "moshez") != "On holiday\n":
-            self.assertLess(time.monotonic(), deadline, "it never read them")
+            self.assertLess(time.monotonic(), deadline, "the service never read the users again")
 
     def test_state(self) -> None:
-        """Statuses that are set are kept in the one place that it is given to write to."""
+        """Statuses that are set are stored in the mounted directory."""
         state = self.directory()
         os.chown(state, USER, USER)
         arguments = ("--backend=memory:/var/lib/finger/users.json", "--setport=1080")
@@ -256,7 +256,7 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(container.run("twisted-finger", "-p", "1079", "moshez"), "away\n")
 
     def test_hangs(self) -> None:
-        """A service that hangs is not well, and is again once it goes on."""
+        """A hanging service is unhealthy, and healthy again when it continues."""
         container = self.container()
         pid = container.state["Pid"]
         os.kill(pid, signal.SIGSTOP)
@@ -266,11 +266,11 @@ class RunTests(SynchronousTestCase):
         self.assertTrue(container.isHealthy())
 
     def test_gone(self) -> None:
-        """One that does not answer finger is not well, either."""
+        """A service that does not answer finger is unhealthy."""
         self.assertFalse(self.container("--env=FINGER_FINGERPORT=none").isHealthy())
 
     def test_arguments(self) -> None:
-        """What stands behind the image's name is for the service."""
+        """Arguments after the image's name are passed to the service."""
         limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
         options = ("--rm", "--network=none", "--read-only", "--health-interval=disable")
         printed = podman()("run", *options, *limits, "finger", "--no-list", "--print-config").stdout
@@ -279,7 +279,7 @@ class RunTests(SynchronousTestCase):
         self.assertIn('file = "/etc/finger/users"  # /etc/finger/finger.toml\n', printed)
 
     def test_compiled(self) -> None:
-        """All that it and its health check import was compiled when the image was made."""
+        """All modules of the service and its health check have byte code in the image."""
         imported = "import finger.__main__, finger.tap, twisted.internet.epollreactor, sys"
         missing = "[m for m in sys.modules.values() if getattr(m, '__cached__', 0) and not exists(m.__cached__)]"
         code = f"{imported}; from os.path import exists; print({missing})"
@@ -287,7 +287,7 @@ class RunTests(SynchronousTestCase):
 
 
 def identity(pid: int) -> dict[str, set[int]]:
-    """As whom a process of this machine runs, and with what rights."""
+    """Return the users, groups and capabilities of a process of this machine."""
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     ids = {name: {int(number) for number in status[name].split()} for name in ("Uid", "Gid")}
     return {**ids, "CapEff": {int(status["CapEff"], 16)}}

@@ -1,7 +1,7 @@
 """
-The Debian package: built, looked over, and through its whole life on Debian 12 with systemd.
+Tests for the Debian package: its build, its contents, and its installation, upgrade and removal on Debian 12.
 
-What is built, and the system the machines start from, is kept: see L{tests.support.container}.
+The package and the base system of the machines are cached; see L{tests.support.container}.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.rendering import PROGRAM, templatesOf
 from tests.support.tools import ROOT, need, needRoot
 
 CLIENTS = ("curl", "finger", "netbase", "procps")
-"""What asks, on the machines."""
+"""The Debian packages of the clients on the machines."""
 
 ENGINE = "ada (Ada Lovelace): Working on the engine.\n"
 
@@ -40,7 +40,7 @@ UNIT_FILES = ("finger.service", "finger.socket", "finger-web.socket")
 BOOKKEEPING = re.compile(
     r"/var/(log|cache)/.*|/var/lib/(apt|dpkg|systemd)/.*|/etc/(group|gshadow|passwd|shadow)-|.*/__pycache__(/.*)?"
 )
-"""What Debian's own tools note down about whatever is installed, keep as a backup, or compile for themselves."""
+"""Files that Debian's own tools write about installed packages, keep as backups, or compile."""
 
 ASKER = r"""
 import select, socket, sys
@@ -58,38 +58,38 @@ while not select.select([sys.stdin], [], [], 0.002)[0]:
             print("asking", flush=True)
 print(f"{asked} were answered")
 """
-"""Asks over both families, again and again, until it is told to end."""
+"""A program that queries the server over both families until it reads a line."""
 
 
 class PackageTests(SynchronousTestCase):
-    """What is in the package."""
+    """The contents of the package."""
 
     def setUp(self) -> None:
-        """The package."""
+        """Build the package."""
         self.package = package()
 
     def unpacked(self) -> Path:
-        """A directory of what is in it."""
+        """Extract the package to a directory, and return it."""
         directory = Path(self.mktemp())
         run("dpkg-deb", "--extract", self.package, directory.resolve())
         return directory
 
     def test_lintian(self) -> None:
-        """lintian has nothing against package and source but what is overridden, with the reason."""
+        """lintian finds no problem in the package and its source except those overridden with a reason."""
         need("lintian", "lintian")
         changes = self.package.with_suffix(".changes")
-        said = run("lintian", "--fail-on", "error,warning", "--display-info", "--tag-display-limit", "0", changes)
-        self.assertNotRegex(said, "(unused|mismatched)-override")
+        output = run("lintian", "--fail-on", "error,warning", "--display-info", "--tag-display-limit", "0", changes)
+        self.assertNotRegex(output, "(unused|mismatched)-override")
         for overrides in (ROOT / "debian").rglob("*lintian-overrides"):
             for paragraph in overrides.read_text().split("\n\n"):
                 self.assertTrue(paragraph.startswith("# "), paragraph)
 
     def test_version(self) -> None:
-        """It has finger's version."""
+        """The package has finger's version."""
         self.assertEqual(run("dpkg-deb", "--field", self.package, "Version").strip(), __version__)
 
     def test_source(self) -> None:
-        """The source package has the source, and nothing that is made from it."""
+        """The source package has the source, and no generated files."""
         with tempfile.TemporaryDirectory() as temporary:
             copy = Path(temporary, "checkout")
             shutil.copytree(
@@ -108,7 +108,7 @@ class PackageTests(SynchronousTestCase):
         self.assertEqual([name for name in names if name.endswith("/x")], [])
 
     def test_files(self) -> None:
-        """All is root's, and nobody else may write it; and it is where it belongs."""
+        """All files belong to root, only root can write them, and they have the right paths."""
         files = contents(self.package)
         for name, mode in files.items():
             self.assertRegex(mode, r"^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x|lrwxrwxrwx) root/root$", name)
@@ -135,7 +135,7 @@ class PackageTests(SynchronousTestCase):
         self.assertEqual(templatesOf(printed), packages / "finger" / "templates")
 
     def test_copyright(self) -> None:
-        """Each library that is bundled is in the list of these, and in debian/copyright."""
+        """Each bundled library is in bundled.txt and in debian/copyright."""
         unpacked = self.unpacked()
         documents = unpacked / "usr" / "share" / "doc" / "twisted-finger"
         stanzas = re.findall(r"(?m)^Files: (.*)$", (documents / "copyright").read_text("utf-8"))
@@ -151,10 +151,10 @@ class PackageTests(SynchronousTestCase):
 
 
 class LifeTests(SynchronousTestCase):
-    """The package on a machine of its own."""
+    """The package, installed on a machine."""
 
     def setUp(self) -> None:
-        """Boot a clean machine, on which the package would replace nothing."""
+        """Boot a clean machine."""
         needRoot("boots a machine of its own")
         self.package = package()
         self.machine = Container(*CLIENTS, *dependencies(self.package))
@@ -165,7 +165,7 @@ class LifeTests(SynchronousTestCase):
         self.before = self.files()
 
     def files(self) -> set[str]:
-        """What is on the machine, without what its own tools write, unless that has our name."""
+        """Return the files on the machine, without those that its own tools write, unless they have our name."""
         found = self.machine.files() | set(self.machine.run("find /run /tmp -xdev -not -path '*/systemd/*'").split())
         return {name for name in found if "finger" in name or not BOOKKEEPING.fullmatch(name)}
 
@@ -174,12 +174,12 @@ class LifeTests(SynchronousTestCase):
         return self.machine.run(f"apt-get install --yes -o Dpkg::Options::=--force-confdef ./{name}")
 
     def assertAnswers(self) -> None:
-        """It answers over both families."""
+        """Check that the service answers over both families."""
         for host in ("127.0.0.1", "::1"):
             self.assertIn("Working on the engine.", self.machine.run(f"finger ada@{host}"))
 
     def assertReplacesNothing(self) -> None:
-        """Nothing of the package's is there: no file, no unit, no user, no command."""
+        """Check that the machine has nothing of the package: no file, unit, user or command."""
         names = contents(self.package)
         self.assertEqual([n for n in names if n in self.before and not n.endswith("/")], [])
         self.assertEqual([n for n in names if n.rstrip("/") in self.before and "finger" in n], [])
@@ -189,7 +189,7 @@ class LifeTests(SynchronousTestCase):
         self.machine.run("command -v twisted-finger twisted-fingerd", status=1)
 
     def test_life(self) -> None:
-        """It is installed, does all that debian/tests asks for, is purged, leaves nothing, and is installed again."""
+        """The package passes debian/tests; a purge leaves nothing behind; it can be installed again."""
         self.assertReplacesNothing()
         self.install()
         self.machine.copy(ROOT / "debian" / "tests" / "installed", "/root/installed")
@@ -209,7 +209,7 @@ class LifeTests(SynchronousTestCase):
         self.assertIn("No such user", self.machine.run("finger ada@127.0.0.1"))
 
     def test_upgrade(self) -> None:
-        """An upgrade keeps what was edited, loses no query, and ends with the new release running."""
+        """An upgrade keeps edited files, loses no query, and starts the new release."""
         self.machine.copy(self.nextRelease(), "/root/next.deb")
         self.install()
         self.machine.run(f"echo '{ENGINE}' >> /etc/finger/users")
@@ -232,7 +232,7 @@ class LifeTests(SynchronousTestCase):
         self.machine.run("systemctl is-active finger.service finger.socket finger-web.socket")
 
     def test_reinstall(self) -> None:
-        """Removed and not purged, it keeps what was edited, and is as before when it is installed again."""
+        """Removal without purging keeps edited files, and a new installation uses them."""
         self.install()
         self.machine.run(f"echo '{ENGINE}' >> /etc/finger/users && systemctl reload finger")
         self.assertAnswers()
@@ -242,7 +242,7 @@ class LifeTests(SynchronousTestCase):
         self.assertAnswers()
 
     def test_ownUser(self) -> None:
-        """A user that was there is used, and stays; so does what the administrator put beside the conffiles."""
+        """A user that existed before is used and kept, as are files that the administrator added."""
         self.machine.run("useradd --system --comment 'The finger service of old' --home-dir /srv finger")
         accounts = self.machine.run("cat /etc/passwd /etc/group")
         self.install()
@@ -253,7 +253,7 @@ class LifeTests(SynchronousTestCase):
         self.assertEqual(self.files() - self.before, {"/etc/finger", "/etc/finger/passwords"})
 
     def test_readme(self) -> None:
-        """README.Debian is right: about drop-ins and HTTPS, sockets, and back ends of the administrator's own."""
+        """The instructions of README.Debian work: drop-ins, HTTPS, sockets, and back ends of other packages."""
         self.install()
         self.machine.run("useradd --create-home ada && chmod 755 ~ada")
         self.machine.run("echo 'Engines.' > plan && install --owner=ada --mode=644 plan ~ada/.plan")
@@ -289,7 +289,7 @@ class LifeTests(SynchronousTestCase):
         self.assertIn("vending:ITEM=COUNT", self.machine.run("twisted-fingerd --help-backends"))
 
     def copyCertificate(self, directory: str) -> None:
-        """Make a certificate that the service may read."""
+        """Make a certificate that the service can read."""
         openssl = need("openssl", "openssl")
         made = Path(self.mktemp()).resolve()
         made.mkdir()
@@ -300,7 +300,7 @@ class LifeTests(SynchronousTestCase):
         self.machine.run(f"chgrp finger {directory}/*.pem && chmod 640 {directory}/*.pem")
 
     def nextRelease(self) -> Path:
-        """The package, as a later release that comes with another finger.toml."""
+        """Make a later release of the package, with another finger.toml."""
         directory = Path(self.mktemp())
         run("dpkg-deb", "--raw-extract", self.package, directory.resolve())
         control, configuration = directory / "DEBIAN" / "control", directory / "etc" / "finger" / "finger.toml"
@@ -311,12 +311,12 @@ class LifeTests(SynchronousTestCase):
         return target
 
     def process(self) -> str:
-        """The service's process."""
+        """Return the id of the service's process."""
         return self.machine.run("systemctl show --property=MainPID --value finger.service")
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process, if it has not ended."""
+    """Kill a process if it still runs."""
     if process.poll() is None:
         process.kill()
     process.communicate()

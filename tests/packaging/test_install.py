@@ -1,4 +1,4 @@
-"""The lines that install finger on a plain Debian 12, typed on one: those of the README and of C{docs/install.md}."""
+"""Tests for the installation commands of the README and of C{docs/install.md}, on a plain Debian 12."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.support.pages import PAGES, typed
 from tests.support.tools import DEADLINE, ROOT, needRoot
 
 PACKAGES = ("python3-venv", "sudo")
-"""What the lines use.  The machine has no network to install it from, so it is there already."""
+"""The packages that the commands need.  They are installed before, because the machine has no network."""
 
 PIP = "[global]\nno-index = true\nfind-links = /srv/wheels\ndisable-pip-version-check = true\n"
-"""What makes pip install from a directory.  C{sudo} clears the environment, so this is a file."""
+"""A configuration that makes pip install from a directory; a file, because C{sudo} clears the environment."""
 
 SECTIONS = (("README.md", "Install"), ("install.md", "A virtual environment"))
-"""Where the lines are."""
+"""The pages and sections with the commands."""
 
 UNIT = "typed"
-"""The unit of a server that a line starts."""
+"""The systemd unit of a server that a command starts."""
 
 CHECKOUT = (
     "sed -n 's/^tar-ignore = //p' debian/source/options | tar --create --exclude-vcs --exclude-from=- --file={} ."
@@ -46,7 +46,7 @@ def wheels() -> Path:
 
 
 def bringCheckout(machine: Container) -> None:
-    """Unpack a checkout in root's home, and let pip find what it would download."""
+    """Unpack a checkout in root's home, and give pip the wheels that it would download."""
     machine.path("/etc/pip.conf").write_text(PIP, "utf-8")
     for wheel in wheels().iterdir():
         machine.copy(wheel, f"/srv/wheels/{wheel.name}")
@@ -58,7 +58,7 @@ def bringCheckout(machine: Container) -> None:
 
 
 def lines(page: str, section: str) -> Iterator[tuple[str, str]]:
-    """Return what a section shows to type on Debian, and the output that it shows; of that for metrics, nothing."""
+    """Return a section's commands for Debian and their output, without those for metrics."""
     for found in PAGES[page].sections:
         if found.title == section:
             for block in found.blocks:
@@ -67,10 +67,10 @@ def lines(page: str, section: str) -> Iterator[tuple[str, str]]:
 
 
 class InstallTests(SynchronousTestCase):
-    """A plain Debian 12, with a checkout in root's home."""
+    """The commands on a plain Debian 12, with a checkout in root's home."""
 
     def test_lines(self) -> None:
-        """The lines of the README, and then those of the page about installing, do what they show."""
+        """The commands of the README, and then those of the page about installation, print what the pages show."""
         needRoot("boots a machine of its own")
         with Container(*PACKAGES) as machine:
             bringCheckout(machine)
@@ -80,7 +80,7 @@ class InstallTests(SynchronousTestCase):
                 machine.run(f"systemctl stop {UNIT}")
 
     def type(self, machine: Container, command: str, expected: str) -> None:
-        """Type a line; a server stays in the background, and is asked until it answers."""
+        """Run a command.  A server runs in the background; a query is repeated until it is answered."""
         if "twistd -n" in command:
             machine.run(f"systemd-run --quiet --collect --unit={UNIT} --working-directory=/root {command}")
             return

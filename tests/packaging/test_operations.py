@@ -1,4 +1,4 @@
-"""C{docs/operations.md}, typed from top to bottom on a machine of its own, as root."""
+"""Tests for C{docs/operations.md}: its commands are run in order on a machine of its own, as root."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support.tools import DEADLINE, need, needRoot
 
 PAGE = PAGES["operations.md"]
 HERE = "$ make "
-"""How the one block begins that is typed in the checkout."""
+"""The beginning of the block that is run in the checkout."""
 
 PACKAGES = ("certbot", "curl", "finger", "haproxy", "netbase", "openssl", "pebble", "python3-cffi-backend")
 """
-What the page types that neither Debian's minimum nor our package brings, and what a clean system cannot find out that
-certbot needs.
+The packages of the page's commands, besides Debian's minimum and ours; and a dependency of certbot's that a clean
+system does not find.
 """
 
 ASKS = re.compile(r"(finger|twisted-finger|curl|journalctl) ")
-"""What changes nothing."""
+"""Commands that change nothing, and so can be repeated."""
 
 VERSION = re.compile(r"twisted-finger_[\w.+~-]+_\w+\.deb")
-"""The package, of whatever version and for whatever machine."""
+"""The name of the package, with any version and architecture."""
 
 
 AUTHORITY = r"""
@@ -49,14 +49,14 @@ mkdir --parents /etc/letsencrypt
 printf '%s\n' 'server = https://localhost:14000/dir' 'no-verify-ssl = true' > /etc/letsencrypt/cli.ini
 """
 """
-What makes the machine a part of an Internet of its own: a certificate authority that certbot asks and curl trusts,
-and the name that it vouches for.  By default the authority refuses one nonce in twenty, and certbot fails.
+The commands that set up a certificate authority that certbot uses and curl trusts, and the name in its certificates.
+By default the authority refuses one nonce in twenty, and certbot fails.
 """
 
 
 class Shell:
     """
-    Root's shell on a machine, in which one command after the other is typed.
+    A shell of root's on a machine, which runs one command after another.
 
     @param machine: the machine.
     """
@@ -67,12 +67,12 @@ class Shell:
         self._bash = machine.start("bash")
 
     def type(self, command: str) -> str:
-        """Type a command, and take what it prints."""
+        """Run a command, and return what it prints."""
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         self._bash.stdin.write(f"{{ {command}\n}} < /dev/null 2>&1\nprintf '\\n%s\\n' '{self.END}'\n")
         self._bash.stdin.flush()
-        timer = Timer(COMMANDS_END, self._bash.kill)  # Nothing that is typed takes so long, unless it hangs.
+        timer = Timer(COMMANDS_END, self._bash.kill)  # Only a command that hangs takes so long.
         timer.start()
         printed = ""
         for line in self._bash.stdout:
@@ -80,7 +80,7 @@ class Shell:
                 timer.cancel()
                 return printed
             printed += line
-        raise AssertionError(f"{command}\ndid not come to its end:\n{printed}")
+        raise AssertionError(f"{command}\ndid not finish:\n{printed}")
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +95,7 @@ class PageTests(SynchronousTestCase):
     maxDiff = None
 
     def test_page(self) -> None:
-        """What is typed prints what it is said to print."""
+        """Each command prints what the page shows."""
         needRoot("boots a machine of its own")
         need("make", "make")
         need("systemd-nspawn", "systemd-container")
@@ -110,8 +110,8 @@ class PageTests(SynchronousTestCase):
 
     def tryBlock(self, block: Block, shell: Shell, built: str) -> None:
         """
-        Type what a block shows, and compare what is printed.  What only asks is asked again, for a while: the signal
-        for a reload is sent when systemctl ends, and the log comes when it comes.
+        Run the commands of a block, and compare their output.  Commands that change nothing are repeated for a while,
+        because a reload and the log take effect some time after the command that causes them.
         """
         for command, expected in typed(VERSION.sub(built, block.text)):
             printed = (
@@ -127,6 +127,6 @@ class PageTests(SynchronousTestCase):
                 self.fail(f"{block.where}: {differs(command, expected, printed)}")
 
     def test_allRun(self) -> None:
-        """All of it is typed."""
+        """No block of the page is left out."""
         self.assertEqual([block.where for block in PAGE.blocks if not block.isRun], [])
         self.assertEqual({block.language for block in PAGE.blocks}, {"console"})

@@ -1,4 +1,4 @@
-"""The package, built, installed in every way into clean environments, run there, and gone without a trace."""
+"""Tests for the Python package: it is built, installed in every way, run, and uninstalled in clean environments."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask
 
 EXTRAS = ["docs", "metrics", "test"]
 RUNTIME = ("Twisted[tls]>=26.10", "zope.interface", "pyOpenSSL", "service-identity")
-"""What the package may need to run, and no more."""
+"""The dependencies of the package."""
 
 BUILD = ("hatchling", "editables")
-"""What builds it."""
+"""The build tools."""
 
 FINGER_IN_HELP = r"(?m)^    finger "
 
 LITTER = ("twisted/plugins/dropin.cache", "finger/plugins/dropin.cache", "finger/__pycache__/x.cpython-311.pyc")
-"""What a checkout has in it once it was used."""
+"""Generated files in a used checkout."""
 
 NO_PATH = {"PYTHONPATH": ""}
-"""As good as none: a program's modules come from its own environment, wherever these tests find theirs."""
+"""An environment without C{PYTHONPATH}, so that a program imports only from its own environment."""
 
 TWISTD = """#!{python}
 import sys
 from twisted.scripts.twistd import run
 sys.exit(run())
 """
-"""The script that pip makes of Twisted's entry point."""
+"""The script that pip generates for Twisted's entry point."""
 
 
 def run(*command: str | Path, cwd: Path, status: int = 0, **environment: str) -> str:
     """
-    Run a program to its end, in a directory that is not the checkout, and take what it says.
+    Run a program to its end, in a directory outside the checkout, and return its output.
 
-    @param status: the exit status it must end with.
+    @param status: the expected exit status.
     """
     done = subprocess.run(
         command,
@@ -67,22 +67,22 @@ def run(*command: str | Path, cwd: Path, status: int = 0, **environment: str) ->
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **NO_PATH, **environment},
     )
     if done.returncode != status:
-        raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}: {done.stdout}")
+        raise AssertionError(f"{' '.join(map(str, command))} exited with {done.returncode}: {done.stdout}")
     return done.stdout
 
 
 class Work:
     """
-    What all tests here share, removed at the end.
+    Files that the tests share, removed when the interpreter exits.
 
-    @ivar source: a copy of the checkout, as it is now.
-    @ivar tools: a directory of what builds the package, to be put on a path.
+    @ivar source: a copy of the checkout.
+    @ivar tools: a directory with the build tools, for C{PYTHONPATH}.
     @ivar wheel: the wheel.
     @ivar sdist: the sdist.
     """
 
     def __init__(self) -> None:
-        self._temporary = tempfile.TemporaryDirectory()  # It removes itself when the interpreter ends.
+        self._temporary = tempfile.TemporaryDirectory()  # Removed when the interpreter exits.
         self.directory = Path(self._temporary.name)
         self.directory.chmod(0o755)
         self.source = copyOfCheckout(self.directory / "source")
@@ -93,12 +93,12 @@ class Work:
 
 @cache
 def work() -> Work:
-    """The one there is: trial has no set-up for a module."""
+    """Return the only instance.  trial has no set-up for a module."""
     return Work()
 
 
 def copyOfCheckout(target: Path) -> Path:
-    """Copy the checkout without what is nobody's source, and with litter: none of that may be packaged."""
+    """Copy the sources of the checkout, and add generated files, which must not be packaged."""
     shutil.copytree(ROOT, target, ignore=isNoSource)
     for name in LITTER:
         (target / name).parent.mkdir(exist_ok=True)
@@ -107,20 +107,20 @@ def copyOfCheckout(target: Path) -> Path:
 
 
 def isNoSource(directory: str, names: list[str]) -> list[str]:
-    """Of the names in a directory, those of environments, caches and what else is made here."""
+    """Return the names in a directory that are environments, caches or other generated files."""
     made = {"__pycache__", "dropin.cache", "build", "dist"}
     return [n for n in names if n in made or (n.startswith((".", "_trial_temp")) and n != ".gitignore")]
 
 
 def build(source: Path, target: Path) -> tuple[Path, Path]:
-    """Build the sdist, and from that the wheel, as what is published is built, with the tools of this environment."""
+    """Build the sdist and, from it, the wheel, as for a release, with the tools of this environment."""
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", target, source, cwd=target.parent)
     (wheel,), (sdist,) = target.glob("*.whl"), target.glob("*.tar.gz")
     return wheel, sdist
 
 
 def closure(requirements: Iterable[str]) -> list[Distribution]:
-    """The installed distributions that requirements need, and what those need in turn, for this Python and system."""
+    """Return the installed distributions that satisfy requirements, with their own dependencies, for this system."""
     found: dict[tuple[str, str], Distribution] = {}
     waiting = [Requirement(requirement) for requirement in requirements]
     while waiting:
@@ -135,7 +135,7 @@ def closure(requirements: Iterable[str]) -> list[Distribution]:
 
 
 def copyDistributions(distributions: Iterable[Distribution], target: Path) -> None:
-    """Copy distributions, file by file as their records have it, without their scripts."""
+    """Copy the files of distributions, as listed in their records, without their scripts."""
     for installed in distributions:
         for file in installed.files or ():
             if ".." not in file.parts:
@@ -145,15 +145,13 @@ def copyDistributions(distributions: Iterable[Distribution], target: Path) -> No
 
 class Environment:
     """
-    A clean virtual environment, with what the package needs to run, without the package.
+    A clean virtual environment with the dependencies of the package, without the package.
 
-    What it needs is copied from the environment of the tests: that needs no network and takes no time.  It is sound,
-    because what is copied is no more than pip once installed there for C{RUNTIME} and for what that needs in turn, by
-    pip's own records, into the directory that the package will share with it.  Of what else is in the environment of
-    the tests, nothing is here; no path leads there, nor to the checkout.  In the end it is pip, without an index,
-    that has to find all that the package requires.
+    The dependencies are copied from the environment of the tests, which is fast and needs no network.  By pip's
+    records, only the files of C{RUNTIME} and its own dependencies are copied.  Nothing else of the tests' environment
+    or of the checkout is on the path.  pip, without an index, then checks that all requirements are met.
 
-    pip itself is not in it, but told by C{--python} to work on it.
+    pip is not installed in the environment; it runs with C{--python}.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -167,33 +165,33 @@ class Environment:
         self.twistd.chmod(0o755)
 
     def pip(self, *arguments: str | Path, path: str = "") -> None:
-        """Have pip work on this environment."""
+        """Run pip for this environment."""
         pip = (sys.executable, "-m", "pip", "--python", self.python, "--disable-pip-version-check")
         run(*pip, *arguments, cwd=self.directory, PYTHONPATH=path)
 
     def install(self, *what: str | Path) -> None:
-        """Install something, without a network, by the tools that are here; without those, it is complete then."""
+        """Install distributions without a network, using the build tools, and check the requirements."""
         offline = ("--no-index", "--no-build-isolation", "--no-compile")
         self.pip("install", *offline, *what, path=str(work().tools))
         self.pip("check")
 
     def files(self) -> set[str]:
-        """What is installed, without what Twisted and pip note down about it."""
-        notes = {"dropin.cache", "INSTALLER", "REQUESTED", "direct_url.json"}
+        """Return the installed files, without those that Twisted and pip generate."""
+        generated = {"dropin.cache", "INSTALLER", "REQUESTED", "direct_url.json"}
         files = (path.relative_to(self.packages) for path in self.packages.rglob("*") if path.is_file())
-        return {str(file) for file in files if file.name not in notes}
+        return {str(file) for file in files if file.name not in generated}
 
     def run(self, program: str, *arguments: str, status: int = 0, **variables: str) -> str:
-        """Run one of its programs."""
+        """Run a program of the environment, and return its output."""
         path = self.directory / "bin" / program
         return run(path, *arguments, cwd=self.directory, status=status, **{"COLUMNS": "100", **variables})
 
 
 class ArchiveTests(SynchronousTestCase):
-    """What is in the archives."""
+    """The contents of the sdist and the wheel."""
 
     def setUp(self) -> None:
-        """What should be."""
+        """Collect the expected files."""
         source = work().source
         modules = {
             str(path.relative_to(source))
@@ -207,8 +205,8 @@ class ArchiveTests(SynchronousTestCase):
 
     def test_wheel(self) -> None:
         """
-        The package with the templates in it, the one file that is twistd's, the commands, and the licence.  No
-        C{__init__.py} above that file: it would take the place of Twisted's own, and be gone with us.
+        The wheel has the package with its templates, the plugin file for twistd, the commands and the licence.  It
+        has no C{__init__.py} in C{twisted/plugins}, which would overwrite Twisted's own and vanish when uninstalled.
         """
         information = {
             f"{informationDirectory()}/{name}"
@@ -219,19 +217,19 @@ class ArchiveTests(SynchronousTestCase):
         self.assertTrue(work().wheel.name.endswith("-py3-none-any.whl"))
 
     def test_sdist(self) -> None:
-        """The same, with the templates where the checkout has them, and what builds it."""
+        """The sdist has the same, with the templates at their path in the checkout, and the build files."""
         with tarfile.open(work().sdist) as archive:
             names = {member.name.partition("/")[2] for member in archive if member.isfile()}
         others = {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
         self.assertEqual(names - {".gitignore"}, self.expected | self.templates | others)
 
     def test_metadata(self) -> None:
-        """It needs what it needs, and nothing else unless it is to be measured or tested or its documents built."""
+        """The wheel requires only its dependencies, except for the extras."""
         with zipfile.ZipFile(work().wheel) as archive:
             metadata = message_from_bytes(archive.read(f"{informationDirectory()}/METADATA"))
         needed = [Requirement(needed) for needed in metadata.get_all("Requires-Dist", ())]
         self.assertEqual({spelt(r) for r in needed if r.marker is None}, {spelt(Requirement(r)) for r in RUNTIME})
-        for extra in ("", *EXTRAS):  # What is needed somewhere, and for an extra alone.
+        for extra in ("", *EXTRAS):  # Those with a marker, and those of an extra.
             wanted = [r for r in needed if r.marker and r.marker.evaluate({"extra": extra})]
             self.assertEqual(bool(wanted), bool(extra), extra)
         self.assertEqual(metadata.get_all("Provides-Extra"), EXTRAS)
@@ -240,26 +238,26 @@ class ArchiveTests(SynchronousTestCase):
 
 
 def spelt(requirement: Requirement) -> tuple[str, ...]:
-    """A requirement, in one spelling."""
+    """Return a requirement in a normalized spelling."""
     return canonicalize_name(requirement.name), *sorted(requirement.extras), str(requirement.specifier)
 
 
 def namesInWheel() -> set[str]:
-    """The files in the wheel."""
+    """Return the names of the files in the wheel."""
     with zipfile.ZipFile(work().wheel) as archive:
         return set(archive.namelist())
 
 
 def informationDirectory() -> str:
-    """The directory of the wheel's metadata."""
+    """Return the name of the directory with the wheel's metadata."""
     return "-".join(work().wheel.name.split("-")[:2]) + ".dist-info"
 
 
 class InstallTests(SynchronousTestCase):
-    """Each way to install it."""
+    """Each way to install the package."""
 
     def environment(self, *what: str | Path) -> Environment:
-        """A clean environment, with something installed, or nothing."""
+        """Make a clean environment, and install the given distributions."""
         environment = Environment(Path(tempfile.mkdtemp(dir=work().directory)))
         self.addCleanup(shutil.rmtree, environment.directory)
         self.before = environment.files()
@@ -268,7 +266,7 @@ class InstallTests(SynchronousTestCase):
         return environment
 
     def assertWorks(self, environment: Environment) -> None:
-        """twistd lists it, and runs it; and once it is uninstalled, twistd is as it was."""
+        """Check that twistd lists and runs the package, and that uninstalling leaves nothing of it."""
         self.assertRegex(environment.run("twistd", "--help"), FINGER_IN_HELP)
         self.assertServes(environment)
         environment.pip("uninstall", "--yes", "finger")
@@ -279,7 +277,7 @@ class InstallTests(SynchronousTestCase):
 
     def assertServes(self, environment: Environment, path: str = "") -> None:
         """
-        It answers finger and the web, over both families.
+        Check that a server answers finger and the web over both families.
 
         @param path: the C{PYTHONPATH}.
         """
@@ -294,15 +292,15 @@ class InstallTests(SynchronousTestCase):
         self.assertNotIn("Traceback", server.log)
 
     def home(self, environment: Environment) -> Path:
-        """Where the package is imported from."""
+        """Return the directory that the package is imported from."""
         return Path(environment.run("python", "-c", "import finger; print(finger.__file__)").strip()).parent
 
     def assertRendersFrom(self, environment: Environment, templates: Path) -> None:
-        """It makes pages of the templates in this directory."""
+        """Check that pages are rendered from the templates in a directory."""
         self.assertEqual(templatesOf(environment.run("python", "-c", PROGRAM)), templates)
 
     def assertCopied(self, *what: str | Path) -> None:
-        """It works, from copies of just those files that are in the wheel."""
+        """Check that an installation works, and has exactly the files of the wheel."""
         environment = self.environment(*what)
         self.assertEqual(environment.files() - self.before, namesInWheel())
         self.assertEqual(self.home(environment), environment.packages / "finger")
@@ -310,26 +308,26 @@ class InstallTests(SynchronousTestCase):
         self.assertWorks(environment)
 
     def test_directory(self) -> None:
-        """C{pip install .}, for which the wheel is built from the checkout."""
+        """C{pip install .} works; it builds a wheel from the checkout."""
         self.assertCopied(work().source)
 
     def test_wheel(self) -> None:
-        """C{pip install finger-....whl}, which was built from the sdist."""
+        """C{pip install finger-....whl} works, with the wheel built from the sdist."""
         self.assertCopied(work().wheel)
 
     def test_sdist(self) -> None:
-        """C{pip install finger-....tar.gz}"""
+        """C{pip install finger-....tar.gz} works."""
         self.assertCopied(work().sdist)
 
     def test_editable(self) -> None:
-        """C{pip install -e .}"""
+        """C{pip install -e .} works."""
         environment = self.environment("--editable", work().source)
         self.assertEqual(self.home(environment), work().source / "finger")
         self.assertRendersFrom(environment, work().source / "templates")
         self.assertWorks(environment)
 
     def test_checkout(self) -> None:
-        """Not installed at all: a checkout on C{PYTHONPATH}."""
+        """A checkout on C{PYTHONPATH} works without installation."""
         environment = self.environment()
         path = str(work().source)
         printed = run(environment.python, "-c", PROGRAM, cwd=environment.directory, PYTHONPATH=path)
@@ -338,26 +336,26 @@ class InstallTests(SynchronousTestCase):
 
 
 class ThirdPartyTests(EverywhereTestCase):
-    """Back ends that are somebody else's, in packages of their own."""
+    """Back ends in packages of their own."""
 
     def setUp(self) -> None:
-        """A clean environment."""
+        """Make a clean environment."""
         super().setUp()
         self.environment = Environment(Path(tempfile.mkdtemp(dir=work().directory)))
         self.addCleanup(shutil.rmtree, self.environment.directory)
 
     def backends(self) -> str:
-        """What back ends there are said to be."""
+        """Return the list of back ends."""
         return self.environment.run("twistd", "finger", "--help-backends")
 
     async def test_installed(self) -> None:
-        """One is listed, and answers through every adapter; one that is broken is told of, and in nobody's way."""
+        """A back end is listed and answers through every adapter; a broken one is reported and harms no other."""
         self.environment.install(work().wheel)
         alone = self.environment.files(), self.backends()
         self.environment.install(theirs("vending"), theirs("broken"))
-        told = [line for line in self.backends().splitlines() if line not in alone[1]]
+        added = [line for line in self.backends().splitlines() if line not in alone[1]]
         self.assertEqual(
-            told,
+            added,
             [
                 "vending:ITEM=COUNT[,...] a vending machine: what is in it, and how many",
                 "finger.plugins.broken: cannot be used: RuntimeError: the library behind it is too old",
@@ -371,7 +369,7 @@ class ThirdPartyTests(EverywhereTestCase):
         self.assertEqual((self.environment.files(), self.backends()), alone)
 
     def test_editable(self) -> None:
-        """It is found from where it is developed, too, and beside us where we are developed."""
+        """An editable back end is found, beside an installed finger and an editable one."""
         for what in ((work().wheel,), ("--editable", work().source)):
             self.environment.install(*what)
             self.environment.install("--editable", theirs("vending"))
@@ -381,5 +379,5 @@ class ThirdPartyTests(EverywhereTestCase):
 
 
 def theirs(name: str) -> Path:
-    """A package of somebody else's: the copy, in which building may leave what it likes."""
+    """Return the copy of a third-party package, where a build can leave files."""
     return work().source / "tests" / "thirdparty" / name

@@ -1,8 +1,8 @@
 """
-The RPM package: linted, built, compared with the Debian package, and run.
+Tests for the RPM package: it is linted, built, compared with the Debian package, and run.
 
-All on Debian, whose rpm is the program that Fedora has, without Fedora's macros.  Those that the spec uses have
-stand-ins here.
+The tests run on Debian, whose rpm is the same program as Fedora's, without Fedora's macros.  This module defines
+those that the spec uses.
 """
 
 from __future__ import annotations
@@ -53,31 +53,31 @@ fi \
 %__arch_install_post /usr/lib/rpm/check-buildroot
 """
 """
-What Fedora has in python3-rpm-macros and systemd-rpm-macros; and scripts of rpm's that it runs.  The first needs a
-shell that C{sh} is not on Debian; the second fails if a file names the directory it was made in.
+Macros of Fedora's python3-rpm-macros and systemd-rpm-macros, and scripts that rpm runs there.  brp-compress needs
+bash, which C{sh} is not on Debian; check-buildroot fails if a file contains the path of its build directory.
 """
 
 RPMLINT = """
 CompressExtension = "gz"
 ValidLicenses = ["Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-0", "PSF-2.0", "ZPL-2.1"]
 """
-"""What Fedora has in rpmlint's configuration, of what matters here."""
+"""The part of Fedora's configuration of rpmlint that matters here."""
 
 HOME = "/usr/lib64/twisted-finger"
-"""Where its environment is; where Debian has one library directory, Fedora has two."""
+"""The path of the package's environment.  Fedora has two library directories, Debian has one."""
 
 FROM_DEBIAN = (
     (r"/lib/systemd/", "/usr/lib/systemd/"),
     (r"/usr/lib/twisted-finger", HOME),
     (r"/usr/share/zsh/vendor-completions/", "/usr/share/zsh/site-functions/"),
 )
-"""What lies elsewhere on Fedora."""
+"""Paths on Debian and their equivalents on Fedora."""
 
 OWN = re.compile(r"/usr/share/(doc|licenses|lintian|python3)(/|$)")
-"""What each of them arranges in its own way: documents, and what is for its own tools."""
+"""Files that each distribution arranges in its own way: documents, and files for its own tools."""
 
 COMPILED = re.compile(r"/__pycache__(/|$)")
-"""What Debian makes when it is installed."""
+"""Files that Debian creates at installation."""
 
 
 @cache
@@ -92,12 +92,12 @@ def package() -> Path:
         with tarfile.open(directory / f"{source.name}.tar.gz", "w:gz") as archive:
             archive.add(source, source.name)
         (directory / "macros").write_text(MACROS)
-        said = container.run(
+        output = container.run(
             *("rpmbuild", "-bb", "--nodeps", "--load", directory / "macros"),
             *("--define", f"_topdir {directory / 'top'}", "--define", f"_sourcedir {directory}"),
             source / "rpm" / SPEC.name,
         )
-        _, warned, warnings = said.partition("RPM build warnings:")
+        _, warned, warnings = output.partition("RPM build warnings:")
         assert not warned, warnings
         (built,) = directory.glob("top/RPMS/*/*.rpm")
         container.STORE.mkdir(parents=True, exist_ok=True)
@@ -105,15 +105,15 @@ def package() -> Path:
 
 
 def query(*what: str) -> list[str]:
-    """Ask rpm of the package."""
+    """Query the package with rpm."""
     return container.run("rpm", "--query", "--package", *what, package()).splitlines()
 
 
 class RPMTests(SynchronousTestCase):
-    """The package, and what it is made from."""
+    """The package and its spec."""
 
     def test_lint(self) -> None:
-        """rpmlint finds nothing but what its filters explain, and none of those is there in vain."""
+        """rpmlint finds nothing beyond the filters, and reports no unused filter."""
         configuration = Path(self.mktemp())
         configuration.write_text(RPMLINT)
         done = subprocess.run(
@@ -127,12 +127,12 @@ class RPMTests(SynchronousTestCase):
         self.assertIn("0 errors, 0 warnings", done.stdout)
 
     def test_version(self) -> None:
-        """It is called what it is."""
+        """The package has finger's name and version."""
         self.assertEqual(query("--queryformat", "%{NAME} %{VERSION}\n"), [f"twisted-finger {__version__}"])
         self.assertRegex(query("--changelog")[0], rf" - {re.escape(__version__)}-1$")
 
     def test_files(self) -> None:
-        """It has the files that the Debian package has, where Fedora wants them."""
+        """The package has the files of the Debian package, at Fedora's paths."""
         debian = set()
         for name in container.contents(container.package()):
             for pattern, replacement in FROM_DEBIAN:
@@ -144,13 +144,13 @@ class RPMTests(SynchronousTestCase):
         self.assertEqual(toCompare(ours), toCompare(debian))
 
     def test_configuration(self) -> None:
-        """What an administrator may edit is kept."""
+        """The configuration files are marked so that edited ones are kept."""
         flags = [line.split(" ") for line in query("--queryformat", "[%{FILENAMES} %{FILEFLAGS:fflags}\n]")]
         configuration = {name: flag for name, flag in flags if "c" in flag}
         self.assertEqual(configuration, {"/etc/finger/finger.toml": "cn", "/etc/finger/users": "cn"})
 
     def test_bundled(self) -> None:
-        """It says what it brings, in which releases."""
+        """The package provides the bundled libraries with their releases."""
         root = extracted(Path(self.mktemp()))
         (packages,) = root.glob(f"{HOME[1:]}/lib/python*/site-packages")
         bundled = {
@@ -162,7 +162,7 @@ class RPMTests(SynchronousTestCase):
         self.assertEqual(provided, {re.sub(r"(\.0)+$", "", line) for line in bundled})
 
     def test_runs(self) -> None:
-        """At its place it runs, with the Python of this machine, and renders a page from the package's templates."""
+        """Installed at its path, the package runs with this machine's Python and renders a page of its templates."""
         needRoot("mounts the package's files in a place of its own")
         root = extracted(Path(self.mktemp()))
         mount = f'mount -t overlay overlay -o "lowerdir={root}/usr/lib64:/usr/lib64" /usr/lib64'
@@ -179,17 +179,17 @@ class RPMTests(SynchronousTestCase):
 
 
 def toCompare(names: set[str]) -> list[str]:
-    """Of files, those to compare."""
+    """Return the files to compare."""
     return sorted(name for name in names if not OWN.match(name) and not COMPILED.search(name))
 
 
 def normal(name: str) -> str:
-    """A distribution's name, as RPM has it."""
+    """Return a distribution's name in RPM's spelling."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def extracted(directory: Path) -> Path:
-    """Take the package's files out of it, into a directory."""
+    """Extract the package to a directory, and return its absolute path."""
     directory.mkdir()
     with subprocess.Popen(["rpm2cpio", package()], stdout=subprocess.PIPE) as archive:
         subprocess.run(

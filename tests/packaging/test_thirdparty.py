@@ -1,4 +1,4 @@
-"""The adapter of docs/adapters.md, installed as a package of its own."""
+"""Tests for the adapter of docs/adapters.md, installed as a package of its own."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BROWSER = build_opener(ProxyHandler({}))
 
 def writePackage(directory: Path, name: str = "finger-jsonlines", module: str = PLUGIN, before: str = "") -> Path:
     """
-    Write the package that the page shows.
+    Write the package that the page shows, and return its directory.
 
-    @param name: its distribution's name.
-    @param module: its module's path.
-    @param before: a statement that comes before all the others.
+    @param name: the distribution's name.
+    @param module: the module's path.
+    @param before: a statement to insert before the others.
     """
     path = directory / module
     path.parent.mkdir(parents=True)
@@ -38,30 +38,30 @@ def writePackage(directory: Path, name: str = "finger-jsonlines", module: str = 
 
 
 class ThirdPartyAdapterTests(SynchronousTestCase):
-    """An environment with the package and, beside it, the one that the page shows."""
+    """An environment with finger and the adapter's package."""
 
     def setUp(self) -> None:
-        """A clean environment with the package."""
+        """Make a clean environment with finger."""
         self.environment = Environment(Path(tempfile.mkdtemp(dir=work().directory)))
         self.addCleanup(shutil.rmtree, self.environment.directory)
         self.environment.install(work().wheel)
 
     def package(self, *arguments: str) -> Path:
-        """A package of its own: see L{writePackage}."""
+        """Write the adapter's package; see L{writePackage}."""
         return writePackage(Path(tempfile.mkdtemp(dir=work().directory)), *arguments)
 
     def finger(self, *arguments: str, status: int = 0, **environment: str) -> str:
-        """What C{twistd finger} prints."""
+        """Run C{twistd finger}, and return its output."""
         return self.environment.run("twistd", "finger", *arguments, status=status, COLUMNS="80", **environment)
 
     def start(self, *options: str) -> Server:
-        """A server of this environment."""
+        """Start a server in this environment."""
         server = Server(USERS, *options, program=str(self.environment.twistd), PYTHONPATH="")
         self.addCleanup(server.__exit__)
         return server
 
     def test_options(self) -> None:
-        """Its option is in the help, the configuration and the completions, and a bad value is refused by name."""
+        """The option is in the help, the configuration and the completion; an invalid value is refused by name."""
         self.assertNotIn("jsonport", self.finger("--help"))
         self.environment.install(self.package())
         self.assertIn("\nJSON lines:\n      --jsonport=PORT       JSON, one line", self.finger("--help"))
@@ -70,18 +70,18 @@ class ThirdPartyAdapterTests(SynchronousTestCase):
         self.assertIn("--jsonport=", self.finger("--completion=bash"))
         configuration = self.environment.directory / "finger.toml"
         configuration.write_text("jsonport = 65536\n")
-        for arguments, variables, told in (
+        for arguments, variables, expected in (
             ((USERS, "--jsonport=x"), {}, "twistd finger: --jsonport=x: "),
             ((USERS,), {"FINGER_JSONPORT": "99999"}, "twistd finger: FINGER_JSONPORT=99999: a port is a number"),
             ((USERS, f"--config={configuration}"), {}, f"twistd finger: {configuration}: jsonport=65536: a port is"),
             ((USERS, "--jsonprt=1"), {}, "did you mean --jsonport?"),
         ):
             refusal = self.finger(*arguments, "--check-config", status=1, **variables)
-            self.assertIn(told, refusal)
+            self.assertIn(expected, refusal)
             self.assertEqual(refusal.count("\n"), 1)
 
     def test_served(self) -> None:
-        """Its port opens on both families if it is asked for; it is limited, logged, counted and drained."""
+        """The port opens on both families if its option is set, and is limited, logged, counted and drained."""
         self.environment.install(self.package())
         copyDistributions(closure(["prometheus-client"]), self.environment.packages)
         self.assertNotIn("--jsonport=", self.start("--fingerport=0").log)
@@ -103,13 +103,13 @@ class ThirdPartyAdapterTests(SynchronousTestCase):
         self.assertNotIn("Traceback", server.log)
 
     def connect(self, port: int) -> socket.socket:
-        """A connection that says nothing."""
+        """Open a connection that sends nothing."""
         connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self.addCleanup(connection.close)
         return connection
 
     def test_broken(self) -> None:
-        """If it cannot be loaded, the server starts, unless its option is named: then it says what failed."""
+        """The server starts without a broken adapter, but an option of that adapter is an error that names it."""
         self.environment.install(self.package("finger-jsonlines", PLUGIN, "import nothing_of_that_name"))
         why = "finger.plugins.jsonlines (package finger-jsonlines 1.0) cannot be used: ModuleNotFoundError: No module"
         configuration = self.environment.directory / "finger.toml"
@@ -127,7 +127,7 @@ class ThirdPartyAdapterTests(SynchronousTestCase):
         self.assertNotIn("Traceback", log)
 
     def test_twice(self) -> None:
-        """Of two packages that bring one adapter, neither loads."""
+        """Of two packages with an adapter of the same name, neither is loaded."""
         self.environment.install(self.package(), self.package("finger-other", "finger/plugins/other.py"))
         refusal = self.finger(USERS, "--jsonport=1081", status=1)
         why = "cannot be used: its name, json, is also that of another package's plugin"

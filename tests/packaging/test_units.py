@@ -1,4 +1,4 @@
-"""systemd's units in C{etc/systemd}, and the drop-ins in C{examples} there: as systemd reads them."""
+"""Tests for the systemd units in C{etc/systemd} and the drop-ins in C{examples} there, as systemd reads them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ DROP_INS = sorted(EXAMPLES.glob("*.conf"))
 
 DAEMON = "/usr/bin/twisted-fingerd"
 MOST_EXPOSED = 17
-"""C{systemd-analyze security} tells tenths: from 0 for nothing to 100 for everything."""
+"""The limit for the exposure from C{systemd-analyze security}, in tenths: from 0, unexposed, to 100."""
 
 
 def read(path: Path) -> dict[str, list[str]]:
-    """The settings of a unit, each with all its values; of whatever section."""
+    """Return the settings of all sections of a unit, each with all its values."""
     settings = defaultdict(list)
     for line in path.read_text("utf-8").splitlines():
         key, equals, value = line.partition("=")
@@ -44,10 +44,10 @@ def read(path: Path) -> dict[str, list[str]]:
 
 
 class AnalyzeTests(SynchronousTestCase):
-    """C{systemd-analyze}, of Debian's package systemd."""
+    """Checks by C{systemd-analyze}, from Debian's package systemd."""
 
     def setUp(self) -> None:
-        """A place for the units, as /etc/systemd/system is, where the daemon is this environment's."""
+        """Copy the units to a directory like /etc/systemd/system, with the daemon of this environment."""
         self.analyze = need("systemd-analyze", "systemd")
         self.place = Path(self.mktemp()).absolute()
         self.place.mkdir()
@@ -58,11 +58,11 @@ class AnalyzeTests(SynchronousTestCase):
         (self.place / "finger.service.d").mkdir()
 
     def dropIn(self, path: Path) -> None:
-        """Put a drop-in where it says it belongs."""
+        """Install a drop-in in the service's directory."""
         (self.place / "finger.service.d" / path.name).write_text(path.read_text("utf-8"))
 
     def run_(self, *arguments: str, check: bool = True) -> str:
-        """What C{systemd-analyze} says."""
+        """Return the output of C{systemd-analyze}."""
         done = subprocess.run(
             [self.analyze, "--no-pager", *arguments],
             stdout=subprocess.PIPE,
@@ -75,19 +75,19 @@ class AnalyzeTests(SynchronousTestCase):
         return done.stdout
 
     def exposed(self) -> dict[str, float]:
-        """What the service is exposed to, in what measure, by settings.  Fails if all in all that is too much."""
+        """Return the exposure of the service by setting.  Fail if the total is above the limit."""
         unit = str(self.place / "finger.service")
         self.run_("security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit)
         rows = json.loads(self.run_("security", "--offline=true", "--json=short", unit))
         return {row["json_field"]: float(row["exposure"] or 0) for row in rows}
 
     def verify(self) -> None:
-        """There is nothing that systemd has to say against the units."""
+        """Check that systemd reports no problem with the units."""
         units = [str(self.place / path.name) for path in (SERVICE, *SOCKETS.values())]
         self.assertEqual(self.run_("verify", "--man=no", *units), "")
 
     def test_verify(self) -> None:
-        """Nothing is wrong; if something were, it would be said."""
+        """The units are valid, and an invalid setting is reported."""
         self.verify()
         with open(self.place / "finger.service", "a") as file:
             file.write("Nonsense=yes\n")
@@ -100,7 +100,7 @@ class AnalyzeTests(SynchronousTestCase):
             self.assertEqual(exposed[name], 0, name)
 
     def test_dropIns(self) -> None:
-        """With each drop-in alone it still is, and with all together nothing is wrong."""
+        """The service is hardened with each drop-in, and the units are valid with all of them."""
         before = self.exposed()
         for path in DROP_INS:
             self.dropIn(path)
@@ -113,10 +113,10 @@ class AnalyzeTests(SynchronousTestCase):
 
 
 class AgreementTests(SynchronousTestCase):
-    """What one file says of another."""
+    """The units agree with each other and with the options."""
 
     def test_sockets(self) -> None:
-        """A socket for each family, at the port the option has by default, under the name that others call it by."""
+        """Each socket unit has one socket per family, the option's default port, and the name used elsewhere."""
         table = findAdapters().table.settings
         for name, path in SOCKETS.items():
             settings = read(path)
@@ -132,16 +132,16 @@ class AgreementTests(SynchronousTestCase):
             self.assertIn(f'"systemd:{name}"', path.read_text("utf-8"))
 
     def test_configuration(self) -> None:
-        """The configuration that comes with it asks for the sockets that the service brings."""
-        asked = tomllib.loads((ROOT / "etc" / "finger.toml").read_text("utf-8"))
-        brought = read(SERVICE)["Also"][0].split()
-        self.assertEqual(brought, ["finger.socket", "finger-web.socket"])
+        """The packaged configuration uses the sockets that are enabled with the service."""
+        configured = tomllib.loads((ROOT / "etc" / "finger.toml").read_text("utf-8"))
+        enabled = read(SERVICE)["Also"][0].split()
+        self.assertEqual(enabled, ["finger.socket", "finger-web.socket"])
         for option, name in (("fingerport", "finger"), ("webport", "web")):
-            self.assertIn(asked[option], (f"systemd:{name}", [f"systemd:{name}"]))
-            self.assertIn(SOCKETS[name].name, brought)
+            self.assertIn(configured[option], (f"systemd:{name}", [f"systemd:{name}"]))
+            self.assertIn(SOCKETS[name].name, enabled)
 
     def test_commands(self) -> None:
-        """The configuration is checked before a start and a reload, as what is started; options are options."""
+        """The configuration is checked before a start and a reload, and the commands' options exist."""
         settings = read(SERVICE)
         (start,) = settings["ExecStart"]
         check = f"{start} --check-config"
@@ -153,11 +153,11 @@ class AgreementTests(SynchronousTestCase):
             self.assertIn(word.removeprefix("--").partition("=")[0], options)
 
     def test_stop(self) -> None:
-        """Who stops it waits for longer than connections may take."""
+        """systemd waits longer for the service to stop than open connections may take."""
         self.assertGreater(int(read(SERVICE)["TimeoutStopSec"][0]), Config().drainSeconds)
 
     def test_dropIns(self) -> None:
-        """A drop-in gives back what the service takes, and nothing else; it says what for, and where it belongs."""
+        """A drop-in changes only settings of the service; its comment names its purpose and its path."""
         service = read(SERVICE)
         for path in DROP_INS:
             text = path.read_text("utf-8")
@@ -170,7 +170,7 @@ class AgreementTests(SynchronousTestCase):
                 self.assertNotEqual(values, service[key], path.name)
 
     def test_documented(self) -> None:
-        """The documentation has all of them."""
+        """The documentation links to all units and drop-ins."""
         text = (ROOT / "docs" / "install.md").read_text("utf-8")
-        told = set(re.findall(r"\.\./etc/systemd/(?:examples/)?([\w.-]+)", text))
-        self.assertEqual(told, {path.name for path in (SERVICE, *SOCKETS.values(), *DROP_INS)})
+        named = set(re.findall(r"\.\./etc/systemd/(?:examples/)?([\w.-]+)", text))
+        self.assertEqual(named, {path.name for path in (SERVICE, *SOCKETS.values(), *DROP_INS)})

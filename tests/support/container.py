@@ -1,9 +1,9 @@
 """
-Debian 12 machines of one's own: clean, booted with systemd, no network but their loopback, gone afterwards.
+Temporary Debian 12 machines, booted with systemd, with no network except loopback.
 
-What takes long to make is kept in C{build/debian} of the checkout, so that it is made once for all tests and runs:
-the package, by the hash of what it is made from, and the systems that machines start from, by what is in them.  It is
-always safe to remove.  Tests that run at the same time in several processes wait for each other there.
+C{build/debian} of the checkout caches what takes long to make: the Debian package, by the hash of its sources, and
+the base systems of the machines, by their packages.  It is always safe to remove.  Processes that use it at the same
+time wait for each other.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ STORE = ROOT / "build" / "debian"
 SUITE = "bookworm"
 
 SYSTEM = ("dbus", "systemd", "systemd-sysv")
-"""What is needed to boot, beside what Debian calls its minimum."""
+"""The packages that are needed to boot, besides Debian's minimum."""
 
 INSTALL = ("apt-get", "-o", "Acquire::Languages=none", "--quiet", "--yes", "--no-install-recommends")
-"""What installs packages in a system that does not run."""
+"""The command that installs packages in a system that is not booted."""
 
 COMMANDS_END = 300.0
-"""How long a command may take at most, in seconds: no test waits for it, unless something hangs."""
+"""The time limit of a command, in seconds.  Only a command that hangs takes so long."""
 
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -46,14 +46,14 @@ ENVIRONMENT = {
     "SYSTEMD_PAGER": "",
     "TERM": "dumb",
 }
-"""What root's shell there starts with.  Nothing of this machine's environment gets in."""
+"""The environment of root's shell on a machine, without anything of this machine's environment."""
 
 
 def finish(*command: str | Path, cwd: Path = ROOT, status: int | None = 0) -> subprocess.CompletedProcess[str]:
     """
-    Run a program of this machine's to its end.  What it says, on both streams, is its standard output.
+    Run a program on this machine to its end.  Its standard error becomes part of its standard output.
 
-    @param status: the exit status it must end with; L{None} for any.
+    @param status: the expected exit status; L{None} for any.
     """
     done = subprocess.run(
         command,
@@ -67,18 +67,18 @@ def finish(*command: str | Path, cwd: Path = ROOT, status: int | None = 0) -> su
         check=False,
     )
     if status not in (None, done.returncode):
-        raise AssertionError(f"{shlex.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}")
+        raise AssertionError(f"{shlex.join(map(str, command))} exited with {done.returncode}:\n{done.stdout}")
     return done
 
 
 def run(*command: str | Path, cwd: Path = ROOT, status: int = 0) -> str:
-    """Run a program of this machine's to its end, and take what it says; see L{finish}."""
+    """Run a program on this machine to its end, and return its output; see L{finish}."""
     return finish(*command, cwd=cwd, status=status).stdout
 
 
 @cache
 def package() -> Path:
-    """Build the Debian package, unless that is done, and tell where it is."""
+    """Build the Debian package if necessary, and return its path."""
     need("dpkg-buildpackage", "dpkg-dev")
     need("dh", "debhelper")
     with _alone("package"):
@@ -88,19 +88,19 @@ def package() -> Path:
 
 
 def contents(package: Path) -> dict[str, str]:
-    """The files of a package, each with its mode and owner.  Names of directories end in a slash."""
+    """Return the files of a package, each with its mode and owner.  Names of directories end in a slash."""
     listed = (line.split(maxsplit=5) for line in run("dpkg-deb", "--contents", package).splitlines())
     return {line[5].partition(" -> ")[0].lstrip("."): f"{line[0]} {line[1]}" for line in listed}
 
 
 def dependencies(package: Path) -> set[str]:
-    """What a package says that it cannot be without: of alternatives, the first."""
+    """Return the names of a package's dependencies: of alternatives, the first."""
     alternatives = run("dpkg-deb", "--field", package, "Depends").split(",")
     return {alternative.split("|")[0].split("(")[0].strip().split(":")[0] for alternative in alternatives}
 
 
 def mirror() -> list[str]:
-    """Where this machine takes its packages of the suite from; nothing, if it is a machine of another kind."""
+    """Return the URL of this machine's package mirror for the suite; empty if it has none."""
     wanted = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
     for target in run("apt-get", "indextargets", "--format", wanted, "Created-By: Packages").splitlines():
         codename, component, uri = target.split()
@@ -111,10 +111,10 @@ def mirror() -> list[str]:
 
 def system(*packages: str) -> Path:
     """
-    Make an archive of a clean Debian 12, unless there is one, and tell where it is.  With packages it is made of the
-    one without: a bootstrap takes ten times as long as what is installed then.
+    Make an archive of a clean Debian 12 if necessary, and return its path.  A system with packages is made from the
+    one without, because a bootstrap takes ten times as long as the installation of packages.
 
-    @param packages: what is installed in it, with all it depends on.  Machines have no network to take more from.
+    @param packages: the packages to install, with their dependencies.  Machines have no network to install more.
     """
     included = sorted({*SYSTEM, *packages})
     name = sha256(" ".join([SUITE, *included]).encode()).hexdigest()[:16]
@@ -122,7 +122,7 @@ def system(*packages: str) -> Path:
     base = system() if packages else None
     with _alone(archive.stem):
         if not archive.exists():
-            # What becomes the archive is beside it, so that there is all of it or nothing.
+            # The archive is written beside its final place and then renamed, so that it is never incomplete.
             with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory(dir=STORE) as beside:
                 root, new = Path(temporary, "root"), Path(beside, "new.tar")
                 if base is None:
@@ -138,12 +138,12 @@ def system(*packages: str) -> Path:
 
 
 def unpack(archive: Path, root: Path) -> None:
-    """Unpack a system."""
+    """Unpack an archive of a system to a root directory."""
     run("tar", "--extract", "--file", archive, "--numeric-owner", "--xattrs", "--directory", root)
 
 
 def _install(root: Path, packages: tuple[str, ...]) -> None:
-    """Install packages in a system that does not run, and start nothing of them."""
+    """Install packages in a system that is not booted, without starting their services."""
     policy = root / "usr" / "sbin" / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
@@ -155,7 +155,7 @@ def _install(root: Path, packages: tuple[str, ...]) -> None:
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Let one process at a time make something that is kept."""
+    """Let only one process at a time make a cached file."""
     STORE.mkdir(parents=True, exist_ok=True)
     with open(STORE / f"{name}.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -164,9 +164,9 @@ def _alone(name: str) -> Iterator[None]:
 
 class Container:
     """
-    A machine, which is booted as it is made, and of which nothing is left after C{stop}.
+    A temporary machine.  The constructor boots it, and C{stop} removes it.
 
-    @param packages: the Debian packages in it beside the minimum.
+    @param packages: its Debian packages besides the minimum.
     @ivar root: its root directory.
     """
 
@@ -192,7 +192,7 @@ class Container:
             raise
 
     def _boot(self, nspawn: str) -> subprocess.Popen[bytes]:
-        """Start it.  If these tests are killed, it is switched off."""
+        """Start the machine.  It is stopped if the tests are killed."""
         bare = ("--register=no", "--keep-unit", "--private-network", "--resolv-conf=off", "--timezone=off")
         return subprocess.Popen(
             [
@@ -205,7 +205,7 @@ class Container:
         )
 
     def _waitForInit(self) -> None:
-        """Wait until its systemd can be spoken to."""
+        """Wait until the machine's systemd accepts commands."""
         assert self._nspawn is not None
         deadline = time.monotonic() + COMMANDS_END
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
@@ -220,25 +220,25 @@ class Container:
 
     @property
     def console(self) -> str:
-        """What it has written on its console."""
+        """The output on the machine's console."""
         return (self._directory / "console").read_text("utf-8", "replace")
 
     def _entering(self, command: str) -> list[str]:
-        """What enters it and has root's shell run a command there."""
+        """Return the command line that runs a command on the machine, in root's shell."""
         variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         shell = ("env", "--chdir=/root", "-i", *variables, "bash", "-c", command)
         return ["nsenter", f"--target={self._init}", "--all", *shell]
 
     def run(self, command: str, *, status: int = 0) -> str:
         """
-        Run a command by root's shell in it, in root's home, and take what it says.
+        Run a command on the machine, in root's shell and home, and return its output.
 
-        @param status: the exit status it must end with.
+        @param status: the expected exit status.
         """
         return run(*self._entering(command), status=status)
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """Start a command there, to be written to and read from; whoever starts it ends it."""
+        """Start a command on the machine, with pipes for its input and output.  The caller must end it."""
         return subprocess.Popen(
             self._entering(command),
             stdin=subprocess.PIPE,
@@ -248,21 +248,21 @@ class Container:
         )
 
     def copy(self, source: Path, target: str) -> None:
-        """Copy a file into it."""
+        """Copy a file to the machine."""
         path = self.path(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, path)
 
     def path(self, name: str) -> Path:
-        """Where a file of its root's is here.  What is mounted there, as C{/run} and C{/tmp} are, is not seen."""
+        """Return the path of the machine's file below L{root}.  Mounts such as C{/run} are not visible there."""
         return self.root / name.lstrip("/")
 
     def files(self) -> set[str]:
-        """All files and directories there are in it, but those of mounted file systems."""
+        """Return all files and directories of the machine, without those of mounted file systems."""
         return set(self.run("find / -xdev -print").splitlines())
 
     def stop(self) -> None:
-        """Switch it off, and remove it."""
+        """Stop the machine, and remove it."""
         if self._nspawn is not None and self._nspawn.poll() is None:
             self._nspawn.send_signal(signal.SIGTERM)
             try:

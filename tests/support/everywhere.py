@@ -1,4 +1,4 @@
-"""What tests of many back ends share: a user asked for through every adapter of a real server."""
+"""A test case that queries a user through every adapter of a real server, for tests of back ends."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ ADAPTERS = [
     *(f"XML-RPC over {family} and {scheme}" for family in FAMILIES for scheme in ("HTTP", "HTTPS")),
     "IRC",
 ]
-"""Each way to ask."""
+"""Each way to query a user."""
 
 UNKNOWN = "nobody-of-that-name"
 
-INSECURE = ssl.create_default_context()  # The server's certificate is made up.
+INSECURE = ssl.create_default_context()  # The server's certificate is self-signed.
 INSECURE.check_hostname = False
 INSECURE.verify_mode = ssl.CERT_NONE
 
 BROWSER = build_opener(ProxyHandler({}), HTTPSHandler(context=INSECURE))
-"""What reads pages of this machine, whichever proxy there is for others."""
+"""A client for pages of this machine, without any configured HTTP proxy."""
 
 
 class EverywhereTestCase(IRCTestCase):
-    """A test with a server that has every adapter."""
+    """A base for tests with a server that has every adapter."""
 
     timeout = 2 * DEADLINE
 
     async def start(self, *options: str, **settings: Any) -> Server:
         """
-        Start a server with every adapter, and be where its bot is.
+        Start a server with every adapter, and connect a client to the IRC server of its bot.
 
-        @param options: the server's, besides those for its ports.
+        @param options: the server's options, besides those for its ports.
         """
-        self.asker = await self.client("joe")  # And so the bot, too, need not come twice.
+        self.asker = await self.client("joe")  # The IRC server is up now, so the bot connects at the first attempt.
         ircserver = f"--ircserver=tcp:127.0.0.1:{self.server.port}"
         server = Server(*options, *EVERY_ADAPTER, ircserver, **settings)
         self.addCleanup(server.__exit__)
@@ -57,10 +57,10 @@ class EverywhereTestCase(IRCTestCase):
         return server
 
     async def assertEverywhere(self, server: Server, user: str, status: str) -> None:
-        """Through every adapter, over both families, a user has this status, and an unknown user is none."""
+        """Check that every adapter, over both families, answers with a user's status, and refuses an unknown user."""
         self.asker.ask(user)
         lines = [await noticeOf(self.asker)]
-        self.asker.ask(UNKNOWN)  # The bot takes its time for further lines; meanwhile the others are asked.
+        self.asker.ask(UNKNOWN)  # The bot delays further lines; meanwhile the others are queried.
         statuses = {adapter: answer async for adapter, answer in everyAnswer(server, user)}
         unknowns = {adapter: answer async for adapter, answer in everyAnswer(server, UNKNOWN)}
         while not lines[-1].startswith(f"Status of {UNKNOWN}: "):
@@ -73,7 +73,7 @@ class EverywhereTestCase(IRCTestCase):
 
 
 async def everyAnswer(server: Server, user: str) -> AsyncIterator[tuple[str, str]]:
-    """What each adapter that listens answers, by its name."""
+    """Query each adapter that listens, and yield its name and answer."""
     finger, web, https, pb = map(server.port, ("fingerport", "webport", "httpsport", "pbport"))
     for family, host in FAMILIES.items():
         site, secureSite = f"http://{bracketed(host)}:{web}/", f"https://{bracketed(host)}:{https}/"
@@ -87,12 +87,12 @@ async def everyAnswer(server: Server, user: str) -> AsyncIterator[tuple[str, str
 
 
 def bracketed(host: str) -> str:
-    """A host as it is in a URL."""
+    """Return a host in the form for a URL."""
     return f"[{host}]" if ":" in host else host
 
 
 def statusOfAnswer(answer: bytes) -> str:
-    """The status in a finger server's answer, which may be in the long form."""
+    """Return the status in a finger server's answer, in its short or long form."""
     text = answer.decode("utf-8").replace("\r\n", "\n").removesuffix("\n")
     if not text.startswith("Login: "):
         return text
@@ -102,9 +102,9 @@ def statusOfAnswer(answer: bytes) -> str:
 
 class PageReader(HTMLParser):
     """
-    Reads a user's page, or an error's.
+    A parser for a user's page or an error page.
 
-    @ivar texts: what is in its elements, by their tags: those that hold nothing but a text worth it.
+    @ivar texts: the texts of its headings and preformatted elements, by tag.
     """
 
     def __init__(self) -> None:
@@ -113,24 +113,24 @@ class PageReader(HTMLParser):
         self._open = ""
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        """An element begins."""
+        """Start collecting an element's text."""
         if tag in self.texts:
             self._open = tag
             self.texts[tag].append("")
 
     def handle_endtag(self, tag: str) -> None:
-        """An element ends."""
+        """Stop collecting an element's text."""
         if tag == self._open:
             self._open = ""
 
     def handle_data(self, data: str) -> None:
-        """Text."""
+        """Collect text."""
         if self._open:
             self.texts[self._open][-1] += data
 
 
 def statusOfPage(url: str) -> str:
-    """The status on a user's page, or what an error's page says."""
+    """Return the status on a user's page, or the heading of an error page."""
     try:
         with BROWSER.open(url) as response:
             return readPage(response.read())["pre"][0]
@@ -141,7 +141,7 @@ def statusOfPage(url: str) -> str:
 
 
 def readPage(page: bytes) -> dict[str, list[str]]:
-    """See L{PageReader}."""
+    """Return the texts of a page; see L{PageReader}."""
     reader = PageReader()
     reader.feed(page.decode("utf-8"))
     reader.close()
@@ -149,13 +149,13 @@ def readPage(page: bytes) -> dict[str, list[str]]:
 
 
 def answerOfXMLRPC(url: str, user: str) -> str:
-    """What XML-RPC answers."""
+    """Return the answer of XML-RPC."""
     with ServerProxy(url, context=INSECURE if url.startswith("https:") else None) as proxy:
         return str(proxy.getUser(user))
 
 
 async def answerOfPB(host: str, port: int, user: str) -> str:
-    """What Perspective Broker answers, by the error or without."""
+    """Return the answer of Perspective Broker, or the text of its error."""
     factory = PBClientFactory()
     await HostnameEndpoint(reactor, host, port).connect(factory)
     root = await factory.getRootObject()
@@ -171,12 +171,12 @@ async def answerOfPB(host: str, port: int, user: str) -> str:
 
 
 def statusOfNotices(user: str, lines: list[str]) -> str:
-    """The status in the lines the bot answered with."""
-    said, status = lines[0].split(": ", 1)
-    assert said == f"Status of {user}", lines
+    """Return the status in the bot's lines."""
+    title, status = lines[0].split(": ", 1)
+    assert title == f"Status of {user}", lines
     return "\n".join([status, *lines[1:]])
 
 
 async def noticeOf(client: Client) -> str:
-    """The next line from the bot."""
+    """Return the next line from the bot."""
     return (await client.expect(f"^:fingerbot![^ ]+ NOTICE {client.nickname} :")).split(" :", 1)[1]

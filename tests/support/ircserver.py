@@ -1,4 +1,4 @@
-"""What tests on IRC share: ngircd, a real server, and a client that knows nothing of our code."""
+"""ngircd, a real IRC server, and a client that is independent of our code, for tests of IRC."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ KeyFile = {directory}/key.pem
 
 class IRCServer:
     """
-    ngircd on ports of its own.
+    ngircd as a process, on free ports.
 
     @ivar port: its port.
     @ivar tlsPort: its port for TLS.
-    @ivar directory: its files; in C{ca} there is the certificate that makes it trusted.
+    @ivar directory: its files; C{ca} contains the certificate of its authority.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class IRCServer:
         self.start()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the server."""
         with open(self.directory / "log", "ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "--nodaemon", "--passive", "--config", str(self.directory / "ngircd.conf")],
@@ -88,21 +88,21 @@ class IRCServer:
             )
 
     def kill(self) -> None:
-        """Crash."""
+        """Kill the server, as a crash would."""
         self._process.kill()
         self._process.wait()
 
     def remove(self) -> None:
-        """End, and leave nothing behind."""
+        """Kill the server, and remove its files."""
         self.kill()
         shutil.rmtree(self.directory)
 
 
 class Client(LineReceiver):
     """
-    Somebody on IRC.
+    An IRC client.
 
-    @ivar lines: what came and was not yet expected.
+    @ivar lines: the received lines that were not yet expected.
     """
 
     def __init__(self, nickname: str) -> None:
@@ -115,9 +115,9 @@ class Client(LineReceiver):
         self.say(f"NICK {self.nickname}", f"USER {self.nickname} 0 * :{self.nickname}")
 
     def lineReceived(self, line: bytes) -> None:
-        """Keep the line, or give it to who waits for it."""
+        """Keep the line, or fire the Deferred that waits for it."""
         assert len(line) <= 510
-        text = line.decode("utf-8")  # So what comes is UTF-8 to the last byte.
+        text = line.decode("utf-8")  # This fails unless the whole line is UTF-8.
         if text.startswith("PING"):
             self.say(text.replace("PING", "PONG", 1))
         self.lines.append(text)
@@ -129,11 +129,11 @@ class Client(LineReceiver):
             self.sendLine(line.encode())
 
     def ask(self, text: str, target: str = "fingerbot") -> None:
-        """Say something to somebody, or in a channel."""
+        """Send a text to a user or a channel."""
         self.say(f"PRIVMSG {target} :{text}")
 
     def expect(self, pattern: str) -> Deferred[str]:
-        """Wait for a line; it and those before it have been dealt with, then."""
+        """Wait for a line, and discard it and those before it."""
         self._waiting.append((pattern, Deferred()))
         result = self._waiting[-1][1]
         self._match()
@@ -150,21 +150,21 @@ class Client(LineReceiver):
             waiting.callback(line)
 
     def leave(self) -> None:
-        """Go, as far as the server still cares."""
+        """Disconnect, if still connected."""
         if self.connected:
             assert self.transport is not None
             self.transport.loseConnection()
 
 
 def freePort() -> int:
-    """A number that is free."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
 
 
 def makeCertificate(directory: Path) -> None:
-    """Make a key, and a certificate for localhost that is its own authority."""
+    """Make a key and a self-signed certificate for localhost, which is its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -191,31 +191,31 @@ def makeCertificate(directory: Path) -> None:
 
 class IRCTestCase(TestCase):
     """
-    A test with an IRC server.
+    A base for tests with an IRC server.
 
     @ivar server: the server.
     """
 
     def setUp(self) -> None:
-        """A server; bots and clients come later."""
+        """Start a server."""
         self.server = IRCServer()
         self.addCleanup(self.server.remove)
 
     async def client(self, nickname: str, host: str = "127.0.0.1") -> Client:
-        """Somebody who is welcome on the server."""
+        """Connect a client, and wait for the server's welcome."""
         endpoint = HostnameEndpoint(reactor, host, self.server.port)
         while True:
             try:
                 client: Client = await connectProtocol(endpoint, Client(nickname))
                 break
-            except ConnectError:  # It is not yet there.
+            except ConnectError:  # The server does not listen yet.
                 await deferLater(reactor, 0.02)
         self.addCleanup(client.leave)
         await client.expect(" 001 ")
         return client
 
     async def until(self, client: Client, nickname: str) -> None:
-        """Wait until somebody is there."""
+        """Wait until a nickname is on the server."""
         while True:
             client.say(f"ISON {nickname}")
             if nickname in (await client.expect(" 303 ")).split(":")[-1].split():

@@ -1,4 +1,4 @@
-"""Other people's servers, as doubles: a network in memory, and servers on loopback that do as they are told."""
+"""Doubles of other servers: a network in memory, and scripted servers on loopback."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def _address(host: str, port: int) -> IPv4Address | IPv6Address:
 @implementer(IHostnameResolver)
 class ResolverDouble:
     """
-    Knows the names it is given, and answers when it is told to.
+    A resolver with a fixed set of names, which can answer with a delay.
 
-    @ivar asked: the names it was asked for.
-    @ivar slow: does it wait for L{answer}?
+    @ivar asked: the names of the queries.
+    @ivar slow: whether it waits for L{answer} before it answers.
     """
 
     def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
@@ -41,7 +41,7 @@ class ResolverDouble:
 
     def resolveHostName(
         self,
-        resolutionReceiver: Any,  # What it is told is no L{IHostResolution}.
+        resolutionReceiver: Any,  # It receives L{None} in place of an L{IHostResolution}.
         hostName: str,
         portNumber: int = 0,
         addressTypes: Sequence[type[IAddress]] | None = None,
@@ -61,15 +61,15 @@ class ResolverDouble:
             self.answer()
 
     def answer(self) -> None:
-        """Answer the oldest question."""
+        """Answer the oldest query."""
         self._waiting.pop(0)()
 
 
 class Network(MemoryReactorClock):
     """
-    A reactor whose connections are made by the test.
+    A reactor on which the test accepts or refuses connections.
 
-    @ivar resolver: its L{ResolverDouble}.
+    @ivar resolver: its resolver.
     """
 
     def __init__(self, names: Mapping[str, Sequence[str]] = {}) -> None:
@@ -78,16 +78,16 @@ class Network(MemoryReactorClock):
 
     @property
     def attempts(self) -> list[str]:
-        """The addresses that were to be connected to."""
+        """The addresses of all attempts to connect."""
         return [host for host, *_ in self.tcpClients]
 
     def accept(self, attempt: int = -1) -> Connection:
-        """Let an attempt to connect succeed."""
+        """Accept an attempt to connect."""
         host, port, factory, *_ = self.tcpClients[attempt]
         return Connection(factory.buildProtocol(_address(host, port)))
 
     def refuse(self, attempt: int = -1, error: Exception | None = None) -> None:
-        """Let an attempt to connect fail."""
+        """Refuse an attempt to connect."""
         error = error or ConnectionRefusedError(111)
         self.tcpClients[attempt][2].clientConnectionFailed(self.connectors[attempt], Failure(error))
 
@@ -102,33 +102,33 @@ class Connection:
 
     @property
     def query(self) -> bytes:
-        """What was asked."""
+        """The data that the client sent."""
         return asType(bytes, self.transport.value())
 
     @property
     def isAborted(self) -> bool:
-        """Has the client hung up?"""
+        """Whether the client has aborted the connection."""
         return self.transport.disconnected
 
     def say(self, data: bytes) -> None:
-        """Say something."""
+        """Send data to the client."""
         self._protocol.dataReceived(data)
 
     def close(self, reason: Exception | None = None) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def answer(self, data: bytes) -> None:
-        """Answer as a finger server does."""
+        """Send an answer and close, as a finger server does."""
         self.say(data)
         self.close()
 
 
 class ClientDouble(FingerClient):
     """
-    A client that knows what is answered to whom.
+    A client with fixed answers to queries.
 
-    @ivar asked: the queries it was to ask.
+    @ivar asked: the queries: host, port and line.
     """
 
     def __init__(
@@ -168,9 +168,9 @@ class _Scripted(Protocol):
 
 class ScriptedServer(Factory[_Scripted]):
     """
-    A server that does as it is told when a query comes.
+    A server whose reaction to a query is a function.
 
-    @param heard: called with the connection and what it was sent.
+    @param heard: the function, called with the connection and the received data.
     """
 
     protocol = _Scripted
@@ -181,5 +181,5 @@ class ScriptedServer(Factory[_Scripted]):
         self.connections: list[Any] = []
 
     def allEnded(self) -> Deferred[Any]:
-        """Fires when nobody is connected any more."""
+        """Return a Deferred that fires when all connections are closed."""
         return gatherResults([connection.ended for connection in self.connections])

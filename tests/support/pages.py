@@ -1,15 +1,15 @@
 """
-The documentation, read: pages, their sections, and the fenced blocks in these.
+A parser for the documentation: pages, their sections, and their fenced blocks.
 
-A page's fenced blocks are, by their language:
+The language of a fenced block determines how tests run it:
 
-- C{console}: what follows C{$} is typed into a shell (C{>} continues it), and what it prints must be what stands
-  below it, where C{...} is anything.
-- C{pycon}: typed into Python.
-- C{diff}: changes a copy of the package.
-- C{python}, C{toml}, C{ini} or C{text} with a name behind it: a file of that name.
+- C{console}: the text after C{$} is a shell command (C{>} continues it), and the lines below are its expected output,
+  where C{...} matches anything.
+- C{pycon}: a session of the Python interpreter.
+- C{diff}: a change to a copy of the package.
+- C{python}, C{toml}, C{ini} or C{text}, followed by a name: a file of that name.
 
-A block below C{<!-- not run: the reason -->} is for readers only.
+A block below C{<!-- not run: the reason -->} is not run.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Block:
     A fenced block.
 
     @ivar where: its page and line.
-    @ivar language: what it is written in.
-    @ivar name: the file it is; empty for none.
-    @ivar isRun: has it no comment that says why not?
+    @ivar language: its language.
+    @ivar name: the name of its file; empty for none.
+    @ivar isRun: whether it is run: it has no comment with a reason against that.
     """
 
     where: str
@@ -48,13 +48,13 @@ class Block:
 
 @dataclass
 class Section:
-    """What is below one heading of the second level."""
+    """The blocks below one heading of the second level."""
 
     title: str
     blocks: list[Block] = field(default_factory=list)
 
     def of(self, language: str) -> list[Block]:
-        """The blocks to run that are written in a language."""
+        """Return the blocks of a language that are run."""
         return [block for block in self.blocks if block.isRun and block.language == language]
 
 
@@ -62,9 +62,9 @@ class Page:
     """
     One page.
 
-    @ivar sections: its sections; the first has what is above all headings.
+    @ivar sections: its sections; the first one is above all headings.
     @ivar prose: its lines outside of blocks.
-    @ivar anchors: what its headings are called in links.
+    @ivar anchors: the anchors of its headings, for links.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,16 +91,16 @@ class Page:
 
     @property
     def blocks(self) -> list[Block]:
-        """All blocks."""
+        """All blocks of the page."""
         return [block for section in self.sections for block in section.blocks]
 
     @property
     def files(self) -> dict[str, str]:
-        """The files it shows."""
+        """The contents of the files that the page shows, by name."""
         return {block.name: block.text for block in self.blocks if block.name}
 
     def section(self, title: str) -> list[str]:
-        """The prose below a heading."""
+        """Return the prose below a heading."""
         start = self.prose.index(f"## {title}") + 1
         rest = self.prose[start:]
         ends = [number for number, line in enumerate(rest) if line.startswith("## ")]
@@ -108,12 +108,12 @@ class Page:
 
     @property
     def code(self) -> list[str]:
-        """What stands between backquotes."""
+        """The texts of its code spans."""
         return [code for line in self.prose for code in re.findall(r"`([^`]+)`", line)]
 
     @property
     def links(self) -> list[tuple[str, str]]:
-        """Texts and targets of its links."""
+        """The texts and targets of its links."""
         return [link for line in self.prose for link in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", line)]
 
 
@@ -127,7 +127,7 @@ def _untilFence(lines: Iterator[tuple[int, str]]) -> str:
 
 
 def _anchor(heading: str) -> str:
-    """What forges call a heading."""
+    """Return the anchor that code hosting sites generate for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -135,14 +135,14 @@ PAGES = {path.name: Page(path) for path in [*sorted(ROOT.glob("*.md")), *sorted(
 
 
 def rows(lines: list[str]) -> list[list[str]]:
-    """The cells of tables, without their heads."""
+    """Return the cells of tables, without their heads."""
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     ruled = [number for number, row in enumerate(cells) if set(row[0]) <= set("-:")]
     return [row for number, row in enumerate(cells) if number not in ruled and number + 1 not in ruled]
 
 
 def typed(text: str) -> Iterator[tuple[str, str]]:
-    """The commands of a block, and what stands below each."""
+    """Return the commands of a block, and the text below each."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         first, *rest = part.split("\n")
         continued = [line for line in rest if line == ">" or line.startswith("> ")]
@@ -151,12 +151,12 @@ def typed(text: str) -> Iterator[tuple[str, str]]:
 
 
 def isPrinted(expected: str, printed: str) -> bool:
-    """Is what is printed what a page shows?"""
+    """Return whether an output matches the one that a page shows."""
     return OutputChecker().check_output(normal(expected), normal(printed), ELLIPSIS)
 
 
 def differs(command: str, expected: str, printed: str) -> str:
-    """What is wrong with what a command has printed."""
+    """Return a message about a command whose output does not match."""
     return f"$ {command}\nshould print:\n{normal(expected)}\nbut prints:\n{normal(printed)}"
 
 

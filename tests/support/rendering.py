@@ -1,4 +1,4 @@
-"""Where an installation takes the pages' templates from, and proof that it makes a page of them."""
+"""The directory of an installation's page templates, found by rendering a page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from finger.adapters.web.templating import PACKAGE_TEMPLATES, Templates
 print(PACKAGE_TEMPLATES)
 Templates().render(errorPage("{TITLE}", 404)).addCallback(lambda html: print(html.decode()))
 """
-"""For an installation's Python: prints the directory of its own templates, and a page."""
+"""A program for an installation's Python that prints the directory of its templates, and a page."""
 
 
 def templatesOf(printed: str) -> PurePath:
     """
-    Return the directory of the templates, from what C{PROGRAM} has printed.
+    Return the directory of the templates from the output of C{PROGRAM}.
 
     @raise AssertionError: if no page was rendered from them.
     """

@@ -1,4 +1,4 @@
-"""What tests share: real programs, and a real server."""
+"""Tools for tests: programs of the system, and a server as a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unittest import SkipTest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60.0
-"""How long to wait, in seconds, for what takes no time on a machine that is not overloaded."""
+"""The time limit, in seconds, for what takes almost no time on a machine that is not overloaded."""
 
 TIMES = int(os.environ.get("FINGER_TIMES", "1"))
 """How many times as often what is repeated under load is repeated: C{make test-long} asks for more."""
@@ -29,20 +29,20 @@ FAMILIES = {"IPv4": "127.0.0.1", "IPv6": "::1"}
 
 def need(program: str, package: str) -> str:
     """
-    Find a program, or skip the test and say which Debian package brings it.  With FINGER_NO_SKIP in the environment,
-    as in CI, what is missing is a failure.
+    Return the path of a program, or skip the test and name the Debian package to install.  With FINGER_NO_SKIP in the
+    environment, as in CI, a missing program is a failure.
     """
     path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/games")
     if path is not None:
         return path
-    message = f"{program} is not installed: 'sudo apt install {package}' brings it"
+    message = f"{program} is not installed: run 'sudo apt install {package}'"
     if os.environ.get("FINGER_NO_SKIP"):
         raise AssertionError(message)
     raise SkipTest(message)
 
 
 def needRoot(why: str) -> None:
-    """Skip the test, or fail in CI, if it is not run by root."""
+    """Skip the test if it does not run as root; in CI, fail."""
     if os.geteuid() == 0:
         return
     if os.environ.get("FINGER_NO_SKIP"):
@@ -52,14 +52,14 @@ def needRoot(why: str) -> None:
 
 class Server:
     """
-    C{twistd finger} as a process of its own, on free ports of this machine.
+    C{twistd finger} as a process, on free ports of this machine.
 
-    Each port option not given is C{none}.  Run by root, it becomes nobody, as it would elsewhere.
+    Each port option not given is C{none}.  Started as root, it drops its privileges as usual.
 
     @ivar ports: the ports of each option, such as C{fingerport}.
-    @param program: another environment's twistd.
-    @param before: what starts it, if that is another program, with its arguments.
-    @param sockets: what it inherits beside its standard streams.
+    @param program: the path of another environment's twistd.
+    @param before: a command, with its arguments, that starts the server.
+    @param sockets: sockets for the process to inherit.
     """
 
     LISTENING = re.compile(r"--(\w+)=\S*: listening on \S+:(\d+)$", re.MULTILINE)
@@ -95,11 +95,11 @@ class Server:
 
     @property
     def log(self) -> str:
-        """All it has logged so far."""
+        """The log so far."""
         return (self.directory / "log").read_text("utf-8", "replace")
 
     def waitFor(self, text: str) -> None:
-        """Wait until it has logged a text."""
+        """Wait for a text in the log."""
         deadline = time.monotonic() + DEADLINE
         while text not in self.log:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -108,11 +108,11 @@ class Server:
             time.sleep(0.02)
 
     def port(self, option: str) -> int:
-        """The port of an option."""
+        """Return the port of an option."""
         return self.ports[option][0]
 
     def stop(self) -> int:
-        """End it, and tell its exit status."""
+        """Stop the server, and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -132,17 +132,17 @@ class Server:
 
 
 def venv(program: str) -> str:
-    """A program of the environment the tests run in."""
+    """Return the path of a program in the environment of the tests."""
     return str(Path(sys.executable).with_name(program))
 
 
 def twistdPath() -> str:
-    """The twistd of that environment."""
+    """Return the path of twistd in the environment of the tests."""
     return venv("twistd")
 
 
 def ask(host: str, port: int, query: bytes, *, half: bool = False) -> bytes:
-    """Send a query, and take all until the server closes."""
+    """Send a query, and return all data until the server closes."""
     with socket.create_connection((host, port), timeout=DEADLINE) as connection:
         connection.sendall(query)
         if half:
@@ -151,7 +151,7 @@ def ask(host: str, port: int, query: bytes, *, half: bool = False) -> bytes:
 
 
 def receive(connection: socket.socket) -> bytes:
-    """Take all until the server closes."""
+    """Return all data until the server closes."""
     answer = b""
     while data := connection.recv(65536):
         answer += data

@@ -1,4 +1,4 @@
-"""Types that a test knows and mypy cannot: each is checked when the test runs."""
+"""Helpers for types that mypy cannot infer; each is checked when the test runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 def notNone(value: T | None) -> T:
-    """Return a value that is there."""
+    """Return a value that must not be L{None}."""
     assert value is not None
     return value
 
 
 def asType(kind: type[T], value: object) -> T:
-    """Return a value that is an instance of a type."""
-    assert isinstance(value, kind), f"{value!r} is no {kind.__name__}"
+    """Return a value that must be an instance of a type."""
+    assert isinstance(value, kind), f"{value!r} is not of type {kind.__name__}"
     return value
 
 
@@ -45,7 +45,7 @@ def listenOn(interface: str, factory: IProtocolFactory, port: int = 0) -> IListe
 
 
 def addressOf(port: IListeningPort) -> IPv4Address | IPv6Address:
-    """Return where a TCP port listens."""
+    """Return the address of a TCP port."""
     address = port.getHost()
     assert isinstance(address, IPv4Address | IPv6Address)
     return address
