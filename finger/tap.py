@@ -51,7 +51,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: defaultdict[str, list[object]] = defaultdict(list)
+        self._given: defaultdict[str, list[object]] = defaultdict(list)
         self.configFile, self._named = "", "--config"
         self._checking = self._printing = False
 
@@ -129,7 +129,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         table = self.adapters.table
         file = fromFile(self.configFile, table, self._named, mayBePipe) if self.configFile else {}
         self._refuseLost(os.environ)
-        return Settings(table, fromFlags(self._said, table), fromEnvironment(os.environ, table), file)
+        return Settings(table, fromFlags(self._given, table), fromEnvironment(os.environ, table), file)
 
     def _refuseLost(self, environment: Mapping[str, str]) -> None:
         """Refuse a variable for an adapter that failed to load.  Other unknown variables are ignored."""
@@ -189,7 +189,7 @@ def _methods(option: Option) -> dict[str, object]:
 
 def _value(option: Option, on: bool) -> Callable[[FingerOptions, str], None]:
     def take(self: FingerOptions, value: str) -> None:
-        self._said[option.name].append(value)
+        self._given[option.name].append(value)
 
     take.__doc__ = option.help
     return take
@@ -197,7 +197,7 @@ def _value(option: Option, on: bool) -> Callable[[FingerOptions, str], None]:
 
 def _switch(option: Option, on: bool) -> Callable[[FingerOptions], None]:
     def switch(self: FingerOptions) -> None:
-        self._said[option.name].append(on)
+        self._given[option.name].append(on)
 
     switch.__doc__ = option.help
     return switch

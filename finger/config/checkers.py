@@ -45,18 +45,19 @@ def _passwordFile(path: str) -> PasswordFile:
 
 
 def inThreads(checker: ICredentialsChecker, reactor: Any) -> ICredentialsChecker:
-    """Return a checker as a running server uses it: a password file is read in the reactor's threads."""
+    """Return the checker for a running server, which reads a password file in the reactor's threads."""
     return PasswordFile(checker.path, reactor) if isinstance(checker, PasswordFile) else checker
 
 
 @implementer(ICredentialsChecker)
 class PasswordFile:
     """
-    Passwords in a file of C{user:password} lines, as L{twisted.cred.checkers.FilePasswordDB} has them, which reads
-    the file at each login on the reactor's thread and waits for a FIFO's writer.
+    A checker for passwords in a file of C{user:password} lines, in the format of
+    L{twisted.cred.checkers.FilePasswordDB}.  Unlike that one, it does not read the file on the reactor's thread at
+    each login, and does not block on a FIFO.
 
     @param path: the file.
-    @param reactor: for its threads; without one, the file is read in the caller's thread.
+    @param reactor: the reactor whose threads read the file; L{None} to read it in the caller's thread.
     @ivar path: the file.
     """
 
@@ -87,6 +88,6 @@ class PasswordFile:
 
 
 def _passwordOf(name: bytes, content: bytes) -> bytes | None:
-    """The password on the first line that begins with a name; L{None} if there is none."""
+    """Return the password on the first line with a name; L{None} if there is no such line."""
     lines = (line.rstrip().split(b":") for line in content.split(b"\n"))
     return next((fields[1] for fields in lines if len(fields) > 1 and fields[0] == name), None)

@@ -1,13 +1,13 @@
 """
 Reading the administrator's files: configuration, certificates, templates, passwords, users.
 
-A path may lead to something else than a file.  To open a FIFO without a writer blocks for ever, and so may reading a
-device; both would hang the whole server.  So a file is opened without waiting, refused unless it is a regular one,
-and read up to a limit.
+A path may lead to something other than a regular file.  Opening a FIFO without a writer blocks forever, and reading a
+device may; both would hang the whole server.  So a file is opened without blocking, refused unless it is a regular
+file, and read up to a limit.
 
-A regular file still blocks on a mount whose server is down.  A running server reads in a thread
-(L{finger.config.threads}).  What users leave in their home directories needs more care (L{finger.backends.safefile}).
-No Twisted.
+A regular file on a mount still blocks while the file server is down, so a running server reads files in a thread
+(L{finger.config.threads}).  Files in users' home directories need more care (L{finger.backends.safefile}).  This
+module does not use Twisted.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 MAX_BYTES: Final = 16 * 2**20
-"""The longest file that people write by hand, in bytes."""
+"""The maximum size of a file written by hand, in bytes."""
 
 MAX_DATA_BYTES: Final = 2**30
-"""The longest file of users, which a program may have written, in bytes."""
+"""The maximum size of a users file, which a program may have written, in bytes."""
 
 READ_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-"""Flags that open a file for reading and wait for nothing."""
+"""Flags that open a file for reading without blocking."""
 
 
 def readFile(path: str | Path, limit: int = MAX_BYTES, mayBePipe: bool = False) -> bytes:
     """
     Read a regular file.
 
-    @param limit: the most bytes it may hold.
-    @param mayBePipe: whether a pipe is read to its end, too.  This waits for its writers, if there are any.
-    @raise OSError: if it cannot be read, is not a regular file, or holds more; C{strerror} says so.
+    @param limit: the maximum size, in bytes.
+    @param mayBePipe: whether to read a pipe, too.  This blocks until all its writers have closed it.
+    @raise OSError: if the file cannot be read, is not a regular file, or is too long; C{strerror} has the reason.
     """
     with openFile(path, mayBePipe) as file:
         content = readBytes(file.fileno(), limit + 1)
@@ -52,8 +52,8 @@ def openFile(path: str | Path, mayBePipe: bool = False) -> Iterator[BinaryIO]:
     """
     Open a regular file for reading, without a buffer.
 
-    @param mayBePipe: whether a pipe is opened, too.
-    @raise OSError: if it cannot be opened, or is not a regular file.
+    @param mayBePipe: whether to open a pipe, too.
+    @raise OSError: if the file cannot be opened, or is not a regular file.
     """
     with open(path, "rb", buffering=0, opener=_openAtOnce) as file:
         if mayBePipe and _isPipe(file):
@@ -64,7 +64,7 @@ def openFile(path: str | Path, mayBePipe: bool = False) -> Iterator[BinaryIO]:
 
 
 def readBytes(descriptor: int, count: int) -> bytes:
-    """Read up to C{count} bytes of a file, whatever size it has, claims to have, or grows to."""
+    """Read up to C{count} bytes of a file, regardless of its reported size."""
     content = bytearray()
     while len(content) < count and (chunk := os.read(descriptor, min(count - len(content), 2**20))):
         content += chunk

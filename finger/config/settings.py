@@ -1,7 +1,7 @@
 """
-The settings in force and their sources: flags, over the environment, over a file, over the defaults.
+The effective settings and their sources: the command line overrides the environment, which overrides a file.
 
-Each source calls an option by the same name.
+Each source uses the same names for options.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ DEFAULT = "default"
 @dataclass(frozen=True, slots=True)
 class Setting:
     """
-    One option, set.
+    The value of one option.
 
-    @ivar value: the value as a file would have it.
-    @ivar field: the value as L{Config} has it.
-    @ivar source: who says so: C{--name}, C{FINGER_NAME}, the path of a file, or C{default}.
+    @ivar value: the value in the form of the configuration file.
+    @ivar field: the value as a field of L{Config}.
+    @ivar source: the source: C{--name}, C{FINGER_NAME}, the path of a file, or C{default}.
     """
 
     option: Option
@@ -43,8 +43,8 @@ class UnknownOption(ConfigError):
     An option that is not in the table.
 
     @ivar name: its name.
-    @ivar problem: what is wrong.
-    @ivar hint: which one may have been meant.
+    @ivar problem: the error message without the hint.
+    @ivar hint: a suggestion of a similar name; empty for none.
     """
 
     def __init__(self, name: str, problem: str, hint: str) -> None:
@@ -55,19 +55,18 @@ class UnknownOption(ConfigError):
 
 
 Layer: TypeAlias = Mapping[str, Setting]
-"""What one of them says, by the options' names."""
+"""The settings of one source, by name."""
 
 
-def fromFlags(said: Mapping[str, Sequence[object]], table: OptionTable) -> Layer:
+def fromFlags(given: Mapping[str, Sequence[object]], table: OptionTable) -> Layer:
     """
-    Read what a command line says.
+    Read the settings of a command line.
 
-    @param said: all values of each option that is there, in their order; of one that may not be repeated the last
-        counts.
-    @raise ConfigError: if a value makes no sense.
+    @param given: the values of each option, in their order.  The last value counts unless the option is repeatable.
+    @raise ConfigError: if a value is invalid.
     """
     layer = {}
-    for name, values in said.items():
+    for name, values in given.items():
         option = table.settings[name]
         flag = f"--{option.off}" if option.off and not values[-1] else f"--{name}"
         layer[name] = _read(option, values, flag, f"{flag}={{}}".format)
@@ -76,11 +75,11 @@ def fromFlags(said: Mapping[str, Sequence[object]], table: OptionTable) -> Layer
 
 def fromEnvironment(environment: Mapping[str, str], table: OptionTable) -> Layer:
     """
-    Read the C{FINGER_NAME}s of an environment.  Others of that beginning are not looked at: who runs a service called
-    finger sets some, too.  Values of an option that may be repeated stand with white space between, quoted as for a
-    shell where they hold some.
+    Read the variables C{FINGER_NAME} of an environment.  Unknown variables that begin with C{FINGER_} are ignored,
+    because container runtimes set such variables for a service called finger.  The values of a repeatable option are
+    separated by white space, and quoted as for a shell if they contain any.
 
-    @raise ConfigError: if a value makes no sense.
+    @raise ConfigError: if a value is invalid.
     """
     layer = {}
     for name, option in table.settings.items():
@@ -95,16 +94,16 @@ def _words(option: Option, text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise ConfigError(f"{option.variable}={text}: has a quotation mark that is not closed") from error
+        raise ConfigError(f"{option.variable}={text}: has an unclosed quotation mark") from error
 
 
 def fromFile(path: str, table: OptionTable, named: str = "--config", mayBePipe: bool = False) -> Layer:
     """
-    Read a TOML file: C{name = value} for each option; one that may be repeated has a list, or one value.
+    Read a TOML file: C{name = value} for each option.  A repeatable option has a list or a single value.
 
-    @param named: what names the file, for messages.
-    @param mayBePipe: whether it may be a pipe, as a shell's C{<(command)} is, which can be read once.
-    @raise ConfigError: if it cannot be read, or what it says makes no sense.
+    @param named: the option or variable that names the file, for messages.
+    @param mayBePipe: whether the file may be a pipe, such as a shell's C{<(command)}, which can be read only once.
+    @raise ConfigError: if the file cannot be read, or a value is invalid.
     """
     return {name: _fromFile(path, table, name, value) for name, value in _parse(path, named, mayBePipe).items()}
 
@@ -112,29 +111,29 @@ def fromFile(path: str, table: OptionTable, named: str = "--config", mayBePipe: 
 def _parse(path: str, named: str, mayBePipe: bool) -> dict[str, Any]:
     try:
         content = readFile(path, mayBePipe=mayBePipe)
-        return tomllib.loads(content.decode("utf-8-sig"))  # Some editors begin a file with a mark.
+        return tomllib.loads(content.decode("utf-8-sig"))  # Some editors write a byte order mark.
     except OSError as error:
         raise ConfigError(f"{named}={path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8") from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: is nested too deeply for what has lines such as hops = 2") from error
-    except ValueError as error:  # Of tomllib's own, or of a number that Python does not take.
+        raise ConfigError(f"{path}: is nested too deeply; write lines such as hops = 2") from error
+    except ValueError as error:  # From tomllib, or from Python for a number with too many digits.
         raise ConfigError(f"{path}: is not TOML, with lines such as hops = 2: {error}") from error
 
 
 def _fromFile(path: str, table: OptionTable, name: str, value: object) -> Setting:
     option = table.settings.get(name)
     if option is None:
-        raise UnknownOption(name, f"{path}: {name}: there is no such option", didYouMean(name, table.settings))
+        raise UnknownOption(name, f"{path}: {name}: unknown option", didYouMean(name, table.settings))
     if _isTooLarge(value):
-        raise ConfigError(f"{path}: {name}: has a number of more than 64 bits, which TOML has not")
+        raise ConfigError(f"{path}: {name}: has a number of more than 64 bits, the limit of TOML")
     values = value if option.repeated and isinstance(value, list) else [value]
     return _read(option, values, path, lambda wrong: f"{path}: {name} = {formatTOML(wrong)}")
 
 
 def _isTooLarge(value: object) -> bool:
-    """Is that, or what is in it, a number too large?  Python cannot even print some."""
+    """Return whether a value is or contains a number that is too large.  Python cannot even print some of them."""
     if isinstance(value, dict):
         return any(map(_isTooLarge, value.values()))
     if isinstance(value, list):
@@ -144,9 +143,9 @@ def _isTooLarge(value: object) -> bool:
 
 def _read(option: Option, values: Sequence[object], source: str, show: Callable[[object], str]) -> Setting:
     """
-    Read all values.
+    Read all values of an option.
 
-    @param show: writes one that is wrong as it stands there.
+    @param show: formats an invalid value as its source has it.
     """
     assert option.kind is not None
     read, fields = [], []
@@ -163,11 +162,11 @@ def _read(option: Option, values: Sequence[object], source: str, show: Callable[
 
 class Settings:
     """
-    The settings in force.
+    The effective settings.
 
     @param table: the options.
-    @param layers: the sources, the one that counts most first.
-    @ivar inForce: every option's setting, by name.
+    @param layers: the sources, in order of precedence.
+    @ivar inForce: the setting of every option, by name.
     """
 
     def __init__(self, table: OptionTable, *layers: Layer) -> None:
@@ -177,21 +176,21 @@ class Settings:
             self.inForce |= layer
 
     def config(self) -> Config:
-        """All of them as one value."""
+        """Return the settings as one value."""
         changed = [setting for setting in self.inForce.values() if setting.field != setting.option.initial]
         return Config(**{setting.option.key: setting.field for setting in changed})
 
     def format(self) -> Iterator[str]:
-        """All of it, as lines of a file that could be read again, each with its source."""
+        """Return the settings as lines of a configuration file, each with its source in a comment."""
         for name, setting in self.inForce.items():
             yield f"{name} = {formatTOML(setting.value)}  # {setting.source}"
 
     def locate(self, problem: str) -> str:
         """
-        Say where what is wrong stands.
+        Return an error message with the source of its option.
 
-        @param problem: what is wrong with an option, beginning with C{--name}, as if it stood on the command line.
-        @return: the same, beginning with the option's name in the place where it does stand.
+        @param problem: a message that begins with the option's name on the command line, C{--name}.
+        @return: the message, beginning with the option's name in the source that set it.
         """
         match = re.match(r"--([a-z-]+)(?=[=:])", problem)
         setting = self.inForce.get(match[1]) if match else None
@@ -207,7 +206,7 @@ def _default(option: Option) -> Setting:
 
 
 def formatTOML(value: object) -> str:
-    """Write a value as TOML has it."""
+    """Return a value in the syntax of TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Reading in the reactor's threads while a server runs."""
+"""Reading files in the reactor's threads while a server runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ class ThreadedReader(Generic[T]):
     """
     A function that reads files, called in the reactor's threads.
 
-    It is called once at a time, so a file server that is down holds one thread, however often a reading is asked for;
-    and the reading that was asked for last ends last.
+    Calls run one at a time and in order, so an unreachable file server blocks only one thread.
 
-    @param reactor: for its threads; without one, the function is called in the caller's thread.
+    @param reactor: the reactor whose threads run the function; L{None} to run it in the caller's thread.
     @param read: the function.
     """
 
@@ -37,7 +36,7 @@ class ThreadedReader(Generic[T]):
         return self._lock.acquire().addCallback(lambda _: self._start())
 
     def _start(self) -> Deferred[T]:
-        """A thread cannot be stopped: to cancel what is returned does not begin the next call."""
+        """Start a call.  A thread cannot be stopped, so cancelling the result does not start the next call."""
         result: Deferred[T] = Deferred()
         self._run().addBoth(self._finish, result)
         return result

@@ -1,1 +1,1 @@
-"""Tests that take long and seldom find what the others do not: C{make test-long}."""
+"""Slow tests, which rarely find more than the others; C{make test-long} runs them."""

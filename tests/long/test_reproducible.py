@@ -1,4 +1,4 @@
-"""The Debian package, built twice."""
+"""Tests for reproducible builds of the Debian package."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.support.container import package, run
 
 
 class ReproducibleTests(SynchronousTestCase):
-    """What depends on nothing but the sources."""
+    """Builds that depend only on the sources."""
 
     def test_debian(self) -> None:
-        """Built again, elsewhere, it is the same, byte for byte."""
+        """A second build in another directory gives the same package, byte for byte."""
         first = package()
         with tempfile.TemporaryDirectory() as temporary:
             run("sh", "debian/build.sh", temporary)

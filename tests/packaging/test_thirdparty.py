@@ -117,7 +117,7 @@ class ThirdPartyAdapterTests(SynchronousTestCase):
         for arguments, variables, where in (
             (("--jsonport=1081",), {}, "option --jsonport not recognized; "),
             ((), {"FINGER_JSONPORT": "1081"}, "FINGER_JSONPORT: "),
-            ((f"--config={configuration}",), {}, f"{configuration}: jsonport: there is no such option; "),
+            ((f"--config={configuration}",), {}, f"{configuration}: jsonport: unknown option; "),
         ):
             refusal = self.finger(USERS, *arguments, status=1, **variables)
             self.assertIn(f"twistd finger: {where}{why}", refusal)

@@ -1,4 +1,4 @@
-"""Files that are none, and threads that a test starts."""
+"""FIFOs in place of files, and a reactor whose threads a test runs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from finger.testing import ThreadlessReactor
 
 SECONDS = 20
-"""How long a test may wait for a FIFO's writer before it fails."""
+"""The time after which a test that waits for a FIFO's writer fails, in seconds."""
 
 
 def makeFIFO(test: SynchronousTestCase | TestCase, path: str | Path) -> str:
     """
-    Put a FIFO without a writer at a path, in place of what is there.  A test that waits for the writer fails.
+    Put a FIFO without a writer at a path, replacing any file there.  A test that waits for the writer fails.
 
     @return: the path.
     """
@@ -32,14 +32,14 @@ def makeFIFO(test: SynchronousTestCase | TestCase, path: str | Path) -> str:
 
 
 def _hang(number: int, frame: FrameType | None) -> NoReturn:
-    raise AssertionError("waits for the writer of a FIFO")
+    raise AssertionError("the test waits for the writer of a FIFO")
 
 
 class LateReactor(ThreadlessReactor):
     """
-    A reactor whose threads begin their work when the test says so.
+    A reactor whose threads start when the test runs them.
 
-    @ivar work: what they are to do.
+    @ivar work: the waiting functions.
     """
 
     def __init__(self) -> None:
@@ -55,9 +55,9 @@ class LateReactor(ThreadlessReactor):
 
     def runThreads(self) -> int:
         """
-        Do all of the work, and what comes of it.
+        Run all waiting functions and those that they add.
 
-        @return: the most pieces of work that were waiting at once.
+        @return: the maximum number of functions that were waiting at once.
         """
         most = 0
         while self.work:

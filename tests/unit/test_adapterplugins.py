@@ -171,7 +171,7 @@ class FindAdaptersTests(SynchronousTestCase):
         path = Path(self.mktemp())
         path.write_text("json-port = 1\n")
         error = self.assertRaises(SystemExit, options.parseOptions, [f"--config={path}"])
-        self.assertIn(f"{path}: json-port: there is no such option; fingeradapters", str(error.code))
+        self.assertIn(f"{path}: json-port: unknown option; fingeradapters", str(error.code))
 
 
 @implementer(IFingerAdapter)

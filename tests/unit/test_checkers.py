@@ -1,4 +1,4 @@
-"""What knows passwords."""
+"""Tests for credentials checkers."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ CONTENT = b"ada:lovelace\r\nnonsense\n\nbob:one:two  \nada:second\n:nameless\nem
 
 
 class HashedPassword:
-    """Credentials that are compared elsewhere, as those of Perspective Broker are."""
+    """Credentials that check the password themselves, as those of Perspective Broker do."""
 
     def __init__(self, username: bytes, password: bytes) -> None:
         self.username, self._password = username, password
 
     def checkPassword(self, password: bytes) -> Deferred[bool]:
-        """Compare."""
+        """Return whether the password is right."""
         return succeed(password == self._password)
 
 
 class PasswordFileTests(SynchronousTestCase):
-    """A file of passwords."""
+    """The checker for a password file."""
 
     def setUp(self) -> None:
-        """The file."""
+        """Write the file."""
         self.path = self.mktemp()
         Path(self.path).write_bytes(CONTENT)
         self.checker: Any = makeChecker(f"file:{self.path}")
 
     def test_interface(self) -> None:
-        """It is a checker, of the same credentials as Twisted's own."""
+        """The checker accepts the same credentials as Twisted's own."""
         verifyObject(ICredentialsChecker, self.checker)
         self.assertEqual(self.checker.credentialInterfaces, FilePasswordDB(self.path).credentialInterfaces)
 
     def test_passwords(self) -> None:
-        """It knows the passwords that Twisted's own knows in the same file, and no other."""
+        """The checker accepts exactly the passwords that Twisted's own accepts for the same file."""
         twisted: Any = FilePasswordDB(self.path)
         for name in (b"ada", b"bob", b"nonsense", b"", b"empty", b"eve"):
             for password in (b"lovelace", b"second", b"one", b"two", b"one:two", b"nameless", b""):
@@ -60,7 +60,7 @@ class PasswordFileTests(SynchronousTestCase):
                         self.assertEqual([self.successResultOf(login)], expected)
 
     def test_thread(self) -> None:
-        """A running server reads it at each login, in a thread."""
+        """A running server reads the file at each login, in a thread."""
         reactor = LateReactor()
         checker = inThreads(self.checker, reactor)
         for password in (b"lovelace", b"new"):
@@ -71,7 +71,7 @@ class PasswordFileTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(login), b"ada")
 
     def test_fifo(self) -> None:
-        """A FIFO in its place lets nobody in, with one line in the log."""
+        """With a FIFO in place of the file, a login is refused, and one line is logged."""
         reactor = LateReactor()
         checker = inThreads(self.checker, reactor)
         makeFIFO(self, self.path)
@@ -84,16 +84,16 @@ class PasswordFileTests(SynchronousTestCase):
         self.assertEqual(formatEvent(logs[0]), f"--auth=file:{self.path}: cannot be read: is not a regular file")
 
     def test_start(self) -> None:
-        """Without a file there is no start."""
+        """A missing file is an error at the start."""
         error = self.assertRaises(ValueError, makeChecker, "file:/nowhere")
         self.assertEqual(
             str(error),
-            "is no way to log in that can be used "
+            "is not a usable credentials checker "
             "(cannot be read: No such file or directory; give a file of 'user:password' lines)",
         )
 
     def test_others(self) -> None:
-        """What is no password file is used as Twisted makes it."""
+        """A checker of another type is used as Twisted makes it."""
         checker = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
         with patch("twisted.cred.strcred.makeChecker", return_value=checker):
             self.assertIs(makeChecker("unix"), checker)

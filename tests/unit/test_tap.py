@@ -337,7 +337,7 @@ class ConfigurationTests(TestCase):
         for text, environment, expected in (
             ("hops = 0", {}, "PATH: hops = 0: should be a number, 1 or more"),
             ("hops = ", {}, "PATH: is not TOML, with lines such as hops = 2: "),
-            ("hopps = 1", {}, "PATH: hopps: there is no such option; did you mean hops?"),
+            ("hopps = 1", {}, "PATH: hopps: unknown option; did you mean hops?"),
             (file + 'fingerport = "tcp:x"', {}, "PATH: fingerport=tcp:x: is no port number, "),
             ('file = "/nowhere"', {}, "PATH: file=/nowhere: cannot be read: "),
             (file, {"FINGER_WEBPORT": "x"}, "FINGER_WEBPORT=x: is no port number, "),
@@ -425,7 +425,7 @@ class MakeServiceTests(TestCase):
         return file.reload().addCallback(lambda _: self.assertEqual(len(events), 1))
 
     def test_pipe(self) -> None:
-        """The file may be a pipe, as a shell makes one of a command; nobody asks later whether it has changed."""
+        """The file may be a pipe, such as a shell's C{<(command)}; it is not checked for changes later."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         os.write(writer, f"file = {USERS!r}\nhops = 4\n".encode())
@@ -438,11 +438,11 @@ class MakeServiceTests(TestCase):
         self.assertNotIn("config", service.reloadables)
 
     def test_fifo(self) -> None:
-        """A FIFO in the place of any file is refused in one line, and its writer is not waited for."""
+        """A FIFO in place of any file is refused in one line, without waiting for a writer."""
         directory = Path(self.mktemp())
         directory.mkdir()
         fifo = makeFIFO(self, directory / "user.html")
-        for option, told in (
+        for option, expected in (
             (f"--config={fifo}", f"--config={fifo}: cannot be read: is a pipe without content"),
             (f"--file={fifo}", f"--file={fifo}: cannot be read: is not a regular file; give a file of 'user: "),
             (f"--backend=memory:{fifo}", f"--backend=memory:{fifo}: cannot be read: is not a regular file"),
@@ -458,7 +458,7 @@ class MakeServiceTests(TestCase):
             ),
         ):
             error = self.assertRaises(SystemExit, self.make, *NOWHERE, "--httpsport=none", "--ssl", option)
-            self.assertTrue(str(error.code).startswith(f"twistd finger: {told}"), str(error.code))
+            self.assertTrue(str(error.code).startswith(f"twistd finger: {expected}"), str(error.code))
             self.assertNotIn("\n", str(error.code))
 
     def test_log(self) -> None:
