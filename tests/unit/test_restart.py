@@ -40,7 +40,7 @@ class ConfigFileTests(SynchronousTestCase):
         return self.reload()
 
     def reload(self) -> list[str]:
-        """What is logged at a reload, which reads in a thread."""
+        """Reload in a thread, and return the log entries."""
         self.events.clear()
         reload = self.file.reload()
         self.assertNoResult(reload)
@@ -72,10 +72,11 @@ class ConfigFileTests(SynchronousTestCase):
         self.assertIs(self.isRead, False)
 
     def test_fifo(self) -> None:
-        """A FIFO in the place of the file is refused."""
+        """A FIFO in place of the file is refused."""
         makeFIFO(self, self.path)
-        told = (
-            f"--config={self.path}: cannot be read: is not a regular file; what was read at the start stays in force"
+        entry = (
+            f"--config={self.path}: cannot be read: is not a regular file; "
+            "the settings read at the start stay in force"
         )
-        self.assertEqual(self.reload(), [told])
+        self.assertEqual(self.reload(), [entry])
         self.assertIs(self.isRead, False)
