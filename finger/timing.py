@@ -35,30 +35,35 @@ def followMonotonicClock(reactor: Any) -> None:
         call.delay(shift)
 
 
-class Deadline:
+class Timer:
     """
-    A timeout for each phase of a connection, which the peer cannot extend.
+    One delayed call, such as the timeout of a connection, which the peer cannot extend.
 
-    @param clock: the clock; L{None} disables the timeout.
+    @param clock: the clock; L{None} disables the timer.
     """
 
     def __init__(self, clock: IReactorTime | None) -> None:
         self._clock = clock
         self._call: IDelayedCall | None = None
 
-    def start(self, seconds: float, end: Callable[[], object]) -> None:
-        """
-        Begin a new phase, which ends the previous one.
+    @property
+    def isRunning(self) -> bool:
+        """Whether the call is still to be made."""
+        return self._call is not None and self._call.active()
 
-        @param seconds: the timeout of this phase.
-        @param end: called if the phase exceeds its timeout.
+    def start(self, seconds: float, do: Callable[..., object], *arguments: object) -> None:
+        """
+        Start the timer, instead of an earlier start.
+
+        @param seconds: the delay.
+        @param do: called with the arguments after the delay.
         """
         self.cancel()
         if self._clock is not None:
-            self._call = self._clock.callLater(seconds, end)
+            self._call = self._clock.callLater(seconds, do, *arguments)
 
     def cancel(self) -> None:
-        """End the current phase."""
+        """Stop the timer."""
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None

@@ -38,7 +38,7 @@ from finger.protocol.wire import (
     parseQuery,
     splitHost,
 )
-from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Deadline
+from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
 
 MAX_DISCARDED = 64 * 1024
 """Maximum length of an overlong query that is read while waiting for its end, in bytes."""
@@ -72,7 +72,7 @@ class FingerProtocol(LineReceiver):
 
     def connectionMade(self) -> None:
         """Wait for the query."""
-        self._deadline = Deadline(self.factory.clock)
+        self._deadline = Timer(self.factory.clock)
         self._deadline.start(self.factory.queryTimeout, self.transport.abortConnection)
 
     def lineReceived(self, line: bytes) -> None:

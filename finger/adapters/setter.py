@@ -30,7 +30,7 @@ from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, formatReply, parseMessage
 from finger.protocol.wire import encode
-from finger.timing import Deadline
+from finger.timing import Timer
 
 
 def peerUser(transport: object, users: Any = pwd) -> str | None:
@@ -70,7 +70,7 @@ class FingerSetterProtocol(Protocol):
     def connectionMade(self) -> None:
         """Wait for the message."""
         self._actor = peerUser(self.transport)
-        self._deadline = Deadline(self.factory.clock)
+        self._deadline = Timer(self.factory.clock)
         self._deadline.start(self.factory.timeout, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:

@@ -24,6 +24,7 @@ from finger.client.singleflight import SingleFlight
 from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable
 from finger.protocol.hosts import hostOf, parseHost
 from finger.protocol.wire import decode, formatQuery
+from finger.timing import Timer
 
 FINGER_PORT: Final = 79
 
@@ -153,14 +154,14 @@ class FingerClient:
         deadline = self._reactor.seconds() + self._timeout
         connecting = Deferred.fromCoroutine(self._connect(host, port, query, allowed))
         conversation = await connecting.addTimeout(self._connectTimeout, self._reactor, self._notConnected)
-        limit = self._reactor.callLater(
+        limit = Timer(self._reactor)
+        limit.start(
             max(0, deadline - self._reactor.seconds()), conversation.cut, f"time limit of {self._timeout:g} s"
         )
         try:
             return await conversation.answer
         finally:
-            if limit.active():
-                limit.cancel()
+            limit.cancel()
 
     async def _connect(self, host: str, port: int, query: bytes, allowed: Allowed | None) -> _Conversation:
         addresses = await self._lookUp(host, port)

@@ -13,7 +13,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
-from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Deadline
+from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
 
 MAX_BODY = 64 * 1024
 """The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
@@ -94,7 +94,7 @@ class BoundedChannel(HTTPChannel):
 
     def connectionMade(self) -> None:
         """Wait for the first request."""
-        self._deadline = Deadline(self.clock)
+        self._deadline = Timer(self.clock)
         super().connectionMade()
         self._deadline.start(self.headersTimeout, self.transport.abortConnection)
 

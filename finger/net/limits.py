@@ -19,7 +19,7 @@ from zope.interface import alsoProvides
 from finger.interfaces import IDrainable
 from finger.log.querylog import QueryLog
 from finger.protocol.hosts import hostOf, isLocal, parseAddress
-from finger.timing import Buckets
+from finger.timing import Buckets, Timer
 
 MAX_CONNECTIONS = 500
 """In all, for one adapter.  Together the adapters stay below the 1024 descriptors a process usually has."""
@@ -225,8 +225,9 @@ class LimitedFactory(WrappingFactory):
         if not self.taken:
             return succeed(None)
         drained = self._draining = Deferred()
-        cutOff = clock.callLater(timeout, self._abortAll)
-        drained.addCallback(lambda _: cutOff.cancel() if cutOff.active() else None)
+        cutOff = Timer(clock)
+        cutOff.start(timeout, self._abortAll)
+        drained.addCallback(lambda _: cutOff.cancel())
         for protocol in list(self.protocols):
             protocol.drain()
         return drained

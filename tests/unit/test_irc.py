@@ -37,7 +37,7 @@ from finger.adapters.irc.messages import (
     plain,
     wrap,
 )
-from finger.adapters.irc.outbox import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox, Timers
+from finger.adapters.irc.outbox import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox
 from finger.adapters.irc.service import BackoffPolicy, checkChannel, checkNickname, ircEndpoint, ircService
 from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, ForwardingRefused
@@ -231,23 +231,6 @@ class TimingTests(SynchronousTestCase):
         self.outbox.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.takeSent(), b"aaaa")
-
-    def test_timers(self) -> None:
-        """The last call set under a name is made once, unless it is cancelled."""
-        done: list[str] = []
-        timers = Timers(self.clock)
-        timers.set("a", 1, done.append, "a")
-        timers.set("a", 2, done.append, "A")
-        timers.set("b", 1, done.append, "b")
-        timers.cancel("b")
-        timers.cancel("c")
-        self.assertTrue(timers.isSet("a"))
-        self.clock.pump([1, 1, 1])
-        self.assertEqual(done, ["A"])
-        self.assertFalse(timers.isSet("a"))
-        timers.set("a", 1, done.append, "a")
-        timers.cancelAll()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class BotTestCase(SynchronousTestCase):

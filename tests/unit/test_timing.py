@@ -1,4 +1,4 @@
-"""Deadlines and token buckets."""
+"""Timers, token buckets and the monotonic clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.config.model import Config
 from finger.service import makeServer, openService
-from finger.timing import MAX_KEYS, Bucket, Buckets, Deadline, followMonotonicClock
+from finger.timing import MAX_KEYS, Bucket, Buckets, Timer, followMonotonicClock
 
 
 class TimingTestCase(SynchronousTestCase):
@@ -26,32 +26,48 @@ class TimingTestCase(SynchronousTestCase):
         self.clock = Clock()
 
 
-class DeadlineTests(TimingTestCase):
-    """Phases, one after the other."""
+class TimerTests(TimingTestCase):
+    """One delayed call."""
 
     def test_phases(self) -> None:
-        """Each phase has its own timeout; when it ends, it leaves no delayed call behind."""
+        """Each start replaces the previous one, and no delayed call is left behind."""
         ended: list[str] = []
-        deadline = Deadline(self.clock)
-        deadline.start(10, lambda: ended.append("first"))
+        timer = Timer(self.clock)
+        timer.start(10, ended.append, "first")
         self.clock.advance(9)
-        deadline.start(10, lambda: ended.append("second"))
+        timer.start(10, lambda: ended.append("second"))
         self.clock.advance(9)
         self.assertEqual(ended, [])
         self.clock.advance(1)
         self.assertEqual(ended, ["second"])
-        deadline.cancel()
-        deadline.start(10, lambda: ended.append("third"))
-        deadline.cancel()
+        timer.cancel()
+        timer.start(10, lambda: ended.append("third"))
+        timer.cancel()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_isRunning(self) -> None:
+        """A timer runs until its call begins or is cancelled."""
+        running: list[bool] = []
+        timer = Timer(self.clock)
+        self.assertFalse(timer.isRunning)
+        timer.start(1, lambda: running.append(timer.isRunning))
+        timer.start(2, lambda: running.append(timer.isRunning))
+        self.assertTrue(timer.isRunning)
+        self.clock.pump([1, 1, 1])
+        self.assertEqual(running, [False])
+        self.assertFalse(timer.isRunning)
+        timer.start(1, lambda: None)
+        timer.cancel()
+        self.assertFalse(timer.isRunning)
+
     def test_noClock(self) -> None:
-        """Without a clock no phase times out, not even one of zero seconds."""
+        """Without a clock nothing is called, not even after zero seconds."""
         ended: list[str] = []
-        deadline = Deadline(None)
+        timer = Timer(None)
         with patch.object(reactor, "callLater") as callLater:
-            deadline.start(0, lambda: ended.append("phase"))
-            deadline.cancel()
+            timer.start(0, lambda: ended.append("phase"))
+            self.assertFalse(timer.isRunning)
+            timer.cancel()
         self.assertEqual(ended, [])
         callLater.assert_not_called()
 

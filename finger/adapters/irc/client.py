@@ -7,6 +7,7 @@ disconnect it with a byte that is not UTF-8, or with a DCC offer that holds one 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
@@ -16,8 +17,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from finger.adapters.irc.messages import MAX_LINE, Features, Message, formatMessage, otherNicknames, parseMessage
-from finger.adapters.irc.outbox import Outbox, Timers
+from finger.adapters.irc.outbox import Outbox
 from finger.protocol.wire import cleanLine
+from finger.timing import Timer
 
 WELCOME_WITHIN = 60.0
 """Time limit for the server to accept the bot, in seconds."""
@@ -72,27 +74,28 @@ class ResidentIRCClient(LineReceiver):
         self.features = Features()
         self._isWelcome = False
         self._regainDelay = REGAIN_AFTER
-        self._timers = Timers(clock)
+        self._timers: defaultdict[str, Timer] = defaultdict(lambda: Timer(clock))
         self.outbox = Outbox(clock, lambda line: self.transport.write(line))
 
     # The connection.
 
     def connectionMade(self) -> None:
         """Register with the server."""
-        self._timers.set("welcome", WELCOME_WITHIN, self._abort, "registration timed out")
+        self._timers["welcome"].start(WELCOME_WITHIN, self._abort, "registration timed out")
         self._sendNow("NICK", self.wanted)
         self._sendNow("USER", "finger", "0", "*", "a finger service")
 
     def lineReceived(self, line: bytes) -> None:
         """Pass the line to the method for its command."""
-        self._timers.set("silence", PING_AFTER, self._ping)
+        self._timers["silence"].start(PING_AFTER, self._ping)
         message = parseMessage(line)
         if message is not None:
             getattr(self, f"irc_{message.command}", self._ignore)(message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Stop.  Answers that are still being looked up are dropped."""
-        self._timers.cancelAll()
+        for timer in self._timers.values():
+            timer.cancel()
         self.outbox.close()
         self.log.info("irc: connection lost: {reason}", reason=cleanLine(reason.getErrorMessage()))
 
@@ -108,7 +111,7 @@ class ResidentIRCClient(LineReceiver):
         """RPL_WELCOME: registration is complete.  The nickname it names may be shorter than the one requested."""
         self.nickname = message.param(0) or self.nickname
         self._isWelcome = True
-        self._timers.cancel("welcome")
+        self._timers["welcome"].cancel()
         self.log.info(
             "irc: registered at {server} as {nickname}",
             server=cleanLine(message.prefix),
@@ -124,7 +127,7 @@ class ResidentIRCClient(LineReceiver):
         self.features = self.features.updated(message.params[1:-1])
 
     def _ping(self) -> None:
-        self._timers.set("silence", PONG_WITHIN, self._abort, "ping timed out")
+        self._timers["silence"].start(PONG_WITHIN, self._abort, "ping timed out")
         self._sendNow("PING", "finger")
 
     def _abort(self, reason: str) -> None:
@@ -179,8 +182,8 @@ class ResidentIRCClient(LineReceiver):
             self._regainLater()
 
     def _regainLater(self) -> None:
-        if not self.isMe(self._goal()) and not self._timers.isSet("nick"):
-            self._timers.set("nick", self._regainDelay, self._regain)
+        if not self.isMe(self._goal()) and not self._timers["nick"].isRunning:
+            self._timers["nick"].start(self._regainDelay, self._regain)
             self._regainDelay = min(2 * self._regainDelay, REGAIN_AT_MOST)
 
     def _goal(self) -> str:
@@ -226,7 +229,7 @@ class ResidentIRCClient(LineReceiver):
     def _joinLater(self, channel: str, seconds: float) -> None:
         for ours in self._channels:
             if self.features.same(ours, channel):
-                self._timers.set(f"join {ours}", seconds, self._join, ours)
+                self._timers[f"join {ours}"].start(seconds, self._join, ours)
 
     def _join(self, channel: str) -> None:
         self.outbox.put(_OURS, [formatMessage("JOIN", channel)])

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from finger.interfaces import IDrainable
 from finger.protocol.hosts import hostOf
-from finger.timing import Deadline
+from finger.timing import Timer
 
 MAX_MESSAGE = 64 * 1024
 """Maximum length of a message, in bytes.  A call of our methods takes less than a hundred."""
@@ -92,8 +92,8 @@ class BoundedBroker(pb.Broker):
 
     def connectionMade(self) -> None:
         """Wait for the first message."""
-        self._deadline = Deadline(self.clock)
-        self._reading = Deadline(self.clock)
+        self._deadline = Timer(self.clock)
+        self._reading = Timer(self.clock)
         self.transport.registerProducer(self, True)
         self._deadline.start(self.idleTimeout, self.transport.abortConnection)
         super().connectionMade()
