@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.backends.usersfile import UsersFile, parseUsers
+from finger.client.singleflight import SingleFlight
 from finger.config.files import MAX_DATA_BYTES, readFile
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, ISelfReloading
@@ -78,8 +79,8 @@ class FileFingerService(Service):
         self.path = path
         self._reactor = reactor
         self._unreadable = ""
-        self._isReading = False
-        self._waiting: list[Deferred[bool]] = []
+        self._reloads: SingleFlight[bool] = SingleFlight(1, cancelAbandoned=False)
+        self._reloaded = 0
         self.reloader: Callable[[], Deferred[bool] | Deferred[None]] = self.reload
         self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._looking.clock = reactor
@@ -152,20 +153,12 @@ class FileFingerService(Service):
         See L{IReloadable.reload}.  The file is read in a thread, since it may be large, and by one thread at a time:
         all calls during a reading share one more reading after it.
         """
-        if self._isReading:
-            waiting: Deferred[bool] = Deferred()
-            self._waiting.append(waiting)
-            return waiting
-        self._isReading = True
-        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _read, self.path)
-        return reading.addCallbacks(self._readAgain, self._notRead).addCallback(self._readOnceMore)
+        return self._reloads.join(self._reloaded, self._reload)
 
-    def _readOnceMore(self, isRead: bool) -> bool:
-        self._isReading = False
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self.reload().addCallback(_tellAll, waiting)
-        return isRead
+    def _reload(self) -> Deferred[bool]:
+        self._reloaded += 1
+        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _read, self.path)
+        return reading.addCallbacks(self._readAgain, self._notRead)
 
     def _readAgain(self, reading: _Reading) -> bool:
         self._reading = reading
@@ -187,11 +180,6 @@ class FileFingerService(Service):
             self.log.warn("{path}:{number}: skipped: {problem}", path=self.path, number=number, problem=problem)
         if len(problems) > MAX_PROBLEMS:
             self.log.warn("{path}: {more} more lines skipped", path=self.path, more=len(problems) - MAX_PROBLEMS)
-
-
-def _tellAll(isRead: bool, waiting: list[Deferred[bool]]) -> None:
-    for deferred in waiting:
-        deferred.callback(isRead)
 
 
 @implementer(IPlugin, IFingerBackend)

@@ -8,12 +8,10 @@ daemons, so that the process can end without waiting for them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -22,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.backends._accounts import Accounts, Found, isLogin
+from finger.client.singleflight import SingleFlight
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerProfileService, IFingerService
 from finger.profile import Profile
@@ -38,16 +37,6 @@ Work = Callable[[], Found]
 def startThread(work: Callable[[], None]) -> None:
     """Start C{work} in a daemon thread."""
     Thread(target=work, name="finger-local", daemon=True).start()
-
-
-@dataclass(eq=False, slots=True)
-class _Reading:
-    """Work for a thread, and the queries that wait for what comes of it."""
-
-    key: str
-    work: Work
-    started: float | None = None
-    waiting: list[Deferred[Found]] = field(default_factory=list)
 
 
 class Readings:
@@ -69,10 +58,10 @@ class Readings:
     ) -> None:
         self._reactor = reactor
         self._deadline = deadline
-        self._maxThreads = maxThreads
         self._start = start
-        self._readings: dict[str, _Reading] = {}
-        self._queue: deque[_Reading] = deque()
+        # A thread cannot be stopped.
+        self._flights: SingleFlight[Found] = SingleFlight(maxThreads, cancelAbandoned=False)
+        self._started: dict[str, float] = {}
 
     def read(self, key: str, work: Work) -> Deferred[Found]:
         """
@@ -81,58 +70,36 @@ class Readings:
         @return: the result of C{work}.  Fails as C{work} does, but with L{BackendUnavailable} instead of an
             L{OSError}, after the timeout, and at once if the work in progress has already exceeded the timeout.
         """
-        reading = self._readings.get(key)
-        if reading is None:
-            reading = self._readings[key] = _Reading(key, work)
-            self._queue.append(reading)
-        elif self._isStuck(reading):
+        if key in self._started and self._reactor.seconds() - self._started[key] >= self._deadline:
             return fail(self._tooLate())
-        waiter: Deferred[Found] = Deferred(partial(self._leave, reading))
-        reading.waiting.append(waiter)
-        waiter.addTimeout(self._deadline, self._reactor, self._timedOut)
-        self._startWaiting()
-        return waiter
+        waiting = self._flights.join(key, partial(self._begin, key, work))
+        return waiting.addTimeout(self._deadline, self._reactor, self._timedOut)
 
-    def _isStuck(self, reading: _Reading) -> bool:
-        return reading.started is not None and self._reactor.seconds() - reading.started >= self._deadline
+    def _begin(self, key: str, work: Work) -> Deferred[Found]:
+        done: Deferred[Found] = Deferred()
+        try:
+            self._start(partial(self._run, work, done))
+        except RuntimeError as error:  # The system gives us no more threads.
+            raise BackendUnavailable(str(error)) from error
+        self._started[key] = self._reactor.seconds()
+        return done.addBoth(self._ended, key)
 
-    def _startWaiting(self) -> None:
-        while self._queue and len(self._readings) - len(self._queue) < self._maxThreads:
-            reading = self._queue.popleft()
-            reading.started = self._reactor.seconds()
-            try:
-                self._start(partial(self._run, reading))
-            except RuntimeError as error:  # The system gives us no more threads.
-                self._finish(reading, Failure(BackendUnavailable(str(error))))
-
-    def _run(self, reading: _Reading) -> None:
+    def _run(self, work: Work, done: Deferred[Found]) -> None:
         """Do the work.  This runs in the thread."""
         result: Found | Failure
         try:
-            result = reading.work()
+            result = work()
         except OSError as error:
             result = Failure(BackendUnavailable(f"cannot be read: {error}"))
         except BaseException:
             result = Failure()
-        self._reactor.callFromThread(self._ran, reading, result)
+        self._reactor.callFromThread(done.callback, result)
 
-    def _ran(self, reading: _Reading, result: Found | Failure) -> None:
-        self._finish(reading, result)
-        self._startWaiting()
+    def _ended(self, result: Found | Failure, key: str) -> Found | Failure:
+        del self._started[key]
+        return result
 
-    def _finish(self, reading: _Reading, result: Found | Failure) -> None:
-        del self._readings[reading.key]
-        while reading.waiting:
-            reading.waiting.pop(0).callback(result)
-
-    def _leave(self, reading: _Reading, waiter: Deferred[Found]) -> None:
-        """A query is cancelled.  What nobody waits for any more is not begun, but cannot be stopped."""
-        reading.waiting.remove(waiter)
-        if not reading.waiting and reading.started is None:
-            self._queue.remove(reading)
-            del self._readings[reading.key]
-
-    def _timedOut(self, result: object, timeout: float) -> object:
+    def _timedOut(self, result: object, timeout: float) -> NoReturn:
         raise self._tooLate()
 
     def _tooLate(self) -> BackendUnavailable:

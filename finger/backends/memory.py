@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.threads import deferToThreadPool
@@ -16,6 +16,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.client.singleflight import SingleFlight
 from finger.config.files import MAX_DATA_BYTES, readFile
 from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService
@@ -42,8 +43,9 @@ class MemoryFingerService:
     ) -> None:
         self._users = dict(users)
         self._keep = keep
-        self._waiting: list[tuple[str, str, Deferred[None]]] = []
-        self._keeping = False
+        self._changes: dict[str, str] = {}
+        self._batches: SingleFlight[None] = SingleFlight(1, cancelAbandoned=False)
+        self._kept = 0
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
@@ -61,10 +63,9 @@ class MemoryFingerService:
             checkUser(user, status)
         except BadQuery:
             return fail()
-        done: Deferred[None] = Deferred()
-        self._waiting.append((user, status, done))
-        if not self._keeping:
-            self._keepWaiting()
+        self._changes[user] = status
+        done: Deferred[None] = Deferred()  # Cancelling it does not undo the change.
+        self._batches.join(self._kept, self._keepChanges).chainDeferred(done)
         return done
 
     def countUsers(self) -> int:
@@ -75,23 +76,16 @@ class MemoryFingerService:
         """See L{ICountsUsers.userNames}."""
         return self._users.keys()
 
-    def _keepWaiting(self) -> None:
-        batch, self._waiting = self._waiting, []
-        users = self._users | {user: status for user, status, _ in batch}
-        self._keeping = True
-        self._keep(users).addBoth(self._kept, users, batch)
+    def _keepChanges(self) -> Deferred[None]:
+        self._kept += 1
+        users, self._changes = self._users | self._changes, {}
+        return self._keep(users).addCallbacks(self._change, self._notKept, callbackArgs=(users,))
 
-    def _kept(self, result: object, users: dict[str, str], batch: list[tuple[str, str, Deferred[None]]]) -> None:
-        self._keeping = False
-        if not isinstance(result, Failure):
-            self._users = users
-        if self._waiting:
-            self._keepWaiting()
-        for _, _, done in batch:
-            if isinstance(result, Failure):
-                done.errback(BackendUnavailable(f"the users could not be kept: {result.getErrorMessage()}"))
-            else:
-                done.callback(None)
+    def _change(self, result: object, users: dict[str, str]) -> None:
+        self._users = users
+
+    def _notKept(self, failure: Failure) -> NoReturn:
+        raise BackendUnavailable(f"the users could not be kept: {failure.getErrorMessage()}") from failure.value
 
 
 def checkUser(user: str, status: str) -> None:

@@ -123,9 +123,9 @@ class FingerClient:
         self._connectTimeout = min(connectTimeout, timeout)
         self._timeout = timeout
         self._maxBytes = maxBytes
-        self._queries: SingleFlight[Answer] = SingleFlight(maxQueries)
+        self._queries: SingleFlight[Answer] = SingleFlight(maxQueries, _tooMany)
         # A thread that looks a name up is not free before the system gives up, whoever still waits for it.
-        self._lookups: SingleFlight[list[IAddress]] = SingleFlight(MAX_LOOKUPS, abandoned=False)
+        self._lookups: SingleFlight[list[IAddress]] = SingleFlight(MAX_LOOKUPS, _tooMany, cancelAbandoned=False)
 
     def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
         """
@@ -192,6 +192,10 @@ class FingerClient:
 
     def _notConnected(self, result: object, seconds: float) -> _Conversation:
         raise RemoteUnreachable(f"no connection within {seconds:g} s")
+
+
+def _tooMany() -> Exception:
+    return RemoteUnreachable("too many others are being asked")
 
 
 def _reason(error: Exception) -> str:

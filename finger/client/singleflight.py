@@ -1,71 +1,88 @@
-"""Work that is shared by all who ask for it at the same time, and bounded."""
+"""Sharing of work between callers that ask for the same at the same time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
 
-from finger.errors import RemoteUnreachable
-
 T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _Work(Generic[T]):
+    """One piece of work, and the callers that wait for its result."""
+
+    key: Hashable
+    start: Callable[[], Deferred[T]]
+    waiting: list[Deferred[T]] = field(default_factory=list)
+    result: Deferred[Any] = field(default_factory=Deferred)
 
 
 class SingleFlight(Generic[T]):
     """
-    Work under way, each piece of it done once for all who want its result.
+    Work in progress, each piece of it done once for all callers that want its result.
 
-    @param most: how many pieces at once.
-    @param abandoned: is work that nobody waits for any more cancelled?
+    @param most: the maximum number of pieces in progress.
+    @param refuse: makes the error that further pieces fail with; if omitted, they wait for their turn.
+    @param cancelAbandoned: whether to cancel work in progress that no caller waits for any more.  Work that waits for
+        its turn is then always dropped.
     """
 
-    def __init__(self, most: int, abandoned: bool = True) -> None:
+    def __init__(
+        self, most: int, refuse: Callable[[], Exception] | None = None, *, cancelAbandoned: bool = True
+    ) -> None:
         self._most = most
-        self._abandoned = abandoned
-        self._work: dict[Hashable, _Work[T]] = {}
+        self._refuse = refuse
+        self._cancelAbandoned = cancelAbandoned
+        self._queued: dict[Hashable, _Work[T]] = {}
+        self._running: dict[Hashable, _Work[T]] = {}
+        self._isStarting = False
 
     def join(self, key: Hashable, start: Callable[[], Deferred[T]]) -> Deferred[T]:
         """
-        Wait for the work that C{key} names, which C{start} begins if it is not under way.
+        Wait for the work with this key.  If it is neither in progress nor waiting for its turn, C{start} begins it.
 
-        @return: its result, to be cancelled without harm to others who wait for it.  Fails with
-            L{RemoteUnreachable} if there is too much other work.
+        To share only work that has not begun yet, use as the key a number that C{start} increases.
+
+        @return: the result.  Cancelling it does not affect other callers.
         """
-        if key in self._work:
-            return self._work[key].wait()
-        if len(self._work) >= self._most:
-            return fail(RemoteUnreachable("too many others are being asked"))
-        work = self._work[key] = _Work(self._abandoned)
-        waiting = work.wait()
-        work.begin(maybeDeferred(start).addBoth(self._done, key))
+        work = self._running.get(key) or self._queued.get(key)
+        if work is None:
+            if self._refuse is not None and len(self._running) + len(self._queued) >= self._most:
+                return fail(self._refuse())
+            work = self._queued[key] = _Work(key, start)
+        waiting: Deferred[T] = Deferred(partial(self._leave, work))
+        work.waiting.append(waiting)
+        self._startQueued()
         return waiting
 
-    def _done(self, result: T | Failure, key: Hashable) -> T | Failure:
-        del self._work[key]
-        return result
+    def _startQueued(self) -> None:
+        if self._isStarting:
+            return  # When work ends at once, the loop below starts the next, without recursion.
+        self._isStarting = True
+        while self._queued and len(self._running) < self._most:
+            key = next(iter(self._queued))
+            work = self._running[key] = self._queued.pop(key)
+            work.result = maybeDeferred(work.start)
+            work.result.addBoth(self._ended, work)
+        self._isStarting = False
 
+    def _ended(self, result: T | Failure, work: _Work[T]) -> None:
+        del self._running[work.key]
+        while work.waiting:  # One at a time: a callback may cancel another caller's result.
+            work.waiting.pop(0).callback(result)
+        self._startQueued()
 
-class _Work(Generic[T]):
-    def __init__(self, abandoned: bool) -> None:
-        self._abandoned = abandoned
-        self._waiting: list[Deferred[T]] = []
-
-    def begin(self, result: Deferred[T]) -> None:
-        self._result = result
-        result.addBoth(self._tell)
-
-    def wait(self) -> Deferred[T]:
-        waiting: Deferred[T] = Deferred(self._leave)
-        self._waiting.append(waiting)
-        return waiting
-
-    def _tell(self, result: T | Failure) -> None:
-        while self._waiting:  # One by one, as one that is told may make another leave.
-            self._waiting.pop(0).callback(result)
-
-    def _leave(self, waiting: Deferred[T]) -> None:
-        self._waiting.remove(waiting)
-        if self._abandoned and not self._waiting:
-            self._result.cancel()
+    def _leave(self, work: _Work[T], waiting: Deferred[T]) -> None:
+        work.waiting.remove(waiting)
+        if work.waiting:
+            return
+        if self._queued.get(work.key) is work:
+            del self._queued[work.key]
+        elif self._cancelAbandoned:
+            work.result.cancel()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -62,6 +62,23 @@ class SetUserTests(SynchronousTestCase):
         self.failureResultOf(second, BackendUnavailable)
         self.failureResultOf(third, BackendUnavailable)
         self.assertEqual(self.successResultOf(service.getUsers()), ["a"])
+
+    def test_cancel(self) -> None:
+        """A change is made even if the caller cancels it while it waits."""
+        kept: list[Deferred[None]] = []
+
+        def keep(users: Users) -> Deferred[None]:
+            kept.append(Deferred())
+            return kept[-1]
+
+        service = MemoryFingerService(keep=keep)
+        first, second = service.setUser("a", "1"), service.setUser("b", "2")
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        kept[0].callback(None)
+        kept[1].callback(None)
+        self.successResultOf(first)
+        self.assertEqual(self.successResultOf(service.getUser("b")), "2")
 
 
 class UsersJSONTests(SynchronousTestCase):

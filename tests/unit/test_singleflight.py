@@ -1,0 +1,189 @@
+"""Work that is shared."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from finger.client.singleflight import SingleFlight
+from finger.errors import RemoteUnreachable
+
+
+def refuse() -> Exception:
+    """What work fails with that is too much."""
+    return RemoteUnreachable("too many")
+
+
+class SingleFlightTests(SynchronousTestCase):
+    """L{SingleFlight}."""
+
+    def setUp(self) -> None:
+        self.started: list[Deferred[str]] = []
+        self.cancelled: list[Deferred[str]] = []
+        self.flights: SingleFlight[str] = SingleFlight(2, refuse)
+
+    def start(self) -> Deferred[str]:
+        self.started.append(Deferred(self.cancelled.append))
+        return self.started[-1]
+
+    def test_shared(self) -> None:
+        """Who asks for the same waits for the same."""
+        first, second = (self.flights.join("a", self.start) for _ in range(2))
+        self.assertEqual(len(self.started), 1)
+        self.started[0].callback("done")
+        self.assertEqual([self.successResultOf(first), self.successResultOf(second)], ["done", "done"])
+
+    def test_failureIsShared(self) -> None:
+        """A failure is everybody's."""
+        waiting = [self.flights.join("a", self.start) for _ in range(2)]
+        self.started[0].errback(ZeroDivisionError())
+        for one in waiting:
+            self.failureResultOf(one, ZeroDivisionError)
+
+    def test_again(self) -> None:
+        """What is done is not remembered."""
+        for answer in "12":
+            waiting = self.flights.join("a", self.start)
+            self.started[-1].callback(answer)
+            self.assertEqual(self.successResultOf(waiting), answer)
+
+    def test_againAtOnce(self) -> None:
+        """Who is told and asks again begins anew."""
+        again = self.flights.join("a", self.start).addCallback(lambda _: self.flights.join("a", self.start))
+        self.started[0].callback("1")
+        self.started[1].callback("2")
+        self.assertEqual(self.successResultOf(again), "2")
+
+    def test_atOnce(self) -> None:
+        """Work can be done at once, fail at once, and not even begin."""
+
+        def broken() -> Deferred[str]:
+            raise ZeroDivisionError
+
+        self.assertEqual(self.successResultOf(self.flights.join("a", lambda: succeed("done"))), "done")
+        self.failureResultOf(self.flights.join("a", lambda: fail(KeyError())), KeyError)
+        self.failureResultOf(self.flights.join("a", broken), ZeroDivisionError)
+        self.flights.join("a", self.start)
+        self.assertEqual(len(self.started), 1)
+
+    def test_most(self) -> None:
+        """There is not more work than may be; joining what is there is no more work."""
+        for key in "aabbab":
+            self.assertNoResult(self.flights.join(key, self.start))
+        self.failureResultOf(self.flights.join("c", self.start), RemoteUnreachable)
+        self.started[0].callback("done")
+        self.assertNoResult(self.flights.join("c", self.start))
+        self.assertEqual(len(self.started), 3)
+
+    def test_cancel(self) -> None:
+        """Who leaves does not trouble the others; the last to leave ends the work."""
+        first, second = (self.flights.join("a", self.start) for _ in range(2))
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertEqual(self.cancelled, [])
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual(self.cancelled, self.started)
+        self.assertNoResult(self.flights.join("a", self.start))
+        self.assertEqual(len(self.started), 2)
+
+    def test_notAbandoned(self) -> None:
+        """Work that cannot be cancelled counts until it is done."""
+        flights: SingleFlight[str] = SingleFlight(1, refuse, cancelAbandoned=False)
+        waiting = flights.join("a", self.start)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual(self.cancelled, [])
+        self.failureResultOf(flights.join("b", self.start), RemoteUnreachable)
+        self.started[0].callback("done")
+        self.assertNoResult(flights.join("b", self.start))
+
+    def test_leaveWhenTold(self) -> None:
+        """One who is told can make another leave."""
+        first, second = (self.flights.join("a", self.start) for _ in range(2))
+        first.addCallback(lambda _: second.cancel())
+        self.started[0].callback("done")
+        self.successResultOf(first)
+        self.failureResultOf(second, CancelledError)
+
+
+class QueueTests(SynchronousTestCase):
+    """A L{SingleFlight} whose work waits for its turn."""
+
+    def setUp(self) -> None:
+        self.started: dict[str, Deferred[str]] = {}
+        self.flights: SingleFlight[str] = SingleFlight(2)
+
+    def join(self, key: str) -> Deferred[str]:
+        def start() -> Deferred[str]:
+            self.started[key] = Deferred()
+            return self.started[key]
+
+        return self.flights.join(key, start)
+
+    def test_turns(self) -> None:
+        """Work is begun in the order in which it was asked for, as soon as there is room, and once for all."""
+        waiting = {key: [self.join(key), self.join(key)] for key in "abcd"}
+        self.assertEqual(list(self.started), ["a", "b"])
+        self.started["b"].callback("B")
+        self.assertEqual(list(self.started), ["a", "b", "c"])
+        self.started["a"].callback("A")
+        self.started["c"].callback("C")
+        self.started["d"].callback("D")
+        for key, both in waiting.items():
+            self.assertEqual([self.successResultOf(one) for one in both], [key.upper()] * 2)
+
+    def test_abandoned(self) -> None:
+        """Work that nothing waits for any more is not begun; if it is asked for again, it is the last."""
+        waiting = [self.join(key) for key in "abcd"]
+        waiting[2].cancel()
+        self.failureResultOf(waiting[2], CancelledError)
+        self.assertNoResult(self.join("c"))
+        self.started["a"].callback("done")
+        self.assertEqual(list(self.started), ["a", "b", "d"])
+        self.started["b"].callback("done")
+        self.assertEqual(list(self.started), ["a", "b", "d", "c"])
+
+    def test_leaveLate(self) -> None:
+        """A caller that leaves work that is done takes nothing from the next work of its key."""
+        first, second = self.join("a"), self.join("a")
+        self.join("b")
+        self.join("c")
+        again: list[Deferred[str]] = []
+
+        def askAgain(result: str) -> None:
+            again.append(self.join("a"))
+            second.cancel()
+
+        first.addCallback(askAgain)
+        self.started["a"].callback("1")
+        self.failureResultOf(second, CancelledError)
+        self.started["b"].callback("done")
+        self.started["c"].callback("done")
+        self.started["a"].callback("2")
+        self.assertEqual(self.successResultOf(again[0]), "2")
+
+    def test_manyAtOnce(self) -> None:
+        """A long queue of work that ends at once comes to its end."""
+        for key in "ab":
+            self.join(key)
+        waiting = [self.flights.join(number, lambda: succeed("done")) for number in range(10_000)]
+        self.started["a"].callback("done")
+        for one in waiting:
+            self.assertEqual(self.successResultOf(one), "done")
+
+    def test_next(self) -> None:
+        """With a key that counts what has begun, callers share work that begins after they have asked for it."""
+        flights: SingleFlight[str] = SingleFlight(1)
+        begun: list[Deferred[str]] = []
+
+        def start() -> Deferred[str]:
+            begun.append(Deferred())
+            return begun[-1]
+
+        waiting = [flights.join(len(begun), start) for _ in range(3)]
+        begun[0].callback("1")
+        self.assertEqual(self.successResultOf(waiting[0]), "1")
+        begun[1].callback("2")
+        self.assertEqual([self.successResultOf(one) for one in waiting[1:]], ["2", "2"])
+        self.assertEqual(len(begun), 2)
