@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TextIO
@@ -69,32 +69,46 @@ def parseTarget(text: str, verbose: bool) -> Target:
         raise ValueError(f"{text!r}: {error}") from error
 
 
-def makeParser() -> ArgumentParser:
+class Parser(ArgumentParser):
+    """
+    Reads the command line.
+
+    @ivar options: its options, in their order.
+    """
+
+    options: Sequence[Action]
+
+
+def makeParser() -> Parser:
     """Make the reader of the command line."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="python -m finger",
         usage="%(prog)s [-l] [-4|-6] [-p PORT] [user][@host ...] ...",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
+        add_help=False,
     )
     family = parser.add_mutually_exclusive_group()
-    family.add_argument("-4", "--ipv4", action="store_const", const=4, dest="family", help="use IPv4 only")
-    family.add_argument("-6", "--ipv6", action="store_const", const=6, dest="family", help="use IPv6 only")
-    parser.add_argument("-l", "--long", action="store_true", help="ask for more (/W)")
-    parser.add_argument(
-        "-p", "--port", type=_port, default=FINGER_PORT, help="ask at that port [default: %(default)s]"
-    )
-    parser.add_argument(
-        "--set",
-        nargs="?",
-        const="",
-        metavar="SOCKET",
-        help="set a status to what stands on standard input, through the setter's UNIX socket or -p's port; "
-        "without a user, one's own",
-    )
-    parser.add_argument("--completion", choices=SHELLS, help="print what completes these options in a shell")
-    parser.add_argument("--version", action="version", version=f"finger {__version__}")
+    parser.options = [
+        parser.add_argument("-h", "--help", action="help", help="show this help message and exit"),
+        family.add_argument("-4", "--ipv4", action="store_const", const=4, dest="family", help="use IPv4 only"),
+        family.add_argument("-6", "--ipv6", action="store_const", const=6, dest="family", help="use IPv6 only"),
+        parser.add_argument("-l", "--long", action="store_true", help="ask for more (/W)"),
+        parser.add_argument(
+            "-p", "--port", type=_port, default=FINGER_PORT, help="ask at that port [default: %(default)s]"
+        ),
+        parser.add_argument(
+            "--set",
+            nargs="?",
+            const="",
+            metavar="SOCKET",
+            help="set a status to what stands on standard input, through the setter's UNIX socket or -p's port; "
+            "without a user, one's own",
+        ),
+        parser.add_argument("--completion", choices=SHELLS, help="print what completes these options in a shell"),
+        parser.add_argument("--version", action="version", version=f"finger {__version__}"),
+    ]
     parser.add_argument(
         "targets", nargs="*", metavar="[user][@host ...]", help="whom to ask for; without a user, for all"
     )
@@ -203,7 +217,7 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     parser = makeParser()
     options = parser.parse_intermixed_args(arguments)
     if options.completion:
-        printText(clientCompletion(options.completion, parser))
+        printText(clientCompletion(options.completion, parser.options))
         sys.exit(0)
     # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentParser
-from collections.abc import Iterator, Sequence
+from argparse import Action
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from finger.config.options import COMMAND, SHELLS, Option, OptionTable
@@ -43,14 +43,13 @@ def daemonCompletion(shell: str, table: OptionTable) -> str:
     return _completion(shell, COMMAND, [word for option in table for word in _words(option)])
 
 
-def clientCompletion(shell: str, parser: ArgumentParser) -> str:
+def clientCompletion(shell: str, options: Iterable[Action]) -> str:
     """
     Return the completion script of the client.
 
     @param shell: see L{daemonCompletion}.
-    @param parser: the parser of its options.
+    @param options: the options.
     """
-    options = [action for action in parser._actions if action.option_strings]  # argparse has no public way.
     return _completion(shell, CLIENT, [_word(option) for option in options])
 
 

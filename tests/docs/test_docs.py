@@ -360,7 +360,7 @@ class NameTests(SynchronousTestCase):
 
     def test_options(self) -> None:
         """Options are the server's, twistd's, the client's, or those of an adapter that the page shows."""
-        client = {name for action in makeParser()._actions for name in action.option_strings}
+        client = {name for action in makeParser().options for name in action.option_strings}
         twistd = namedAny("twisted.scripts.twistd.ServerOptions")()
         known = client | {f"--{name.rstrip('=')}" for name in (*Options().longOpt, *twistd.longOpt)}
         for page, code in self.each("code"):

@@ -130,7 +130,7 @@ class ProgramTests(SynchronousTestCase):
 
     def test_clientOptions(self) -> None:
         """twisted-finger(1) has all options of the client, and no others."""
-        options = {name for action in makeParser()._actions for name in action.option_strings}
+        options = {name for action in makeParser().options for name in action.option_strings}
         self.assertEqual(page("twisted-finger.1").options, {name[2:] for name in options if name.startswith("--")})
 
     def test_clientExamples(self) -> None:

@@ -81,7 +81,7 @@ class BashTests(CompletionTestCase):
 
     def test_client(self) -> None:
         """The client's, too."""
-        script = clientCompletion("bash", makeParser())
+        script = clientCompletion("bash", makeParser().options)
         self.assertEqual(self.offered(script, "twisted-finger", "--ip"), ["--ipv4", "--ipv6"])
         self.assertEqual(self.offered(script, "twisted-finger", "--completion", "=", "z"), ["zsh"])
 
@@ -123,7 +123,7 @@ class FishTests(CompletionTestCase):
     def test_client(self) -> None:
         """The client's, too."""
         self.assertEqual(
-            self.offered(clientCompletion("fish", makeParser()), "twisted-finger --ip"), ["--ipv4", "--ipv6"]
+            self.offered(clientCompletion("fish", makeParser().options), "twisted-finger --ip"), ["--ipv4", "--ipv6"]
         )
 
 
@@ -168,7 +168,7 @@ class ZshTests(CompletionTestCase):
 
     def test_client(self) -> None:
         """The client's, too."""
-        self.completed(clientCompletion("zsh", makeParser()), "twisted-finger --lo", "--long")
+        self.completed(clientCompletion("zsh", makeParser().options), "twisted-finger --lo", "--long")
 
 
 class ShellTests(SynchronousTestCase):
