@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet import tcp, unix
+from twisted.internet import unix
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import ConfigError
@@ -178,13 +177,13 @@ class AdoptingEndpoint:
             sock.close()
         return port
 
-    def _open(self) -> socket.socket:
+    def _open(self) -> _AdoptedSocket:
         """A socket of our own on the same thing, ready to be listened on."""
         descriptor, name = self._inherited.descriptor, self._inherited.name or "without a name"
         os.set_inheritable(descriptor, False)
         copy = os.dup(descriptor)
         try:
-            sock = socket.socket(fileno=copy)
+            sock = _AdoptedSocket(fileno=copy)
         except OSError:
             os.close(copy)
             raise ValueError(f"what systemd gave as {descriptor} ({name}) is no socket") from None
@@ -199,36 +198,34 @@ class AdoptingEndpoint:
         raise ValueError(f"socket {descriptor} ({name}) {problem}")
 
 
+class _AdoptedSocket(socket.socket):
+    """A listening socket that others have, too: a port neither binds it, nor sets its backlog, nor shuts it down."""
+
+    def bind(self, address: object, /) -> None: ...
+
+    def listen(self, backlog: int = 0, /) -> None: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+
 class _AdoptedUNIXPort(unix.Port):
     """
-    A port on a UNIX socket that is somebody else's: its file, its mode and its backlog are left alone, and it is not
-    shut down.
+    A port on a UNIX socket of systemd's, whose file and mode are left alone.
 
-    Twisted adopts sockets of TCP alone; so this does what its ports do, with two names that are private to Twisted:
-    C{_shouldShutdown}, and C{_reservedFD}, which lets a port refuse connections when descriptors run out.
+    C{adoptStreamPort} changes the file's mode, which systemd has set (Twisted's ticket #10261), and removes the file
+    at the end.  A port does neither if its address is abstract, which is why this one is made with such an address;
+    what it listens on, and tells as its address, is the socket's.
 
-    @param sock: the socket, listening, which is to be closed with this port.
+    @param sock: the socket, which is to be closed with this port.
     """
 
-    _shouldShutdown = False
-
-    def __init__(self, sock: socket.socket, factory: IProtocolFactory, reactor: Any) -> None:
-        super().__init__(sock.getsockname(), factory, reactor=reactor)
+    def __init__(self, sock: _AdoptedSocket, factory: IProtocolFactory, reactor: Any) -> None:
+        super().__init__(b"\0" + os.fsencode(sock.getsockname()), factory, reactor=reactor)
         self._adopted = sock
 
-    def startListening(self) -> None:
-        """See L{IListeningPort.startListening}."""
-        tcp._reservedFD.reserve()
-        self.factory.doStart()  # type: ignore[union-attr]
-        self.connected = True
-        self.socket = self._adopted
-        self.fileno = self.socket.fileno  # type: ignore[method-assign]
-        self.numberAccepts = 100
-        self.startReading()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Close, as ports do whose address is no file."""
-        tcp.Port.connectionLost(self, reason)
+    def createInternetSocket(self) -> _AdoptedSocket:
+        """Return the socket, which is there already."""
+        return self._adopted
 
 
 def _family(descriptor: int) -> int | None:
