@@ -12,11 +12,10 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
@@ -25,6 +24,7 @@ from finger.config._version import __version__
 from finger.errors import FingerError, PeerError
 from finger.interfaces import ICountsUsers
 from finger.net.limits import LimitedFactory
+from finger.ops.processcollector import AnyProcessCollector
 
 MIXED: Final = "Mixed"
 """The outcome of a query for several names whose outcomes differ."""
@@ -84,7 +84,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         build = {"version": __version__, "twisted": twisted.__version__, "python": platform.python_version()}
         Info("finger_build", "What runs.", registry=self._registry).info(build)
-        _ProcessCollector(registry=self._registry)
+        AnyProcessCollector(registry=self._registry)
         self._makeQueries()
         self._makeConnections()
         self._makeReloads()
@@ -269,16 +269,3 @@ class _WithoutCreated(Collector):
         for metric in self._registry.collect():
             metric.samples = [sample for sample in metric.samples if sample.name != f"{metric.name}_created"]
             yield metric
-
-
-class _ProcessCollector(ProcessCollector):
-    """
-    One that also works where processes are all there is in C{/proc}, as with systemd's C{ProcSubset=pid}.  What it
-    overrides is prometheus-client's own; without it there were none of its numbers there.
-    """
-
-    def _boot_time(self) -> Any:
-        try:
-            return super()._boot_time()
-        except OSError:
-            return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

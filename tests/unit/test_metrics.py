@@ -33,8 +33,8 @@ from finger.ops.metrics import (
     SECONDS,
     TEXT,
     Metrics,
-    _ProcessCollector,
 )
+from finger.ops.processcollector import AnyProcessCollector
 
 Samples = dict[tuple[str, ...], float]
 
@@ -257,7 +257,7 @@ class GaugeTests(SynchronousTestCase):
         self.addCleanup(shutil.rmtree, alone)
         (alone / "self").symlink_to(there / "self")
         (full, *_), (hidden, *_) = (
-            [metric.samples[0].value for metric in _ProcessCollector(proc=str(proc), registry=None).collect()
+            [metric.samples[0].value for metric in AnyProcessCollector(proc=str(proc), registry=None).collect()
              if metric.name == "process_start_time_seconds"]
             for proc in (there, alone)
         )  # fmt: skip

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from traceback import walk_tb
 from typing import Final
 
 from twisted.python.failure import Failure
 from twisted.web.error import FlattenerError, MissingRenderMethod, UnfilledSlot
 from twisted.web.iweb import IRequest
-from twisted.web.template import Element, Flattenable, Tag, flattenString, slot, tags
+from twisted.web.template import Element, Flattenable, Tag, flattenString, tags
 
+from finger.adapters.web.errorline import lineOf
 from finger.adapters.web.pages import Page, Values, errorPage, listPage, userPage
 from finger.errors import ConfigError
 from finger.profile import LastLogin, Mail, Profile
@@ -117,17 +117,10 @@ def _try(name: str, view: View) -> str:
 def _explainFlattener(error: BaseException | None) -> str:
     assert isinstance(error, FlattenerError)
     cause = error.args[0]
-    line = f"line {_lineOf(cause)}"
+    line = f"line {lineOf(cause)}"
     if isinstance(cause, MissingRenderMethod):
         return f'{line}: no t:render="{cause.renderName}" here; available are {cause.element.partNames}'
     if isinstance(cause, UnfilledSlot):
         name = cause.args[0]
         return f'{line}: the slot "{name}" is not filled here, or not always; try t:render="{name}" around it'
     return f"{line}: {cause}"
-
-
-def _lineOf(error: Exception) -> int:
-    """Return the line of the node whose flattening failed, which is missing in FlattenerError's own list of nodes."""
-    roots = (frame.f_locals.get("root") for frame, _ in walk_tb(error.__traceback__))
-    lines = [root.lineNumber for root in roots if isinstance(root, Tag | slot)]
-    return lines[-1] or 0
