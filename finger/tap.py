@@ -43,8 +43,6 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
     """
 
     supportedInterfaces = (IUsernamePassword,)
-    authOutput = sys.stdout
-    compData = None
     adapters: Adapters
     config: Config
     settings: Settings
@@ -183,11 +181,14 @@ def optionsOf(adapters: Adapters) -> type[FingerOptions]:
 def _methods(option: Option) -> dict[str, object]:
     """Return the methods by which L{UsageOptions} reads an option, one for each of its names."""
     names = {option.name: True, option.short: True, option.off: False}
-    make = _switch if option.off else _value
-    return {f"opt_{name}".replace("-", "_"): make(option, on) for name, on in names.items() if name}
+    return {
+        f"opt_{name}".replace("-", "_"): _switch(option, on) if option.off else _value(option)
+        for name, on in names.items()
+        if name
+    }
 
 
-def _value(option: Option, on: bool) -> Callable[[FingerOptions, str], None]:
+def _value(option: Option) -> Callable[[FingerOptions, str], None]:
     def take(self: FingerOptions, value: str) -> None:
         self._given[option.name].append(value)
 

@@ -129,23 +129,6 @@ class PortService(Service):
             self.log.error("{problem}", problem=problem)
 
 
-class TCP6Server(PortService):
-    """
-    A port for IPv6 alone, as a service: what L{twisted.application.internet.TCPServer} is for IPv4.
-
-    @param port: the number, or 0 for any free one.
-    @param factory: what answers there.
-    @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
-    @param backlog: how many connections may wait to be accepted.
-    @param interface: the address to listen on.
-    """
-
-    def __init__(
-        self, port: int, factory: IProtocolFactory, reactor: Any, backlog: int = BACKLOG, interface: str = "::"
-    ) -> None:
-        super().__init__(TCP6OnlyEndpoint(reactor, port, backlog, interface), factory, f"port {port}")
-
-
 @dataclass(frozen=True, slots=True)
 class Transport:
     """

@@ -27,7 +27,6 @@ from finger.errors import ConfigError
 from finger.net.ports import (
     DualPortService,
     PortService,
-    TCP6Server,
     closedPorts,
     formatAddress,
     openPorts,
@@ -67,9 +66,9 @@ class RealPortTests(TestCase):
         yield port.stopListening()
 
     @inlineCallbacks
-    def test_TCP6Server(self) -> Any:
+    def test_service(self) -> Any:
         """The same as a service, which can be started again."""
-        server = TCP6Server(0, FACTORY, reactor, interface="::1")
+        server = PortService(TCP6OnlyEndpoint(reactor, 0, interface="::1"), FACTORY)
         for _ in range(2):
             server.startService()
             port = number(server)

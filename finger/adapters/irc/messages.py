@@ -125,10 +125,10 @@ def _piece(text: str, limit: int) -> str:
     return piece[:space] if space > len(piece) // 2 else piece
 
 
-def firstLines(lines: list[str], most: int = MAX_LINES) -> list[str]:
+def firstLines(lines: list[str]) -> list[str]:
     """Return the first lines, and a line that counts the rest."""
-    more = len(lines) - most
-    return lines if more <= 0 else [*lines[:most], f"... {more} more line{'s' * (more > 1)}"]
+    more = len(lines) - MAX_LINES
+    return lines if more <= 0 else [*lines[:MAX_LINES], f"... {more} more line{'s' * (more > 1)}"]
 
 
 _FORMATTING: Final = re.compile(
