@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
-from twisted.python.failure import Failure
+
+from finger.client.singleflight import SingleFlight
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ class ThreadedReader(Generic[T]):
     def __init__(self, reactor: Any | None, read: Callable[[], T]) -> None:
         self._reactor = reactor
         self._read = read
-        self._lock = DeferredLock()
+        self._calls: SingleFlight[T] = SingleFlight(1, cancelAbandoned=False)  # A thread cannot be stopped.
 
     def __call__(self) -> Deferred[T]:
         """
@@ -33,19 +34,9 @@ class ThreadedReader(Generic[T]):
 
         @return: its result.  Fails as it does.
         """
-        return self._lock.acquire().addCallback(lambda _: self._start())
+        return self._calls.join(object(), self._start)
 
     def _start(self) -> Deferred[T]:
-        """Start a call.  A thread cannot be stopped, so cancelling the result does not start the next call."""
-        result: Deferred[T] = Deferred()
-        self._run().addBoth(self._finish, result)
-        return result
-
-    def _run(self) -> Deferred[T]:
         if self._reactor is None:
             return maybeDeferred(self._read)
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read)
-
-    def _finish(self, outcome: T | Failure, result: Deferred[T]) -> None:
-        self._lock.release()
-        result.callback(outcome)
