@@ -250,7 +250,7 @@ class RunTests(SynchronousTestCase):
         os.chown(state, USER, USER)
         arguments = ("--backend=memory:/var/lib/finger/users.json", "--setport=1080")
         container = self.container(f"--volume={state}:/var/lib/finger", arguments=arguments)
-        client = "from finger.client.setstatus import setStatus; print(setStatus(1080, 'moshez', 'away'))"
+        client = "from finger.client.setstatus import setStatus; print(setStatus(1080, 'moshez', 'away').text)"
         self.assertEqual(container.run("python", "-c", client), "Status of moshez is set\n")
         self.assertEqual(json.loads((state / "users.json").read_text()), {"moshez": "away"})
         self.assertEqual(container.run("twisted-finger", "-p", "1079", "moshez"), "away\n")
