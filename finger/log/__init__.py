@@ -1,1 +1,1 @@
-"""What is logged, and how."""
+"""The logs of queries and failures, and the log formats."""

@@ -1,4 +1,4 @@
-"""A failure, turned into the words for the peer and, when it is our fault, a line for the administrator."""
+"""Turn a failure into a message for the peer and, if it is the server's fault, a log entry."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from finger.errors import INTERNAL_ERROR, FingerError, PeerError
 from finger.timing import Buckets
 
 BURST = 3
-"""How many of the same failure are logged at once."""
+"""The failures of one kind logged at once."""
 
 INTERVAL = 60.0
-"""Seconds until one more is; of those left out, the number."""
+"""Seconds until one more failure of that kind is logged, with the number of those not logged."""
 
 
 class FailureLog:
     """
-    Where failures that are our fault are logged, with all there is to know; but no flood of the same one, and none
-    hides another.
+    The log of failures that are the server's fault, with tracebacks.  Each kind of failure has its own rate limit, so
+    that none floods the log or hides another.
 
-    @param clock: for the limit; without one there is none.
+    @param clock: the clock for the rate limit; L{None} for no limit.
     """
 
     def __init__(self, clock: IReactorTime | None = None) -> None:
@@ -32,26 +32,27 @@ class FailureLog:
 
     def explain(self, failure: Failure, log: Logger) -> str:
         """
-        Say what went wrong.
+        Return the message for the peer, and log the failure unless it is the peer's fault.
 
-        @param log: where to tell it, unless the peer is to blame.
-        @return: one line for the peer, without details of our insides.
+        @param failure: what went wrong.
+        @param log: the logger to use.
+        @return: one line, without internal details.
         """
         if not failure.check(PeerError):
-            self._tell(failure, log)
+            self._log(failure, log)
         return failure.value.words if isinstance(failure.value, FingerError) else INTERNAL_ERROR
 
-    def _tell(self, failure: Failure, log: Logger) -> None:
+    def _log(self, failure: Failure, log: Logger) -> None:
         place = _place(failure)
         if self._buckets is not None and not self._buckets.of(place).tryTake():
             self._leftOut[place] += 1
             return
         more = self._leftOut.pop(place, 0)
-        log.failure("a query failed{more}", failure, more=f", and {more} more did so, since the last" if more else "")
+        log.failure("a query failed{more}", failure, more=f" ({more} more since the last one logged)" if more else "")
 
 
 def _place(failure: Failure) -> str:
-    """What makes a failure the same as another: its class, and where it was raised."""
+    """Return the key of a kind of failure: its class, and the line that raised it."""
     kind = type(failure.value)
     where = [f"{path}:{line}" for _, path, line, *_ in failure.frames[-1:]]
     return " ".join([f"{kind.__module__}.{kind.__qualname__}", *where])

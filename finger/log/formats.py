@@ -1,4 +1,4 @@
-"""How the log is written: as JSON lines, for the journal of systemd, or as text, which is twistd's own."""
+"""Log formats: JSON lines, lines for systemd's journal, or twistd's own text."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from twisted.logger import (
 )
 
 FORMATS: Final = ("auto", "text", "json", "journal")
-"""What there is to choose from; C{auto} is C{journal} if standard output goes there, and else C{text}."""
+"""The names of the formats; C{auto} is C{journal} if standard output is connected to it, otherwise C{text}."""
 
 PRIORITIES: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
-"""The levels, as the journal has them (sd-daemon(3))."""
+"""The journal's priority for each log level (sd-daemon(3))."""
 
 
 def _message(event: LogEvent) -> str:
-    """What an event says, with the traceback if there is one."""
+    """Return an event's message, with the traceback if it has one."""
     message = formatEvent(event)
     failure = event.get("log_failure")
     return message if failure is None else f"{message}\n{failure.getTraceback()}".strip()
@@ -39,9 +39,9 @@ def _level(event: LogEvent) -> str:
 
 def formatJSONLine(event: LogEvent) -> str | None:
     """
-    Write an event as a line of JSON: C{time} (RFC 3339), C{level}, C{source}, C{message}, and the event's own fields.
+    Format an event as a line of JSON: C{time} (RFC 3339), C{level}, C{source}, C{message} and the event's own fields.
 
-    @return: the line, or L{None} for an event that says nothing.
+    @return: the line, or L{None} for an event without a message.
     """
     message = _message(event)
     if not message:
@@ -56,7 +56,7 @@ def formatJSONLine(event: LogEvent) -> str | None:
 
 
 def _ownFields(event: LogEvent) -> dict[str, Any]:
-    """The fields of the code that logged: those of Twisted's own begin with C{log_}, or are an old log's."""
+    """Return an event's fields without those that Twisted adds: C{log_...}, and fields of its legacy log."""
     return {
         name: value
         for name, value in event.items()
@@ -69,10 +69,10 @@ _LEGACY = {"isError", "format", "system", "time"}
 
 def formatJournalLine(event: LogEvent) -> str | None:
     """
-    Write an event as lines for the journal: each begins with its priority (sd-daemon(3)), and none has a time, which
-    the journal adds.
+    Format an event as lines for the journal.  Each begins with the priority (sd-daemon(3)) and has no time, because
+    the journal adds it.
 
-    @return: the lines, or L{None} for an event that says nothing.
+    @return: the lines, or L{None} for an event without a message.
     """
     prefix = f"<{PRIORITIES[_level(event)]}>"
     return "".join(f"{prefix}{line}\n" for line in _message(event).splitlines()) or None
@@ -80,19 +80,19 @@ def formatJournalLine(event: LogEvent) -> str | None:
 
 def jsonLog() -> FileLogObserver:
     """
-    A log observer that writes to standard output, for C{twistd --nodaemon --logger=finger.log.formats.jsonLog
-    finger}: under systemd or in a container, whoever started us takes the lines from there.
+    Make a log observer that writes JSON lines to standard output, where systemd or a container runtime collects them.
+    Use it with C{twistd --nodaemon --logger=finger.log.formats.jsonLog finger}.
     """
     return FileLogObserver(sys.stdout, formatJSONLine)
 
 
 def makeObserver(format: str, environment: Mapping[str, str] = os.environ) -> FileLogObserver | None:
     """
-    Make what writes the log to standard output.
+    Make the log observer for a format, which writes to standard output.
 
     @param format: one of L{FORMATS}.
-    @param environment: where systemd says what goes to its journal.
-    @return: the observer; L{None} if twistd is to write as it always does.
+    @param environment: holds C{JOURNAL_STREAM} if systemd connected standard output to its journal.
+    @return: the observer; L{None} for twistd's own.
     """
     if format == "json":
         return jsonLog()
@@ -102,21 +102,21 @@ def makeObserver(format: str, environment: Mapping[str, str] = os.environ) -> Fi
 
 
 def _isJournal(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
-    """Does a stream go to the journal?  Its device and inode are in the environment (systemd.exec(5))."""
+    """Return whether a stream is the journal, whose device and inode are in the environment (systemd.exec(5))."""
     if stream is None:
         return False
     try:
         status = os.fstat(stream.fileno())
-    except (OSError, ValueError):  # It is no file, or closed.
+    except (OSError, ValueError):  # The stream is not a file, or is closed.
         return False
     return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def showWarnings(out: TextIO) -> None:
     """
-    Show warnings, and what is worse, to who checks a configuration.
+    Write log events at the level of warnings and above to a stream, for C{--check-config}.
 
-    @param out: where, a line each.
+    @param out: the stream, which gets one line for each event.
     """
     observer = FileLogObserver(out, lambda event: f"{_message(event)}\n")
     warnings = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)

@@ -1,4 +1,4 @@
-"""The log of queries (RFC 1288, section 3.2.7): one line each, and no flood of them."""
+"""The log of queries (RFC 1288, section 3.2.7): one line each, with a rate limit."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from finger.timing import Bucket
 T = TypeVar("T")
 
 BURST = 200
-"""How many lines are written at once."""
+"""The lines written at once."""
 
 PER_SECOND = 20
-"""How many more each second; of those left out, the number."""
+"""The lines written per second in the long run; the number of the others is logged."""
 
 MAX_QUERY = 1024
-"""How much of a query is written, in characters.  Not every adapter's queries are as short as finger's."""
+"""The characters of a query that are logged.  Some adapters accept longer queries than finger does."""
 
 
 class QueryLog:
     """
-    Where adapters tell what they were asked.
+    The log that adapters report their queries to.
 
-    @param clock: for the durations and the limit; without one there is neither.
-    @param burst: how many lines are written at once.
-    @param perSecond: how many more each second.
-    @ivar failures: where those are logged that are our fault.
-    @ivar listeners: told of every query, logged or left out: the adapter, the outcome, and the seconds it took.
+    @param clock: the clock for durations and the rate limit; L{None} for no limit, and durations of 0.
+    @param burst: the lines written at once.
+    @param perSecond: the lines written per second in the long run.
+    @ivar failures: the log for failures that are the server's fault.
+    @ivar listeners: called after every query, logged or not, with the adapter, outcome, and duration in seconds.
     """
 
     log = Logger()
@@ -47,13 +47,13 @@ class QueryLog:
 
     def begin(self, adapter: str, peer: str, query: str) -> Callable[[str], None]:
         """
-        A query has come.
+        Begin a query.
 
-        @param adapter: by which way.
-        @param peer: from whom: an address; it is logged as it is usually written (RFC 5952), IPv4 as IPv4 even if it
-            comes as IPv6.
-        @param query: what was asked, as it came; it is logged escaped.
-        @return: to be called with the outcome when there is one: C{ok}, or the name of an error.
+        @param adapter: the adapter's name.
+        @param peer: the client's address.  It is logged in its usual form (RFC 5952), and a mapped IPv4 address as
+            IPv4.
+        @param query: the query as received; it is logged escaped.
+        @return: a function to call with the outcome: C{ok}, or the name of an error.
         """
         began = self._now()
 
@@ -61,16 +61,16 @@ class QueryLog:
             seconds = self._now() - began
             for listener in self.listeners:
                 listener(adapter, outcome, seconds)
-            self._tell(adapter, peer, query, outcome, seconds * 1000)
+            self._log(adapter, peer, query, outcome, seconds * 1000)
 
         return finish
 
-    def _tell(self, adapter: str, peer: str, query: str, outcome: str, milliseconds: float) -> None:
+    def _log(self, adapter: str, peer: str, query: str, outcome: str, milliseconds: float) -> None:
         if self._bucket is not None and not self._bucket.tryTake():
             self._leftOut += 1
             return
         if self._leftOut:
-            self.log.warn("{count} more queries came than are logged", count=self._leftOut)
+            self.log.warn("{count} queries not logged (rate limit)", count=self._leftOut)
             self._leftOut = 0
         self.log.info(
             "{adapter} {peer} {query!r} {outcome} {milliseconds:.1f} ms",
@@ -87,9 +87,10 @@ class QueryLog:
 
 def finishQuery(result: T, finish: Callable[[str], None]) -> T:
     """
-    Tell the outcome of a lookup, and pass its result on; for L{twisted.internet.defer.Deferred.addBoth}.
+    Report the outcome of a lookup, and pass its result on; for L{twisted.internet.defer.Deferred.addBoth}.
 
-    @param finish: what L{QueryLog.begin} gave.
+    @param result: the lookup's result or failure.
+    @param finish: the function returned by L{QueryLog.begin}.
     """
     finish(type(result.value).__name__ if isinstance(result, Failure) else "ok")
     return result

@@ -1,4 +1,4 @@
-"""What is our fault: what the peer is told of it, and what the log."""
+"""Failures that are the server's fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.typed import Observer
 
 
 def fail() -> Failure:
-    """A bug of ours."""
+    """A bug, raised."""
     try:
         raise ZeroDivisionError
     except ZeroDivisionError:
@@ -21,17 +21,17 @@ def fail() -> Failure:
 
 
 class FailureLogTests(SynchronousTestCase):
-    """Words for the peer, and a log without floods."""
+    """The message for the peer, and the rate limit of the log."""
 
     def setUp(self) -> None:
-        """A log whose events are kept."""
+        """Make a log, and record its events."""
         self.events: list[LogEvent] = []
         self.log = Logger(observer=Observer(self.events.append))
         self.clock = Clock()
         self.failures = FailureLog(self.clock)
 
     def test_words(self) -> None:
-        """The peer hears no details, and the log nothing of what is the peer's own fault."""
+        """The peer gets no details; failures that are the peer's fault are not logged."""
         for failure, words, logged in (
             (Failure(NoSuchUser("ada")), "No such user", 0),
             (Failure(BackendUnavailable("it burns")), "Internal error in server", 1),
@@ -41,7 +41,7 @@ class FailureLogTests(SynchronousTestCase):
             self.assertEqual(len(self.events), logged)
 
     def test_flood(self) -> None:
-        """The same failure is logged a few times at once, then once in a while, with the number of the others."""
+        """A burst of one kind of failure is logged, then one at an interval, with the number of the others."""
         for _ in range(1000):
             self.failures.explain(fail(), self.log)
         self.assertEqual(len(self.events), BURST)
@@ -50,12 +50,12 @@ class FailureLogTests(SynchronousTestCase):
             self.failures.explain(fail(), self.log)
         self.assertEqual(len(self.events), BURST + 1)
         self.assertEqual(
-            formatEvent(self.events[-1]), f"a query failed, and {1000 - BURST} more did so, since the last"
+            formatEvent(self.events[-1]), f"a query failed ({1000 - BURST} more since the last one logged)"
         )
         self.assertIsInstance(self.events[-1]["log_failure"].value, ZeroDivisionError)
 
     def test_others(self) -> None:
-        """A flood of one failure does not hide another."""
+        """A flood of one kind of failure does not hide another."""
         for _ in range(1000):
             self.failures.explain(fail(), self.log)
         self.failures.explain(Failure(ValueError("another")), self.log)
@@ -63,7 +63,7 @@ class FailureLogTests(SynchronousTestCase):
         self.assertEqual(formatEvent(self.events[-1]), "a query failed")
 
     def test_noClock(self) -> None:
-        """Without a clock there is no limit."""
+        """Without a clock, the rate is unlimited."""
         failures = FailureLog()
         for _ in range(BURST + 7):
             failures.explain(fail(), self.log)

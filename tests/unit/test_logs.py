@@ -1,4 +1,4 @@
-"""How the log is written."""
+"""The log formats."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from finger.log.formats import formatJournalLine, formatJSONLine, jsonLog, makeO
 
 
 class JSONLogTests(SynchronousTestCase):
-    """Events, and the lines they are."""
+    """JSON lines."""
 
     def setUp(self) -> None:
-        """A log whose lines are kept."""
+        """Make a log, and record its lines."""
         self.out = StringIO()
         with patch.object(sys, "stdout", self.out):
             self.observer = jsonLog()
         self.log = Logger("finger.here", observer=LogPublisher(self.observer))
 
     def line(self) -> dict[str, Any]:
-        """The one line there is, read."""
+        """Return the single line, parsed."""
         text = self.out.getvalue()
         self.assertEqual(text.count("\n"), 1)
         self.assertTrue(text.isascii())
@@ -37,7 +37,7 @@ class JSONLogTests(SynchronousTestCase):
         return line
 
     def test_fields(self) -> None:
-        """When, how bad, where and what; then the event's own fields, as far as JSON has words for them."""
+        """A line has the time, level, source and message, and the event's own fields that JSON can represent."""
         self.log.warn(
             "{peer} asked {count}", peer="192.0.2.1", count=2, took=0.5, isLast=True, other=object(), no=None
         )
@@ -57,19 +57,19 @@ class JSONLogTests(SynchronousTestCase):
         )
 
     def test_time(self) -> None:
-        """In UTC, to the millisecond, as RFC 3339 has it."""
+        """The time is in UTC, with milliseconds, in the format of RFC 3339."""
         line = formatJSONLine({"log_time": 0.0625, "log_format": "x"})
         assert line is not None
         self.assertEqual(json.loads(line)["time"], "1970-01-01T00:00:00.062+00:00")
 
     def test_escaped(self) -> None:
-        """Whatever a text holds, an event is one line, and no terminal obeys it."""
+        """An event is one line, without control characters, whatever its text contains."""
         query = "a\r\nb\x1b[2J\x9b\u202e\u2028☕\udcff"
         self.log.info("{query}", query=query)
         self.assertEqual(self.line()["query"], query)
 
     def test_pretending(self) -> None:
-        """A field cannot pass for what every line has."""
+        """An event's field cannot replace one of the standard fields."""
         own = {"message": "something else", "level": "critical", "source": "elsewhere", "time": "never"}
         ours = {"log_time": 0, "log_level": LogLevel.info, "log_namespace": "finger.here"}
         self.observer({**ours, **own, "log_format": "what was said"})
@@ -77,7 +77,7 @@ class JSONLogTests(SynchronousTestCase):
         self.assertEqual((line["message"], line["level"], line["source"]), ("what was said", "info", "finger.here"))
 
     def test_failure(self) -> None:
-        """A failure is told with its traceback, in the same line."""
+        """A failure is logged with its traceback, in the same line."""
         try:
             raise ZeroDivisionError("so it is")
         except ZeroDivisionError:
@@ -88,17 +88,17 @@ class JSONLogTests(SynchronousTestCase):
         self.assertIn("ZeroDivisionError: so it is", line["message"])
 
     def test_failureAlone(self) -> None:
-        """So is one of which nothing else is said."""
+        """A failure without a message is logged, too."""
         self.observer({"log_time": 0, "log_level": LogLevel.critical, "log_failure": Failure(ValueError("x"))})
         self.assertTrue(self.line()["message"].startswith("Traceback"))
 
     def test_empty(self) -> None:
-        """An event that says nothing is no line."""
+        """An event without a message makes no line."""
         self.observer({"log_time": 0, "peer": "192.0.2.1"})
         self.assertEqual(self.out.getvalue(), "")
 
     def test_legacy(self) -> None:
-        """An event of the log there was before is one like any other."""
+        """An event of Twisted's legacy log has the same fields."""
         publisher = legacyLog.LogPublisher(publishPublisher=LogPublisher(self.observer))
         publisher.msg("from", "before", system="old", extra=1)
         line = self.line()
@@ -111,13 +111,13 @@ class JournalTests(SynchronousTestCase):
     """Lines for systemd's journal."""
 
     def test_priorities(self) -> None:
-        """Each line begins with its priority; the journal has the time itself."""
+        """Each line begins with its priority, and has no time."""
         for level, priority in (("debug", 7), ("info", 6), ("warn", 4), ("error", 3), ("critical", 2)):
             event = {"log_time": 0, "log_level": LogLevel.levelWithName(level), "log_format": "a\nb"}
             self.assertEqual(formatJournalLine(event), f"<{priority}>a\n<{priority}>b\n")
 
     def test_failure(self) -> None:
-        """A traceback is of the same priority, all of it."""
+        """All lines of a traceback have the same priority."""
         failure = Failure(ValueError("x"))
         lines = formatJournalLine(
             {"log_time": 0, "log_level": LogLevel.critical, "log_format": "it broke", "log_failure": failure}
@@ -129,15 +129,15 @@ class JournalTests(SynchronousTestCase):
         self.assertIn("ValueError: x", rest[-1])
 
     def test_empty(self) -> None:
-        """An event that says nothing is no line."""
+        """An event without a message makes no line."""
         self.assertIsNone(formatJournalLine({"log_time": 0}))
 
 
 class ObserverTests(SynchronousTestCase):
-    """Which of them is used."""
+    """The choice of the log observer."""
 
     def observer(self, format: str, **environment: str) -> Any:
-        """What writes the log to a file."""
+        """Make the observer for a format, with standard output connected to a file."""
         path = self.mktemp()
         with open(path, "w") as out, patch.object(sys, "stdout", out):
             status = os.fstat(out.fileno())
@@ -150,25 +150,25 @@ class ObserverTests(SynchronousTestCase):
             return written.read()
 
     def test_formats(self) -> None:
-        """What is asked for; text is twistd's own matter."""
+        """C{json} and C{journal} have observers; C{text} is twistd's own."""
         self.assertIsNone(self.observer("text", JOURNAL_STREAM="same"))
         self.assertEqual(self.observer("journal"), "<6>said\n")
         self.assertEqual(json.loads(self.observer("json"))["message"], "said")
 
     def test_auto(self) -> None:
-        """The journal's, if standard output goes there."""
+        """C{auto} is the journal's format if standard output is connected to it."""
         self.assertEqual(self.observer("auto", JOURNAL_STREAM="same"), "<6>said\n")
         self.assertIsNone(self.observer("auto", JOURNAL_STREAM="other"))
         self.assertIsNone(self.observer("auto"))
 
     def test_noFile(self) -> None:
-        """Standard output that is no file, or closed, goes nowhere."""
+        """Standard output that is closed, or not a file, is not the journal."""
         for out in (StringIO(), None):
             with patch.object(sys, "stdout", out):
                 self.assertIsNone(makeObserver("auto", {"JOURNAL_STREAM": "1:1"}))
 
     def test_warnings(self) -> None:
-        """Who checks a configuration sees warnings, and no more than these."""
+        """In a check of the configuration, only warnings and errors are shown."""
         out = StringIO()
         with patch("finger.log.formats.globalLogBeginner") as beginner:
             showWarnings(out)
