@@ -1,1 +1,1 @@
-"""Running as a service: starting, stopping, reloading, and being watched."""
+"""Running as a service: start, stop, reload, and monitoring."""

@@ -8,15 +8,15 @@ import sys
 from twisted.scripts.twistd import run
 
 TWISTD = ("--nodaemon", "--pidfile=", "finger")
-"""What it says to twistd, before what it was told itself."""
+"""The arguments for twistd, before those of the command line."""
 
 
 def main() -> None:
     """
     Run the command; its arguments are those of C{twistd finger}.
 
-    A watchdog ends it by SIGABRT: it then says where it hung.  Of C{PYTHONFAULTHANDLER}, a Python that is told to
-    ignore the environment would know nothing.
+    C{faulthandler} prints a traceback when a watchdog ends a hung server by SIGABRT.  C{PYTHONFAULTHANDLER} would
+    not work with a Python that ignores the environment.
     """
     faulthandler.enable()
     sys.argv[1:1] = TWISTD

@@ -1,10 +1,10 @@
 """
-Numbers for Prometheus: what is counted, and how it is written down.
+Metrics for Prometheus: the counters, and their text format.
 
-Nobody's name or address is in them, and no query; and a label has one of few values, whatever peers send and whatever
-back ends of somebody else's raise.  Names are made as U{https://prometheus.io/docs/practices/naming/} says.
+Metrics contain no user names, addresses or queries.  Every label has few values, whatever peers send and third-party
+back ends raise.  Names follow U{https://prometheus.io/docs/practices/naming/}.
 
-Importing this needs prometheus-client, which is an extra; so it is imported only where numbers are asked for.
+This module requires prometheus-client, an optional dependency, so it is imported only if metrics are enabled.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MIXED: Final = "Mixed"
 """The outcome of a query for several names whose outcomes differ."""
 
 GONE: Final = "Gone"
-"""The outcome of a query whose peer did not wait for the answer."""
+"""The outcome of a query whose peer closed the connection before the answer."""
 
 INTERNAL: Final = "InternalError"
-"""The outcome of what failed with an error that is not one of L{finger.errors}."""
+"""The outcome of a query that failed with an error not in L{finger.errors}."""
 
 OURS: Final = frozenset({"BackendUnavailable", INTERNAL})
-"""Outcomes that are our own fault."""
+"""The outcomes that are the server's fault."""
 
 PEERS: Final = frozenset(
     {
@@ -54,13 +54,13 @@ PEERS: Final = frozenset(
         "RemoteUnreachable",
     }
 )
-"""Outcomes that are the peer's."""
+"""The outcomes that are the peer's fault."""
 
 OUTCOMES: Final = frozenset({"ok"}) | PEERS | OURS
-"""What can become of a name that is looked up.  The log, which has room, tells others apart, too."""
+"""The outcomes of looking up one name.  The log distinguishes more."""
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""The buckets of durations: from an answer out of memory to the end of a back end's time."""
+"""The buckets of durations, from an answer in memory to the timeout of a back end."""
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -70,9 +70,9 @@ M = TypeVar("M", Counter, Gauge)
 
 class Metrics:
     """
-    The numbers of one server, in a registry of their own.
+    The metrics of one server, with a registry of their own.
 
-    @param now: the time of day, in seconds since 1970.
+    @param now: returns the current time, in seconds since 1970.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
@@ -83,65 +83,64 @@ class Metrics:
         self._expected: set[str] = set()
         self._registry = CollectorRegistry()
         build = {"version": __version__, "twisted": twisted.__version__, "python": platform.python_version()}
-        Info("finger_build", "What runs.", registry=self._registry).info(build)
+        Info("finger_build", "Versions of the running software.", registry=self._registry).info(build)
         AnyProcessCollector(registry=self._registry)
         self._makeQueries()
         self._makeConnections()
         self._makeReloads()
 
     def _makeQueries(self) -> None:
-        self._queries = self._make(
-            Counter, "finger_queries_total", "Queries that came to an end.", "adapter", "outcome"
-        )
+        self._queries = self._make(Counter, "finger_queries_total", "Completed queries.", "adapter", "outcome")
         self._seconds = Histogram(
             "finger_query_duration_seconds",
-            "From a query's arrival to its end.",
+            "Duration of queries, from arrival to completion.",
             ["adapter"],
             registry=self._registry,
             buckets=SECONDS,
         )
         self._errors = self._make(
-            Counter, "finger_internal_errors_total", "Names that could not be looked up, by our own fault.", "adapter"
+            Counter, "finger_internal_errors_total", "Lookups that failed by the server's fault.", "adapter"
         )
 
     def _makeConnections(self) -> None:
-        self._connections = self._make(Gauge, "finger_connections", "Connections there are now.", "option")
-        self._limits = self._make(Gauge, "finger_connections_limit", "Connections there may be at once.", "option")
+        self._connections = self._make(Gauge, "finger_connections", "Open connections.", "option")
+        self._limits = self._make(Gauge, "finger_connections_limit", "Limit of open connections.", "option")
         self._refused = self._make(
             Counter,
             "finger_connections_refused_total",
-            "Connections refused: one too many, in all or from one address, or from a proxy nobody trusts.",
+            "Connections refused: over a limit, or from an untrusted proxy.",
             "option",
         )
 
     def _makeReloads(self) -> None:
         part = "part"
-        self._reloads = self._make(
-            Counter, "finger_reloads_total", "Times this was read again, or could not be.", part, "outcome"
-        )
+        self._reloads = self._make(Counter, "finger_reloads_total", "Reloads of this part.", part, "outcome")
         self._isRead = self._make(
-            Gauge, "finger_last_reload_successful", "1 if this could be read the last time, else 0.", part
+            Gauge, "finger_last_reload_successful", "1 if the last reload of this part succeeded, else 0.", part
         )
         self._readAt = self._make(
-            Gauge, "finger_last_reload_success_timestamp_seconds", "When what is in use of this was read.", part
+            Gauge,
+            "finger_last_reload_success_timestamp_seconds",
+            "Time when this part was last read successfully.",
+            part,
         )
         self._reloadSeconds = self._make(
-            Gauge, "finger_last_reload_duration_seconds", "How long reading this took the last time.", part
+            Gauge, "finger_last_reload_duration_seconds", "Duration of this part's last reload.", part
         )
 
-    def _make(self, kind: type[M], name: str, what: str, *labels: str) -> M:
-        return kind(name, what, labels, registry=self._registry)
+    def _make(self, kind: type[M], name: str, documentation: str, *labels: str) -> M:
+        return kind(name, documentation, labels, registry=self._registry)
 
-    # What to expect, so that it is there before it happens: of what appears as 1, nobody sees that it has grown.
+    # Create each series before its first event.  A counter that first appears as 1 shows no increase.
 
     def expectQueries(self, adapter: str) -> None:
-        """Queries can come by this way."""
+        """Create the series for an adapter's queries."""
         self._queries.labels(adapter, "ok")
         self._seconds.labels(adapter)
         self._errors.labels(adapter)
 
     def expectConnections(self, factory: LimitedFactory) -> None:
-        """Connections can come to this factory, or be refused by it."""
+        """Create the series for a factory's connections and refusals."""
         option = factory.label
         self._connections.labels(option).set_function(lambda: factory.taken)
         self._limits.labels(option).set(factory.most)
@@ -150,9 +149,9 @@ class Metrics:
 
     def expectReloads(self, parts: Mapping[str, object]) -> None:
         """
-        These, by their names, have been read for the first time, and will be again.
+        Create the series for parts that can be reloaded, with their first read as a success.
 
-        @param parts: what the server can reload; more may come.
+        @param parts: the server's reloadable parts by name; parts added later are included.
         """
         self._parts = parts
 
@@ -165,24 +164,30 @@ class Metrics:
             self._expected.add(part)
 
     def expectUsers(self, users: ICountsUsers) -> None:
-        """Users can be counted."""
-        gauge = Gauge("finger_users", "Users there are now.", registry=self._registry)
+        """Create the number of users."""
+        gauge = Gauge("finger_users", "Number of users.", registry=self._registry)
         gauge.set_function(users.countUsers)
 
     def addGauge(self, name: str, documentation: str, value: Callable[[], float]) -> None:
         """
-        Add a number of an adapter's.
+        Add a gauge for an adapter.
 
-        @param name: its name.
-        @param documentation: what it is.
-        @param value: gives it.
+        @param name: the gauge's name.
+        @param documentation: its description.
+        @param value: returns the current value.
         """
         Gauge(name, documentation, registry=self._registry).set_function(value)
 
-    # What is told as it happens.
+    # Count events.
 
     def queried(self, adapter: str, outcome: str, seconds: float) -> None:
-        """A listener of L{finger.log.querylog.QueryLog}: a query for one name or several has come to an end."""
+        """
+        Count a completed query; a listener of L{finger.log.querylog.QueryLog}.
+
+        @param adapter: the adapter's name.
+        @param outcome: the outcome, or several joined by commas if the query was for several names.
+        @param seconds: the duration.
+        """
         if outcome in OUTCOMES:
             label, errors = outcome, int(outcome in OURS)
         else:
@@ -196,7 +201,7 @@ class Metrics:
             self._errors.labels(adapter).inc(errors)
 
     def _seriesOf(self, adapter: str, label: str) -> tuple[Callable[[], None], Callable[[float], None]]:
-        """What takes a query; kept, as looking for it costs more than counting does."""
+        """Return the functions that count a query, from a cache, because looking them up costs more than counting."""
         series = self._series.get((adapter, label))
         if series is None:
             series = self._queries.labels(adapter, label).inc, self._seconds.labels(adapter).observe
@@ -204,7 +209,13 @@ class Metrics:
         return series
 
     def reloaded(self, part: str, isRead: bool, seconds: float) -> None:
-        """A listener of L{finger.ops.server.FingerServer}: something has been read again, or could not be."""
+        """
+        Count a reload; a listener of L{finger.ops.server.FingerServer}.
+
+        @param part: the part's name.
+        @param isRead: whether the reload succeeded.
+        @param seconds: the duration.
+        """
         self._expectReloads()
         self._reloads.labels(part, "success" if isRead else "failure").inc()
         self._isRead.labels(part).set(isRead)
@@ -212,14 +223,14 @@ class Metrics:
         if isRead:
             self._readAt.labels(part).set(self._now())
 
-    # What is asked for.
+    # Show the metrics.
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """
-        Write the numbers down.
+        Format the metrics.
 
-        @param accept: the formats that the reader understands (RFC 9110, section 12.5.1).
-        @return: the content type, and the content: OpenMetrics for who asks for that, else Prometheus' own format.
+        @param accept: the C{Accept} header of the request (RFC 9110, section 12.5.1).
+        @return: the content type and the content: OpenMetrics if that is accepted, otherwise Prometheus' own format.
         """
         self._expectReloads()
         if _acceptsOpenMetrics(accept):
@@ -229,10 +240,10 @@ class Metrics:
 
 def _known(outcome: str) -> str:
     """
-    The outcome in L{OUTCOMES} that an outcome is, or is a kind of.
+    Return the outcome in L{OUTCOMES} for the name of an error.
 
-    What a back end of somebody else's raises may extend an error of ours: a C{NoSuchRoom} that is a C{NoSuchUser} is
-    the peer's doing.
+    A third-party back end may raise a subclass of our errors: a C{NoSuchRoom} that extends C{NoSuchUser} counts as
+    C{NoSuchUser}.
     """
     if outcome in OUTCOMES:
         return outcome
@@ -260,7 +271,7 @@ def _acceptsOpenMetrics(accept: str) -> bool:
 
 
 class _WithoutCreated(Collector):
-    """A registry without the times when its series began: Prometheus' own format has no place for them."""
+    """A registry without the creation times of its series, which Prometheus' format does not have."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

@@ -1,4 +1,4 @@
-"""The service manager kept informed: of the server's state, of its users and ports, and that it is alive."""
+"""Notifications to the service manager: the server's state, its users and ports, and the watchdog's keep-alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from finger.ops.server import FingerServer
 
 INTERVAL = 30.0
-"""How often it is looked whether the status is another, in seconds; more often if the watchdog wants to be fed so."""
+"""Seconds between checks for a new status; fewer if the watchdog's timeout requires it."""
 
 Send = Callable[[Iterable[str]], None]
 
@@ -26,14 +26,14 @@ Send = Callable[[Iterable[str]], None]
 @implementer(IServerObserver)
 class Notifier:
     """
-    Tells systemd how the server fares (sd_notify(3)).
+    Notify systemd of the server's state (sd_notify(3)).
 
-    @param server: whose users and ports the status is about.
-    @param send: tells assignments such as C{READY=1} to systemd; may raise L{OSError}.
-    @param clock: for the watchdog.
-    @param watchdog: how often the watchdog wants to hear something, in seconds; L{None} if there is none.  It hears
-        twice as often (sd_watchdog_enabled(3)), from the reactor: if that hangs, the server does.
-    @param monotonic: nanoseconds since the machine started.
+    @param server: the server.
+    @param send: sends assignments such as C{READY=1} to systemd; may raise L{OSError}.
+    @param clock: the clock for status checks and the watchdog.
+    @param watchdog: the watchdog's timeout in seconds; L{None} without a watchdog.  Keep-alives are sent twice as
+        often (sd_watchdog_enabled(3)), by the reactor, so that they stop if it hangs.
+    @param monotonic: returns the system's monotonic clock, in nanoseconds.
     """
 
     log = Logger()
@@ -53,7 +53,7 @@ class Notifier:
         self._interval = min(INTERVAL, watchdog / 2) if watchdog else INTERVAL
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
-        self._isReady = self._isDeaf = self._isUncountable = False
+        self._isReady = self._isUnreachable = self._isUncountable = False
         self._status = ""
         self._reloads = 0
 
@@ -61,24 +61,24 @@ class Notifier:
         """See L{IServerObserver.started}."""
         self._isReady = True
         self._looking.start(self._interval, now=False)
-        self._tell("READY=1", *self._changed())
+        self._notify("READY=1", *self._changed())
 
     def reloading(self) -> None:
         """See L{IServerObserver.reloading}."""
         self._reloads += 1
         if self._isReady:
-            self._tell("RELOADING=1", f"MONOTONIC_USEC={self._monotonic() // 1000}")
+            self._notify("RELOADING=1", f"MONOTONIC_USEC={self._monotonic() // 1000}")
 
     def reloaded(self) -> None:
-        """See L{IServerObserver.reloaded}.  Of several reloads at once, only the last makes the server ready."""
+        """See L{IServerObserver.reloaded}.  After simultaneous reloads, the server is ready when the last ends."""
         self._reloads -= 1
         if self._isReady and not self._reloads:
-            self._tell("READY=1", *self._changed())
+            self._notify("READY=1", *self._changed())
 
     def stopping(self) -> None:
-        """See L{IServerObserver.stopping}.  The watchdog is fed until the last connection has ended."""
+        """See L{IServerObserver.stopping}.  Keep-alives continue until the last connection has ended."""
         self._isReady = False
-        self._tell("STOPPING=1")
+        self._notify("STOPPING=1")
 
     def stopped(self) -> None:
         """See L{IServerObserver.stopped}."""
@@ -87,9 +87,9 @@ class Notifier:
             self._looking.stop()
 
     def _look(self) -> None:
-        told = [*self._feed, *self._changed()]
-        if told:
-            self._tell(*told)
+        assignments = [*self._feed, *self._changed()]
+        if assignments:
+            self._notify(*assignments)
 
     def _changed(self) -> list[str]:
         status = formatStatus(self._server.openPorts(), self._countUsers())
@@ -99,7 +99,7 @@ class Notifier:
         return [f"STATUS={status}"]
 
     def _countUsers(self) -> int | None:
-        """A back end of somebody else's that cannot count after all keeps nobody from feeding the watchdog."""
+        """Return the number of users, or L{None}.  A back end that fails to count must not stop the keep-alives."""
         if self._server.counted is None or self._isUncountable:
             return None
         try:
@@ -109,25 +109,29 @@ class Notifier:
             self.log.failure("users cannot be counted")
             return None
 
-    def _tell(self, *assignments: str) -> None:
+    def _notify(self, *assignments: str) -> None:
         try:
             self._send(assignments)
         except OSError as error:
             self._status = ""
-            if not self._isDeaf:
-                told = " ".join(assignments)
-                self.log.error("systemd cannot be told {told}: {why}", told=told, why=error.strerror or error)
-            self._isDeaf = True
+            if not self._isUnreachable:
+                notification = " ".join(assignments)
+                self.log.error(
+                    "could not send {notification} to systemd: {why}",
+                    notification=notification,
+                    why=error.strerror or error,
+                )
+            self._isUnreachable = True
         else:
-            self._isDeaf = False
+            self._isUnreachable = False
 
 
 def formatStatus(ports: Mapping[str, Sequence[IAddress]], users: int | None) -> str:
     """
-    Write what C{systemctl status} shows: C{7 users; finger on 0.0.0.0:79, [::]:79; web on [::]:8000}.
+    Format the status for C{systemctl status}: C{7 users; finger on 0.0.0.0:79, [::]:79; web on [::]:8000}.
 
-    @param ports: the addresses listened on, by option and value.
-    @param users: how many there are; L{None} if that is not known.
+    @param ports: the addresses of open ports, by option and value.
+    @param users: the number of users; L{None} if it is unknown.
     """
     addresses: dict[str, list[str]] = {}
     for label, listening in ports.items():

@@ -1,4 +1,4 @@
-"""Whom to run as, once the ports are open."""
+"""The unprivileged user to run as, once the ports are open."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any, Protocol
 from finger.errors import ConfigError
 
 CANDIDATES = ("finger", "nobody")
-"""The system users to run as, in the order of preference."""
+"""The system users to run as, in order of preference."""
 
 
 class PasswordDatabase(Protocol):
-    """The part of L{pwd} that is needed here."""
+    """The part of L{pwd} used here."""
 
     def getpwnam(self, name: str, /) -> Any:
-        """Look a user up; raises L{KeyError} if there is none."""
+        """Look up a user; raises L{KeyError} if no user has that name."""
 
 
 def unprivileged(users: PasswordDatabase = pwd) -> tuple[int, int] | None:
     """
     Choose a user without privileges.
 
-    @param users: where users are looked up.
-    @return: uid and gid, or L{None} if this process is not root anyway.
-    @raise ConfigError: if there is nobody to run as.
+    @param users: the password database.
+    @return: the uid and gid; L{None} if this process is not root.
+    @raise ConfigError: if none of the L{CANDIDATES} exists.
     """
     if os.geteuid() != 0:
         return None
@@ -35,4 +35,4 @@ def unprivileged(users: PasswordDatabase = pwd) -> tuple[int, int] | None:
         except KeyError:
             continue
         return entry.pw_uid, entry.pw_gid
-    raise ConfigError("there is no user 'finger' or 'nobody' to run as; name one with twistd's own --uid and --gid")
+    raise ConfigError("no user 'finger' or 'nobody' to run as; set another with twistd's own --uid and --gid")

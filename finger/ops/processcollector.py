@@ -1,9 +1,9 @@
 """
-Numbers of this process for Prometheus: its memory, its time, its file descriptors.
+Process metrics for Prometheus: memory, CPU time, file descriptors.
 
-prometheus-client's collector reads from C{/proc/stat} when the machine was started, and has no numbers at all if
-there is no such file, as with systemd's C{ProcSubset=pid}.  Only its private method C{_boot_time} can be overridden
-to change that.  Upstream: no ticket found.
+prometheus-client's collector reads the boot time from C{/proc/stat}, and has no metrics at all if that file is
+missing, as with systemd's C{ProcSubset=pid}.  The only way to change that is to override its private method
+C{_boot_time}.  Upstream: no ticket found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prometheus_client import ProcessCollector
 
 
 class AnyProcessCollector(ProcessCollector):
-    """A collector that also works where C{/proc} has nothing but processes."""
+    """A collector that also works if C{/proc} contains only processes."""
 
     def _boot_time(self) -> Any:
         try:

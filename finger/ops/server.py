@@ -1,4 +1,4 @@
-"""The server as a whole: started, reloaded, and brought to a good end."""
+"""The whole server: start, reload, and graceful stop."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ ReloadListener = Callable[[str, bool, float], object]
 
 class FingerServer(MultiService):
     """
-    A whole server: back ends, and an adapter at each port.
+    A server: back ends, and adapters on their ports.
 
-    @param reactor: what it runs on.
-    @param drainSeconds: how long connections may take to come to an end when the server is stopped.
-    @ivar service: what every adapter asks, for who wants to add an adapter.
-    @ivar counted: what can say how many users there are, or L{None} if that cannot be known.
-    @ivar reloadables: what is read again at SIGHUP, by the name it has for the administrator.
-    @ivar reloadListeners: told of each reload, at SIGHUP or by a part of its own accord: of what, whether it could be
-        read, and the seconds that took.
-    @ivar observers: what wants to know of all this.
-    @ivar factories: whose connections are to be brought to an end.
-    @ivar logObserver: what twistd is to write the log with; L{None} if it is to do that as it always does.
+    @param reactor: the reactor to run on.
+    @param drainSeconds: seconds for connections to end when the server stops.
+    @ivar service: the service that all adapters query; use it to add an adapter.
+    @ivar counted: counts the users; L{None} if they cannot be counted.
+    @ivar reloadables: the parts to reload at SIGHUP, by their names in messages.
+    @ivar reloadListeners: called after each reload of a part, whether at SIGHUP or by itself, with the part's name,
+        whether the reload succeeded, and the duration in seconds.
+    @ivar observers: the observers of start, reload and stop.
+    @ivar factories: the factories whose connections are drained at the stop.
+    @ivar logObserver: the log observer for twistd; L{None} for its own.
     """
 
     log = Logger()
@@ -53,16 +53,17 @@ class FingerServer(MultiService):
         self._handlers: dict[signal.Signals, Handler] = {}
 
     def setServiceParent(self, parent: Any) -> None:
-        """See L{IService.setServiceParent}.  Of an application, twistd asks how to log."""
+        """See L{IService.setServiceParent}.  The log observer becomes a component of an application, for twistd."""
         super().setServiceParent(parent)
         if self.logObserver is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self.logObserver)
 
     def adopt(self, part: object, name: str = "") -> None:
         """
-        Start, stop and reload a part with the server, as far as it can be.
+        Start, stop and reload a part with the server, as far as its interfaces allow.
 
-        @param name: what it is called when it is told of its reloads; the name of its class by default.
+        @param part: the part.
+        @param name: the part's name in reports of its reloads; by default the name of its class.
         """
         service = IService(part, None)
         if service is not None:
@@ -72,7 +73,7 @@ class FingerServer(MultiService):
             self._adoptReloadable(reloadable, name or type(part).__name__)
 
     def _adoptReloadable(self, part: IReloadable, name: str) -> None:
-        """A second part of one name has a number behind it."""
+        """Add a part to be reloaded; a second part with the same name gets a number appended."""
         names = (name if number == 1 else f"{name}-{number}" for number in count(1))
         name = next(name for name in names if name not in self.reloadables)
         self.reloadables[name] = part
@@ -83,13 +84,13 @@ class FingerServer(MultiService):
         """
         Open all ports, before the service is started.
 
-        @raise ConfigError: if one cannot be had.
+        @raise ConfigError: if a port cannot be opened.
         """
         for service in self._portServices():
             service.open()
 
     def openPorts(self) -> dict[str, list[Any]]:
-        """The addresses that are listened on now, by option."""
+        """Return the addresses of the open ports, by option and value."""
         return {str(s.name): [port.getHost() for port in openPorts(s)] for s in self._portServices()}
 
     def startService(self) -> None:
@@ -105,16 +106,16 @@ class FingerServer(MultiService):
                 observer.started()
 
     def problems(self) -> list[str]:
-        """What keeps the server from answering, a line each; empty if nothing does.  Asks no back end."""
+        """Return what keeps the server from answering, one line each.  Back ends are not queried."""
         if not self.running:
-            return ["the server does not run"]
+            return ["the server is not running"]
         return [_whyClosed(port) for port in closedPorts(self._portServices())]
 
     def reload(self) -> Deferred[bool]:
         """
-        Read again all that was read from files.  What is bad now stays as it was.
+        Read all files again.  A part whose file is now invalid keeps its previous data.
 
-        @return: whether everything could be read; never fails.
+        @return: whether all parts could be reloaded; never fails.
         """
         for observer in self.observers:
             observer.reloading()
@@ -133,9 +134,9 @@ class FingerServer(MultiService):
         return not unread
 
     def _reload(self, name: str, part: IReloadable) -> Deferred[bool]:
-        return Deferred.fromCoroutine(self._tellReload(name, part))
+        return Deferred.fromCoroutine(self._reportReload(name, part))
 
-    async def _tellReload(self, name: str, part: IReloadable) -> bool:
+    async def _reportReload(self, name: str, part: IReloadable) -> bool:
         began = self._reactor.seconds()
         try:
             isRead = await maybeDeferred(cast("Callable[[], Deferred[Any]]", part.reload)) is not False
@@ -149,7 +150,7 @@ class FingerServer(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """
-        Stop listening, then give what is under way its time.  Whoever signals again meanwhile does not want to wait.
+        Stop listening, then drain connections.  A second signal stops the server at once.
 
         @return: fires when all connections have ended.
         """

@@ -1,4 +1,4 @@
-"""C{twisted-fingerd}, the command."""
+"""The command C{twisted-fingerd}."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from finger.ops import daemon
 
 
 class MainTests(SynchronousTestCase):
-    """What it has twistd do."""
+    """The arguments for twistd."""
 
     def test_arguments(self) -> None:
-        """It stays in the foreground, leaves no file behind, and passes its arguments on."""
+        """The server stays in the foreground, writes no PID file, and gets the command's arguments."""
         self.addCleanup(faulthandler.disable)
         with patch.object(daemon, "run") as run, patch.object(sys, "argv", ["twisted-fingerd", "--no-list"]):
             daemon.main()
@@ -25,7 +25,7 @@ class MainTests(SynchronousTestCase):
         run.assert_called_once_with()
 
     def test_aborted(self) -> None:
-        """Ended by SIGABRT, as by a watchdog, it says where it was."""
+        """On SIGABRT, as from a watchdog, it prints a traceback."""
         code = "import os, sys; from finger.ops import daemon; daemon.run = os.abort; daemon.main()"
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         self.assertEqual(ended.returncode, -signal.SIGABRT)

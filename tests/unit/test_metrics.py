@@ -1,4 +1,4 @@
-"""The numbers: what is counted, under which names, and what never is in them."""
+"""The metrics: counts, names, and what they must not contain."""
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ Samples = dict[tuple[str, ...], float]
 
 
 def samples(metrics: Metrics, name: str) -> Samples:
-    """The samples of one name: values by the values of their labels, in the order of the labels' names."""
+    """Return the samples with a name: their values by label values, in the order of the label names."""
     families = text_string_to_metric_families(metrics.render("")[1].decode())
     found = (sample for family in families for sample in family.samples if sample.name == name)
     return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
 
 
 class NoSuchRoom(NoSuchUser):
-    """What a back end of somebody else's may raise: a kind of what we know."""
+    """A subclass of one of our errors, as a third-party back end may raise."""
 
 
 class Barred(PeerError):
-    """So may this be: the peer's doing, though we have no name for it."""
+    """An error of the peer without an outcome of its own."""
 
 
 class Misconfigured(ConfigError):
-    """And this: ours."""
+    """An error of the server without an outcome of its own."""
 
 
 class QueryTests(SynchronousTestCase):
-    """Queries."""
+    """The metrics of queries."""
 
     def setUp(self) -> None:
-        """Numbers."""
+        """Make the metrics."""
         self.metrics = Metrics()
 
-    def outcomes(self, *told: str) -> Samples:
-        """What is counted if these outcomes are told of an adapter."""
-        for outcome in told:
+    def outcomes(self, *reported: str) -> Samples:
+        """Report these outcomes for an adapter; return the counts."""
+        for outcome in reported:
             self.metrics.queried("finger", outcome, 0.0)
         return samples(self.metrics, "finger_queries_total")
 
     def test_outcomes(self) -> None:
-        """They are counted by adapter and outcome, and are there, as nothing, before the first comes."""
+        """Queries are counted by adapter and outcome, and the series exist before the first query."""
         self.metrics.expectQueries("finger")
         self.assertEqual(self.outcomes(), {("finger", "ok"): 0})
         self.metrics.queried("web", "NoSuchUser", 0.0)
@@ -82,26 +82,26 @@ class QueryTests(SynchronousTestCase):
         )
 
     def test_several(self) -> None:
-        """A query for several names is one: of their outcome if they have one, else a mixed one."""
+        """A query for several names counts once, with their common outcome, or as mixed."""
         self.assertEqual(
             self.outcomes("ok,ok,ok", "ok,NoSuchUser", "NoSuchUser,ok,BackendUnavailable"),
             {("finger", "ok"): 1, ("finger", MIXED): 2},
         )
 
     def test_foreign(self) -> None:
-        """An error of somebody else's is what it is a kind of."""
+        """An error of a third party counts as the outcome that it extends."""
         self.assertEqual(
             self.outcomes("NoSuchRoom", "Barred", "Misconfigured", "KeyError", "Mixed", "", "x\ny"),
             {("finger", "NoSuchUser"): 1, ("finger", "PeerError"): 1, ("finger", INTERNAL): 5},
         )
 
     def test_gone(self) -> None:
-        """Who has left was not failed by us."""
+        """A query whose client has left is not an error of the server."""
         self.assertEqual(self.outcomes("Gone", "CancelledError"), {("finger", "Gone"): 2})
         self.assertEqual(samples(self.metrics, "finger_internal_errors_total"), {})
 
     def test_ourErrors(self) -> None:
-        """Every error that there is in this package has its outcome, and whose fault it is, is known of each."""
+        """Each error of this package has an outcome, which is either the peer's fault or the server's."""
         for module in walk_packages(finger.__path__, "finger."):
             if not module.name.endswith("__main__"):
                 import_module(module.name)
@@ -114,14 +114,14 @@ class QueryTests(SynchronousTestCase):
             self.assertTrue(issubclass(error, ConfigError), f"no outcome for {error}")
 
     def test_internalErrors(self) -> None:
-        """What is our fault is counted by itself, each name of a query, whatever became of the others."""
+        """Errors of the server are counted separately, for each name in a query."""
         self.metrics.expectQueries("finger")
         self.assertEqual(samples(self.metrics, "finger_internal_errors_total"), {("finger",): 0})
         self.outcomes("ok", "NoSuchUser", "ok,BackendUnavailable,KeyError", "BackendUnavailable", "Barred")
         self.assertEqual(samples(self.metrics, "finger_internal_errors_total"), {("finger",): 3})
 
     def test_duration(self) -> None:
-        """How long they took is told by adapter, in buckets from half a millisecond to half a minute."""
+        """Durations have buckets for each adapter, from half a millisecond to half a minute."""
         self.assertEqual((SECONDS[0], SECONDS[-1], sorted(SECONDS)), (0.0005, 30.0, list(SECONDS)))
         for seconds in (0.0004, 0.02, 29.0, 60.0):
             self.metrics.queried("web", "ok", seconds)
@@ -133,8 +133,8 @@ class QueryTests(SynchronousTestCase):
 
     def test_flood(self) -> None:
         """
-        10,000 queries for as many users, from as many peers, with as many outcomes, make no label of their own; and
-        though the log leaves most of them out, all are counted.
+        10,000 queries for different users, from different peers, with different outcomes, create no labels, and all
+        are counted, although most are not logged.
         """
         log = QueryLog(None)
         log.log = SimpleNamespace(info=lambda *arguments, **fields: None)  # type: ignore[assignment]
@@ -155,7 +155,7 @@ class QueryTests(SynchronousTestCase):
         self.assertNotIn(b"user", text.replace(b"user and system CPU", b""))
 
     def test_names(self) -> None:
-        """Nor do 10,000 different queries that come by the finger adapter, whatever is asked for in them."""
+        """10,000 different queries to the finger adapter create no labels."""
         factory = FingerFactory(MemoryFingerService())
         factory.queries.log = SimpleNamespace(info=lambda *arguments, **fields: None)  # type: ignore[assignment]
         factory.queries.listeners.append(self.metrics.queried)
@@ -173,10 +173,10 @@ def _kinds(kind: type[FingerError]) -> list[type[FingerError]]:
 
 
 class ConnectionTests(SynchronousTestCase):
-    """Connections."""
+    """The metrics of connections."""
 
     def test_connections(self) -> None:
-        """How many there are, how many there may be, and how many were one too many."""
+        """Open connections, their limit, and refused connections are reported."""
         metrics = Metrics()
         factory = LimitedFactory(Factory.forProtocol(Protocol), "fingerport", most=2, refusal=b"No")
         metrics.expectConnections(factory)
@@ -197,10 +197,10 @@ class ConnectionTests(SynchronousTestCase):
 
 
 class ReloadTests(SynchronousTestCase):
-    """What is read again."""
+    """The metrics of reloads."""
 
     def test_reloads(self) -> None:
-        """How often, whether it could be read the last time, when what is in use was, and how long that took."""
+        """The number, the last result, the time of the last success, and the last duration are reported."""
         now = 1000.0
         metrics = Metrics(lambda: now)
         parts = {"file": object()}
@@ -223,10 +223,10 @@ class ReloadTests(SynchronousTestCase):
 
 
 class GaugeTests(SynchronousTestCase):
-    """What is looked at when it is asked for."""
+    """Metrics that are read on request."""
 
     def test_users(self) -> None:
-        """Users, if they can be counted."""
+        """The number of users is reported if users can be counted."""
         metrics = Metrics()
         self.assertEqual(samples(metrics, "finger_users"), {})
         users = {"ada": "1"}
@@ -236,7 +236,7 @@ class GaugeTests(SynchronousTestCase):
         self.assertEqual(samples(metrics, "finger_users"), {(): 2})
 
     def test_expiry(self) -> None:
-        """The end of the certificate that is in use."""
+        """The expiry of the certificate in use is reported."""
         metrics = Metrics()
         self.assertEqual(samples(metrics, "finger_certificate_expiry_timestamp_seconds"), {})
         expiry = [datetime.fromtimestamp(10, UTC)]
@@ -246,13 +246,13 @@ class GaugeTests(SynchronousTestCase):
         self.assertEqual(samples(metrics, "finger_certificate_expiry_timestamp_seconds"), {(): 20})
 
     def test_process(self) -> None:
-        """What the process needs, and since when."""
+        """The resources and the start time of the process are reported."""
         metrics = Metrics()
         for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
             self.assertGreater(samples(metrics, f"process_{name}")[()], 0, name)
 
     def test_processesAlone(self) -> None:
-        """A process that sees of /proc nothing but processes knows the same, its start to a second."""
+        """With only processes in C{/proc}, they are the same, and the start time is right within seconds."""
         there, alone = Path("/proc"), Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, alone)
         (alone / "self").symlink_to(there / "self")
@@ -264,21 +264,21 @@ class GaugeTests(SynchronousTestCase):
         self.assertLess(abs(full - hidden), 5)
 
     def test_build(self) -> None:
-        """What runs."""
+        """The versions of the running software are reported."""
         ((python, twisted, version),) = samples(Metrics(), "finger_build_info")
         self.assertEqual(version, finger.__version__)
         self.assertTrue(python.startswith("3."))
         self.assertGreaterEqual(int(twisted.partition(".")[0]), 26)
 
     def test_apart(self) -> None:
-        """Two servers in one process do not share their numbers."""
+        """Two servers in one process have separate metrics."""
         one, other = Metrics(), Metrics()
         one.queried("finger", "ok", 0.0)
         self.assertEqual(samples(other, "finger_queries_total"), {})
 
 
 class RenderTests(SynchronousTestCase):
-    """Formats."""
+    """The output formats."""
 
     OPEN = (
         "application/openmetrics-text",
@@ -299,12 +299,12 @@ class RenderTests(SynchronousTestCase):
     )
 
     def setUp(self) -> None:
-        """Numbers, of every kind."""
+        """Make metrics of every type."""
         self.metrics = Metrics()
         self.metrics.expectQueries("finger")
 
     def test_openMetrics(self) -> None:
-        """Who asks for OpenMetrics gets that, with the times when series began."""
+        """A request that accepts OpenMetrics gets it, with the creation times of series."""
         for accept in self.OPEN:
             kind, text = self.metrics.render(accept)
             self.assertEqual(kind, OPENMETRICS, accept)
@@ -312,7 +312,7 @@ class RenderTests(SynchronousTestCase):
             self.assertIn(b"finger_queries_created{", text)
 
     def test_plain(self) -> None:
-        """All others, whatever they ask for, get Prometheus' own, which knows no such times."""
+        """All other requests get Prometheus' own format, without creation times."""
         for accept in self.PLAIN:
             kind, text = self.metrics.render(accept)
             self.assertEqual(kind, TEXT, accept)

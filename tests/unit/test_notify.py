@@ -1,4 +1,4 @@
-"""The service manager kept informed: without one."""
+"""Notifications to the service manager, tested without one."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ FACTORY = Factory.forProtocol(Protocol)
 
 
 class ServerTestCase(SynchronousTestCase):
-    """A server, and what systemd hears of it."""
+    """A server, and the notifications that it sends to systemd."""
 
     def setUp(self) -> None:
-        """The server, with two users, and a way back for the signals."""
+        """Make a server with two users, and restore the signal handlers afterwards."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
-        self.told: list[tuple[str, ...]] = []
+        self.sent: list[tuple[str, ...]] = []
         self.error: OSError | None = None
         self.clock = MemoryReactorClock()
         self.server = FingerServer(self.clock, drainSeconds=5.0)
         self.users = self.server.counted = MemoryFingerService({"a": "", "b": ""})
 
     def send(self, assignments: Iterable[str]) -> None:
-        """What stands for systemd."""
+        """Receive a notification in place of systemd."""
         if self.error is not None:
             raise self.error
-        self.told.append(tuple(assignments))
+        self.sent.append(tuple(assignments))
 
     def observe(self, watchdog: float | None = None) -> None:
-        """Let systemd hear of the server."""
+        """Add a notifier to the server."""
         notifier = Notifier(self.server, self.send, self.clock, watchdog, lambda: 5_000_999)
         verifyObject(IServerObserver, notifier)
         self.server.observers.append(notifier)
 
     def addPort(self, port: Deferred[IListeningPort]) -> None:
-        """Let the server have a port."""
+        """Add a port to the server."""
 
         @implementer(IStreamServerEndpoint)
         class Endpoint:
@@ -65,16 +65,16 @@ class ServerTestCase(SynchronousTestCase):
 
 
 class NotifierTests(ServerTestCase):
-    """States, one after the other."""
+    """The states of the server."""
 
     def test_life(self) -> None:
-        """From the start to the end."""
+        """A server sends its states from start to stop."""
         self.observe()
         self.server.startService()
         self.successResultOf(self.server.reload())
         self.successResultOf(self.server.stopService())
         self.assertEqual(
-            self.told,
+            self.sent,
             [
                 ("READY=1", "STATUS=2 users"),
                 ("RELOADING=1", "MONOTONIC_USEC=5000"),
@@ -85,40 +85,40 @@ class NotifierTests(ServerTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_again(self) -> None:
-        """A server that starts again says so again."""
+        """A server that starts again sends its states again."""
         self.observe()
         for _ in range(2):
             self.server.startService()
             self.successResultOf(self.server.stopService())
-        self.assertEqual(self.told, [("READY=1", "STATUS=2 users"), ("STOPPING=1",)] * 2)
+        self.assertEqual(self.sent, [("READY=1", "STATUS=2 users"), ("STOPPING=1",)] * 2)
 
     def test_late(self) -> None:
-        """Ready is told when the last port is open."""
+        """The server is ready once its last port is open."""
         late: Deferred[IListeningPort] = Deferred()
         self.addPort(late)
         self.observe()
         self.server.startService()
         self.successResultOf(self.server.reload())
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.sent, [])
         late.callback(self.clock.listenTCP(79, FACTORY))
-        self.assertEqual(self.told, [("READY=1", "STATUS=2 users; finger on 0.0.0.0:79")])
+        self.assertEqual(self.sent, [("READY=1", "STATUS=2 users; finger on 0.0.0.0:79")])
 
     def test_never(self) -> None:
-        """It is not told if a port could not be had, nor once the server is stopped."""
+        """The server is not ready if a port could not be opened, or after a stop."""
         for fails in (True, False):
             late: Deferred[IListeningPort] = Deferred()
             self.server = FingerServer(self.clock)
-            self.told.clear()
+            self.sent.clear()
             self.addPort(late)
             self.observe()
             self.server.startService()
             if fails:
                 late.errback(ValueError("x"))
             self.successResultOf(self.server.stopService())
-            self.assertEqual(self.told, [("STOPPING=1",)])
+            self.assertEqual(self.sent, [("STOPPING=1",)])
 
     def test_overlapping(self) -> None:
-        """Of several reloads at once the last makes the server ready."""
+        """After simultaneous reloads, the server is ready when the last ends."""
         reading: list[Deferred[None]] = []
 
         @implementer(IReloadable)
@@ -132,94 +132,94 @@ class NotifierTests(ServerTestCase):
         self.server.startService()
         self.server.reload()
         self.server.reload()
-        self.told.clear()
+        self.sent.clear()
         reading[0].callback(None)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.sent, [])
         self.successResultOf(self.users.setUser("c", ""))
         reading[1].callback(None)
-        self.assertEqual(self.told, [("READY=1", "STATUS=3 users")])
+        self.assertEqual(self.sent, [("READY=1", "STATUS=3 users")])
 
     def test_reloadAtTheEnd(self) -> None:
-        """Who stops is not ready again, whatever is read meanwhile."""
+        """A server that is stopping does not become ready when a reload ends."""
         self.observe()
         self.server.startService()
         self.server.observers[0].stopping()
-        self.told.clear()
+        self.sent.clear()
         self.successResultOf(self.server.reload())
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.sent, [])
 
     def test_watchdog(self) -> None:
-        """It is fed twice as often as it wants, from the reactor, until the last connection has ended."""
+        """Keep-alives are sent twice as often as required, by the reactor, until the last connection has ended."""
         self.observe(watchdog=20.0)
         self.server.startService()
-        self.told.clear()
+        self.sent.clear()
         self.clock.advance(9.9)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.sent, [])
         self.clock.advance(0.2)
         self.clock.pump([10.0, 10.0])
-        self.assertEqual(self.told, [("WATCHDOG=1",)] * 3)
+        self.assertEqual(self.sent, [("WATCHDOG=1",)] * 3)
         closing: Deferred[None] = Deferred()
         port = Service()
         port.stopService = lambda: closing  # type: ignore[method-assign]
         self.server.adopt(port)
         stopped = self.server.stopService()
         self.clock.advance(10.0)
-        self.assertEqual(self.told[3:], [("STOPPING=1",), ("WATCHDOG=1",)])
+        self.assertEqual(self.sent[3:], [("STOPPING=1",), ("WATCHDOG=1",)])
         closing.callback(None)
         self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_status(self) -> None:
-        """The status is told when it is another."""
+        """The status is sent when it changes."""
         for watchdog, feed in ((None, ()), (1000.0, ("WATCHDOG=1",))):
             users = self.server.counted = MemoryFingerService()
             self.server.observers.clear()
             self.observe(watchdog)
             self.server.startService()
-            self.told.clear()
+            self.sent.clear()
             self.clock.advance(INTERVAL)
-            self.assertEqual(self.told, [feed] if feed else [])
-            self.told.clear()
+            self.assertEqual(self.sent, [feed] if feed else [])
+            self.sent.clear()
             self.successResultOf(users.setUser("a", ""))
             self.clock.advance(INTERVAL)
-            self.assertEqual(self.told, [(*feed, "STATUS=1 user")])
+            self.assertEqual(self.sent, [(*feed, "STATUS=1 user")])
             self.successResultOf(self.server.stopService())
 
     def test_uncountable(self) -> None:
-        """A back end that fails to count does so once, and the watchdog is fed."""
+        """If a back end fails to count users, the failure is logged once, and keep-alives continue."""
         self.server.counted = MemoryFingerService()
         with patch.object(MemoryFingerService, "countUsers", side_effect=ZeroDivisionError):
             self.observe(watchdog=20.0)
             self.server.startService()
             self.clock.pump([10.0, 10.0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(self.told[-1], ("WATCHDOG=1",))
+        self.assertEqual(self.sent[-1], ("WATCHDOG=1",))
 
     def test_deaf(self) -> None:
-        """What cannot be told is logged once, keeps nothing from going on, and is told when it can be."""
+        """A notification that cannot be sent is logged once, has no other effect, and is sent later if possible."""
         self.observe(watchdog=20.0)
         self.error = OSError(2, "No such file or directory")
         with capturedLogs() as logs:
             self.server.startService()
             self.clock.pump([10.0, 10.0])
         self.assertEqual(
-            [formatEvent(event) for event in logs if "told" in event],
-            ["systemd cannot be told READY=1 STATUS=2 users: No such file or directory"],
+            [formatEvent(event) for event in logs if "notification" in event],
+            ["could not send READY=1 STATUS=2 users to systemd: No such file or directory"],
         )
         self.error = None
         self.clock.advance(10.0)
-        self.assertEqual(self.told, [("WATCHDOG=1", "STATUS=2 users")])
+        self.assertEqual(self.sent, [("WATCHDOG=1", "STATUS=2 users")])
         self.error = OSError("odd")
         with capturedLogs() as logs:
             self.clock.advance(10.0)
-        self.assertEqual(formatEvent(logs[0]), "systemd cannot be told WATCHDOG=1: odd")
+        self.assertEqual(formatEvent(logs[0]), "could not send WATCHDOG=1 to systemd: odd")
 
 
 class StatusTests(SynchronousTestCase):
-    """The line that C{systemctl status} shows."""
+    """The status line for C{systemctl status}."""
 
     def test_format(self) -> None:
-        """Users, if they can be counted, and each adapter's addresses."""
+        """The line has the number of users, if they can be counted, and the addresses of each adapter."""
         ports: dict[str, list[IAddress]] = {
             "--fingerport=systemd:finger": [IPv4Address("TCP", "0.0.0.0", 79), IPv6Address("TCP", "::", 79)],
             "--fingerport=1079": [IPv6Address("TCP", "::1", 1079)],

@@ -1,4 +1,4 @@
-"""Whom to run as."""
+"""The unprivileged user to run as."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Entry = namedtuple("Entry", ["pw_uid", "pw_gid"])
 
 
 class Users(dict[str, Entry]):
-    """A password database of its own."""
+    """A password database for tests."""
 
     def getpwnam(self, name: str) -> Entry:
-        """Look up."""
+        """Look up a user."""
         return self[name]
 
 
@@ -25,23 +25,23 @@ FINGER, NOBODY = Entry(123, 456), Entry(65534, 65534)
 
 
 class UnprivilegedTests(SynchronousTestCase):
-    """The choice."""
+    """The choice of the user."""
 
     def choose(self, euid: int = 0, **users: Entry) -> tuple[int, int] | None:
-        """Choose, as somebody, among these users."""
+        """Choose a user, as a process with this uid."""
         with patch("os.geteuid", return_value=euid):
             return unprivileged(Users(users))
 
     def test_root(self) -> None:
-        """The user made for it, if there is one, else nobody."""
+        """Root becomes the user C{finger}, or C{nobody} if that does not exist."""
         self.assertEqual(self.choose(finger=FINGER, nobody=NOBODY), FINGER)
         self.assertEqual(self.choose(nobody=NOBODY), NOBODY)
 
     def test_alone(self) -> None:
-        """With neither, there is no start as root."""
+        """If neither user exists, the server does not start."""
         error = self.assertRaises(ConfigError, self.choose)
         self.assertIn("--uid", str(error))
 
     def test_notRoot(self) -> None:
-        """Who is not root stays who he is."""
+        """A process that is not root keeps its user."""
         self.assertIsNone(self.choose(1000, finger=FINGER))

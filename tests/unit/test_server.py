@@ -1,4 +1,4 @@
-"""The server as a whole: reloaded, stopped, and brought to a good end."""
+"""The whole server: reload, stop, and drain."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ FACTORY = Factory.forProtocol(Protocol)
 
 @implementer(IReloadable)
 class Reloadable:
-    """Counts how often it is reloaded."""
+    """Counts its reloads."""
 
     count = 0
 
     def reload(self) -> Deferred[None]:
-        """Count."""
+        """Count a reload."""
         self.count += 1
         return succeed(None)
 
 
 @implementer(IReloadable)
 class ReloadableService(Service, Reloadable):
-    """One that is started, too."""
+    """A service that can also be reloaded."""
 
 
 @implementer(ISelfReloading)
 class SelfReloading(Reloadable):
-    """One that reads again by itself."""
+    """A part that also reloads by itself."""
 
     def __init__(self) -> None:
         self.reloader = self.reload
 
 
 class Oops(Exception):
-    """What should not happen."""
+    """An unexpected error."""
 
 
 class _Reactor(MemoryReactorClock):
@@ -61,10 +61,10 @@ class _Reactor(MemoryReactorClock):
 
 
 class ServerTestCase(SynchronousTestCase):
-    """A server, and the signals as they were before it."""
+    """A server, with the signal handlers restored afterwards."""
 
     def setUp(self) -> None:
-        """The server, and a way back for the signals."""
+        """Make the server, and restore the signal handlers afterwards."""
         self.reactor = _Reactor()
         self.server = FingerServer(self.reactor, drainSeconds=5.0)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -72,14 +72,14 @@ class ServerTestCase(SynchronousTestCase):
             signal.signal(number, self.before)
 
     def before(self, number: int, frame: FrameType | None) -> None:
-        """What stands for the handlers there were before."""
+        """A signal handler from before the server's start."""
 
     def handlers(self) -> list[Any]:
-        """Who hears of SIGTERM, SIGINT and SIGHUP."""
+        """Return the handlers of SIGTERM, SIGINT and SIGHUP."""
         return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
 
     def connect(self) -> StringTransport:
-        """Somebody who is connected."""
+        """Connect a client."""
         factory = LimitedFactory(FACTORY, "fingerport")
         self.server.factories.append(factory)
         self.protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 5))
@@ -89,10 +89,10 @@ class ServerTestCase(SynchronousTestCase):
 
 
 class AdoptTests(ServerTestCase):
-    """Parts."""
+    """Parts of the server."""
 
     def test_service(self) -> None:
-        """What can be started is, and what can be reloaded is, and what is both, both."""
+        """A part is started if it is a service, and reloaded if it is reloadable."""
         service, reloadable, both = Service(), Reloadable(), ReloadableService()
         for part in (service, reloadable, both, object()):
             self.server.adopt(part)
@@ -100,7 +100,7 @@ class AdoptTests(ServerTestCase):
         self.assertEqual(self.server.reloadables, {"Reloadable": reloadable, "ReloadableService": both})
 
     def test_ports(self) -> None:
-        """Its ports can be opened before it is started, and are known by the options they come from."""
+        """The ports can be opened before the start, and are listed by their options."""
         self.server.adopt(Service())
         port = PortService(TCP4ServerEndpoint(self.reactor, 79), FACTORY)
         port.setName("--fingerport=79")
@@ -116,18 +116,18 @@ class AdoptTests(ServerTestCase):
 
 
 class ProblemTests(ServerTestCase):
-    """Whether it can answer."""
+    """What keeps the server from answering."""
 
     def test_running(self) -> None:
-        """Before it is started, and when it has stopped, it cannot."""
-        self.assertEqual(self.server.problems(), ["the server does not run"])
+        """A server that has not started, or has stopped, has a problem."""
+        self.assertEqual(self.server.problems(), ["the server is not running"])
         self.server.startService()
         self.assertEqual(self.server.problems(), [])
         self.successResultOf(self.server.stopService())
-        self.assertEqual(self.server.problems(), ["the server does not run"])
+        self.assertEqual(self.server.problems(), ["the server is not running"])
 
     def test_ports(self) -> None:
-        """While it runs, every port must be open; why one is not, is told if it is known."""
+        """While the server runs, each port that is not open is a problem, with its reason if that is known."""
         self.server.startService()
         port = PortService(TCP4ServerEndpoint(self.reactor, 79), FACTORY, "--fingerport=tcp:79")
         port.setServiceParent(self.server)
@@ -138,7 +138,7 @@ class ProblemTests(ServerTestCase):
         self.assertEqual(self.server.problems(), ["--fingerport=tcp:79: is not open for a reason"])
 
     def test_families(self) -> None:
-        """Of a number, both families are."""
+        """Both families of a port number must be open."""
         dual = DualPortService(self.reactor, 79, FACTORY, "--fingerport=79")
         for port in dual:
             port.endpoint = TCP4ServerEndpoint(self.reactor, 79)
@@ -150,18 +150,18 @@ class ProblemTests(ServerTestCase):
 
 
 class ReloadTests(ServerTestCase):
-    """SIGHUP."""
+    """Reloads."""
 
     def test_reload(self) -> None:
-        """All that can be reloaded is."""
+        """A reload reloads all parts that can be reloaded."""
         parts = [Reloadable(), Reloadable()]
         for part in parts:
             self.server.adopt(part)
         self.assertIs(self.successResultOf(self.server.reload()), True)
         self.assertEqual([part.count for part in parts], [1, 1])
 
-    def test_told(self) -> None:
-        """The log says when all is done, and what could not be."""
+    def test_log(self) -> None:
+        """The log says that a reload is done, and which parts failed."""
         slow: Deferred[bool] = Deferred()
         for name, outcome in (("good", succeed(True)), ("bad", succeed(False)), ("slow", slow)):
             part = Reloadable()
@@ -175,9 +175,9 @@ class ReloadTests(ServerTestCase):
             for name in ("bad", "slow"):
                 del self.server.reloadables[name]
             self.successResultOf(self.server.reload())
-        told = [(event["log_level"], formatEvent(event)) for event in logs]
+        logged = [(event["log_level"], formatEvent(event)) for event in logs]
         self.assertEqual(
-            told,
+            logged,
             [
                 (LogLevel.warn, "finger has reloaded all but: bad, slow"),
                 (LogLevel.info, "finger has reloaded"),
@@ -185,7 +185,7 @@ class ReloadTests(ServerTestCase):
         )
 
     def test_names(self) -> None:
-        """Each part is told of by its name; two of one name can be told apart."""
+        """Each part is reported by its name, and a second one with the same name gets a number."""
         parts = [Reloadable(), Reloadable(), ReloadableService(), Reloadable()]
         for part, name in zip(parts, ("users", "users", "", "users"), strict=True):
             self.server.adopt(part, name)
@@ -194,8 +194,8 @@ class ReloadTests(ServerTestCase):
 
     def test_outcomes(self) -> None:
         """
-        Who listens is told which parts could be read, and how long that took.  What tells nothing could be; what
-        fails, though it never should, could not, and keeps no other from being read.
+        Listeners get the name, the result and the duration of each part's reload.  No result is a success.  An
+        exception, which no part should raise, is a failure and does not affect other parts.
         """
         slow: Deferred[bool] = Deferred()
         outcomes = {
@@ -205,8 +205,8 @@ class ReloadTests(ServerTestCase):
             "bad": succeed(False),
             "worse": fail(Oops()),
         }
-        told: list[tuple[str, bool, float]] = []
-        self.server.reloadListeners.append(lambda *reload: told.append(reload))
+        reported: list[tuple[str, bool, float]] = []
+        self.server.reloadListeners.append(lambda *reload: reported.append(reload))
         for name, outcome in outcomes.items():
             part = Reloadable()
             part.reload = lambda outcome=outcome: outcome  # type: ignore[method-assign, misc]
@@ -216,13 +216,13 @@ class ReloadTests(ServerTestCase):
         slow.callback(True)
         self.assertIs(self.successResultOf(reloaded), False)
         self.assertEqual(
-            told,
+            reported,
             [("silent", True, 0), ("good", True, 0), ("bad", False, 0), ("worse", False, 0), ("slow", True, 0.5)],
         )
         self.assertEqual(len(self.flushLoggedErrors(Oops)), 1)
 
     def test_raising(self) -> None:
-        """One that cannot even begin is as one that fails."""
+        """A part whose reload cannot even be called has failed."""
         part = Reloadable()
         self.patch(part, "reload", NotImplemented)
         self.server.adopt(part)
@@ -230,16 +230,16 @@ class ReloadTests(ServerTestCase):
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_byItself(self) -> None:
-        """A part that reads again by itself does so through the server, which tells of it."""
-        told: list[tuple[str, bool, float]] = []
-        self.server.reloadListeners.append(lambda *reload: told.append(reload))
+        """A part that reloads by itself does so through the server, which reports it."""
+        reported: list[tuple[str, bool, float]] = []
+        self.server.reloadListeners.append(lambda *reload: reported.append(reload))
         part = SelfReloading()
         self.server.adopt(part, "users")
         self.successResultOf(part.reloader())
-        self.assertEqual((part.count, told), (1, [("users", True, 0)]))
+        self.assertEqual((part.count, reported), (1, [("users", True, 0)]))
 
     def test_signal(self) -> None:
-        """The signal reloads, in the reactor's own time, while the server runs."""
+        """SIGHUP reloads while the server runs, in the reactor's thread."""
         part = Reloadable()
         self.server.adopt(part)
         with capturedLogs() as logs:
@@ -254,10 +254,10 @@ class ReloadTests(ServerTestCase):
 
 
 class StopTests(ServerTestCase):
-    """Stopping."""
+    """The stop of the server."""
 
     def test_idle(self) -> None:
-        """A server without connections stops at once, and leaves the signals as they were."""
+        """A server without connections stops at once, and restores the signal handlers."""
         self.server.startService()
         self.successResultOf(self.server.stopService())
         self.assertFalse(self.server.running)
@@ -265,7 +265,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_drains(self) -> None:
-        """Otherwise it waits for the last; whoever signals once more meanwhile ends the process at once."""
+        """A server with connections waits for the last to end; a second signal ends the process at once."""
         self.server.startService()
         first, transport = self.connect(), self.connect()
         protocol = self.protocol
@@ -283,7 +283,7 @@ class StopTests(ServerTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_cutOff(self) -> None:
-        """Who does not go in time is cut off."""
+        """A connection left after the drain's timeout is aborted."""
         self.server.startService()
         transport = self.connect()
         stopped = self.server.stopService()
@@ -295,7 +295,7 @@ class StopTests(ServerTestCase):
         self.successResultOf(stopped)
 
     def test_portsFirst(self) -> None:
-        """Connections are brought to an end only when no more can come."""
+        """Connections are drained once no new ones can arrive."""
         closing: Deferred[None] = Deferred()
         service = Service()
         service.stopService = lambda: closing  # type: ignore[method-assign]
@@ -310,7 +310,7 @@ class StopTests(ServerTestCase):
         self.successResultOf(stopped)
 
     def test_again(self) -> None:
-        """Stopped, it can be started again."""
+        """A stopped server can be started again."""
         for _ in range(2):
             self.server.startService()
             self.assertIsNot(self.handlers()[2], self.before)

@@ -90,7 +90,7 @@ class HealthTests(StatusTestCase):
             self.connect(StatusResource(server.problems))
             self.assertEqual(self.ask(b"/healthz")[0], 200)
             self.successResultOf(server.stopService())
-        self.assertEqual(self.ask(b"/healthz")[::2], (503, b"the server does not run\n"))
+        self.assertEqual(self.ask(b"/healthz")[::2], (503, b"the server is not running\n"))
         self.assertEqual(asked, [])
 
 
