@@ -1,4 +1,4 @@
-"""Datagram ports: UDP over IPv4 and IPv6 side by side on one number, and a limit for each address."""
+"""Datagram ports: UDP over IPv4 and IPv6 on one port number, with a rate limit for each address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeProtocol = Callable[[], DatagramProtocol]
 
 
 class _V6OnlyPort(Port):
-    """A UDP port for IPv6 that leaves IPv4 to another (RFC 3493, section 5.3)."""
+    """A UDP port that, on an IPv6 address, does not receive over IPv4 (RFC 3493, section 5.3)."""
 
     def createInternetSocket(self) -> socket.socket:
         sock: socket.socket = super().createInternetSocket()
@@ -34,11 +34,11 @@ class _V6OnlyPort(Port):
 
 class UDPEndpoint:
     """
-    A UDP port, opened as a server endpoint is.
+    A UDP port with the interface of a server endpoint.
 
     @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
-    @param port: the number, or 0 for any free one.
-    @param interface: the address to receive at; empty for all of IPv4.
+    @param port: the port number, or 0 for any free port.
+    @param interface: the address to bind; empty for all IPv4 addresses.
     """
 
     def __init__(self, reactor: Any, port: int, interface: str) -> None:
@@ -50,7 +50,7 @@ class UDPEndpoint:
         """
         Open the port.
 
-        @param makeProtocol: makes the protocol that receives there.
+        @param makeProtocol: makes the protocol that receives the datagrams.
         @return: the port.  Fails with L{CannotListenError <twisted.internet.error.CannotListenError>}.
         """
         return maybeDeferred(self._listen, makeProtocol())
@@ -63,13 +63,15 @@ class UDPEndpoint:
 
 class LimitedDatagramProtocol(DatagramProtocol):
     """
-    Passes datagrams on, as many as an address may send.  The rest are dropped: an answer to each would let anybody
-    with a forged address flood somebody else.
+    Pass datagrams on, up to the rate limit of each address.
+
+    Excess datagrams are dropped without a reply, so that forged addresses cannot direct a flood of replies at a third
+    party.
 
     @param wrapped: the protocol that answers.
-    @param label: what it is called in the log.
-    @param buckets: the limit of each address; L{None} for none.
-    @param queries: where dropped datagrams are logged.
+    @param label: the adapter's name in the log.
+    @param buckets: the rate limit of each address; L{None} for no limit.
+    @param queries: the log for dropped datagrams.
     """
 
     log = Logger()
@@ -82,12 +84,12 @@ class LimitedDatagramProtocol(DatagramProtocol):
         self._queries = queries
 
     def startProtocol(self) -> None:
-        """Start the wrapped protocol at the same port."""
+        """Start the wrapped protocol on the same port."""
         assert self.transport is not None
         self._wrapped.makeConnection(self.transport)
 
     def stopProtocol(self) -> None:
-        """Stop it."""
+        """Stop the wrapped protocol."""
         self._wrapped.doStop()
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:

@@ -1,4 +1,4 @@
-"""HTTP for peers nobody knows: what they may send, and how long they may take."""
+"""HTTP with limits on request size, time and number of requests, for untrusted peers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from finger.interfaces import IDrainable
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
 
 MAX_BODY = 64 * 1024
-"""The longest request body, in bytes, however it is sent.  Nobody has a reason to send us more than a line."""
+"""The longest request body, in bytes, with or without chunks.  Legitimate bodies are about one line long."""
 
 MAX_DIGITS = 20
-"""How many digits the length of a body may have."""
+"""The most digits in a C{Content-Length}."""
 
 MAX_REQUESTS = 100
-"""How many requests one connection may carry."""
+"""The most requests on one connection."""
 
 TOO_LARGE = (
     b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
@@ -31,20 +31,20 @@ TOO_LARGE = (
 
 
 class BoundedRequest(Request):
-    """A request whose body may have so many bytes."""
+    """A request whose body has at most L{MAX_BODY} bytes."""
 
     channel: BoundedChannel
     _bodySize = 0
 
     def gotLength(self, length: int | None) -> None:
-        """The length of the body is known, or known to be unknown."""
+        """Refuse a body whose announced length is too long."""
         if length is not None and length > MAX_BODY:
             self.channel.refuseBody()
-            self.requestHeaders.removeHeader(b"expect")  # Or it would be asked for, after all.
-        super().gotLength(min(length or MAX_BODY, MAX_BODY))  # In memory then, never in a temporary file.
+            self.requestHeaders.removeHeader(b"expect")  # Otherwise Twisted would reply 100 Continue.
+        super().gotLength(min(length or MAX_BODY, MAX_BODY))  # Keeps the body in memory, not in a temporary file.
 
     def handleContentChunk(self, data: bytes) -> None:
-        """A piece of the body has come."""
+        """Take a chunk of the body, or refuse the body once it is too long."""
         self._bodySize += len(data)
         if self._bodySize > MAX_BODY:
             self.channel.refuseBody()
@@ -52,16 +52,16 @@ class BoundedRequest(Request):
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """The request is complete, and to be answered if it has not been refused."""
+        """Answer the complete request, unless it has been refused."""
         if not self.channel.isRefused:
             self.channel.beginAnswer()
             super().requestReceived(command, path, version)
 
     def render(self, resrc: IResource) -> None:
-        """Answer."""
+        """Set the headers common to all answers, and render the resource."""
         self.setHeader(b"server", b"finger")
         if self.isSecure():
-            # Whoever has come by HTTPS once comes so for a year (RFC 6797).
+            # Browsers then use HTTPS alone for a year (RFC 6797).
             self.setHeader(b"strict-transport-security", b"max-age=31536000")
         super().render(resrc)
 
@@ -69,17 +69,18 @@ class BoundedRequest(Request):
 @implementer(IDrainable)
 class BoundedChannel(HTTPChannel):
     """
-    A connection on which a request has so much time, whatever its peer does meanwhile.
+    A connection with a time limit for each phase of a request, which no activity of the peer extends.
 
-    @ivar clock: for the limits of time; without one there are none.
-    @ivar headersTimeout: seconds for the first request's headers to arrive.
-    @ivar requestTimeout: seconds from there for its body to arrive.
-    @ivar answerTimeout: seconds from there for the answer to be written.
-    @ivar discardTimeout: seconds a peer whose body is too long has to notice, and again to go.
-    @ivar isRefused: is what comes not wanted any more?
+    @ivar clock: the clock for the time limits; L{None} for no limits.
+    @ivar headersTimeout: seconds for the headers of the first request to arrive.
+    @ivar requestTimeout: seconds for the body to arrive, after the headers.
+    @ivar answerTimeout: seconds for the answer to be written, after the body.
+    @ivar discardTimeout: seconds to discard a body that is too long before the connection is closed, and the same
+        again before it is aborted.
+    @ivar isRefused: whether further data is discarded.
     """
 
-    transport: Any  # An ITCPTransport that says whether it is C{disconnecting}, as all of Twisted's do.
+    transport: Any  # An ITCPTransport with the attribute C{disconnecting}, as all of Twisted's have.
     site: BoundedSite
     requestFactory = BoundedRequest
     clock: IReactorTime | None = None
@@ -93,26 +94,29 @@ class BoundedChannel(HTTPChannel):
     isRefused = False
 
     def connectionMade(self) -> None:
-        """Wait for the first request."""
+        """Start the time limit for the first request's headers."""
         self._deadline = Timer(self.clock)
         super().connectionMade()
         self._deadline.start(self.headersTimeout, self.transport.abortConnection)
 
     def headerReceived(self, line: bytes) -> bool:
-        """See L{HTTPChannel.headerReceived}.  Of a length of too many digits Python makes no number."""
+        """
+        See L{HTTPChannel.headerReceived}.  A C{Content-Length} with too many digits is replaced by one that is too
+        long, because Python refuses to parse very long numbers.
+        """
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length" and len(value) > MAX_DIGITS and value.strip(b" \t").isdigit():
             line = b"%b: %d" % (name, MAX_BODY + 1)
         return bool(super().headerReceived(line))
 
     def allHeadersReceived(self) -> None:
-        """A request has begun; its time has, too."""
+        """Count the request and start the time limit for its body."""
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         self._count += 1
         super().allHeadersReceived()
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        """See L{HTTPChannel.checkPersistence}.  There is an end to how many requests a connection carries."""
+        """See L{HTTPChannel.checkPersistence}.  A connection also ends after L{MAX_REQUESTS}, or in a drain."""
         if self._isDraining or self._count >= MAX_REQUESTS:
             request.setHeader(b"connection", b"close")
             return False
@@ -120,35 +124,37 @@ class BoundedChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take a piece of a request, or throw away what is left of one that is too long, and what still comes when the
-        connection is being closed: TLS delivers that, too.
+        Take data, unless the request has been refused or the connection is closing, when TLS still delivers data.
         """
         if not self.isRefused and not self.transport.disconnecting:
             super().dataReceived(data)
 
     def beginAnswer(self) -> None:
-        """A request is complete."""
+        """Start the time limit for the answer."""
         self._deadline.start(self.answerTimeout, self.transport.abortConnection)
 
     def requestDone(self, request: Request) -> None:
-        """The answer is written, and may take its time to leave; the next request may come as long."""
+        """Start the time limit for sending the answer and receiving the next request."""
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         super().requestDone(request)
 
     def refuseBody(self) -> None:
-        """Say that a body is too long, and end soon: if we closed at once, unread bytes would cost the peer that."""
+        """
+        Answer 413, and close after a delay.  Closing at once, with bytes unread, would reset the connection, and the
+        peer would lose the answer.
+        """
         if not self.isRefused:
             self.isRefused = True
             self.transport.write(TOO_LARGE)
             self._deadline.start(self.discardTimeout, self._end)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Over."""
+        """Cancel the time limit."""
         self._deadline.cancel()
         super().connectionLost(reason)
 
     def drain(self) -> None:
-        """See L{IDrainable.drain}.  Who has not asked yet has a moment: the request may be on its way."""
+        """See L{IDrainable.drain}.  A first request has L{DRAIN_GRACE} seconds to arrive, as it may be in transit."""
         self._isDraining = True
         if not self._count and not self.requests:
             self._deadline.start(DRAIN_GRACE, self.loseConnection)
@@ -164,10 +170,10 @@ class BoundedChannel(HTTPChannel):
 
 class BoundedSite(Site):
     """
-    A L{Site} of L{BoundedChannel}s, whose log is the resources' own.
+    A L{Site} of L{BoundedChannel}s.  It logs nothing, because the resources log their own queries.
 
-    @param resource: what it serves.
-    @param reactor: for its time limits.
+    @param resource: the root resource.
+    @param reactor: the clock for the time limits.
     @param querySeconds: seconds for a request's headers to arrive.
     @param answerSeconds: seconds for its body to arrive, and again for a back end to answer.
     @ivar headersTimeout: see L{BoundedChannel}.
@@ -187,16 +193,16 @@ class BoundedSite(Site):
         self._clock = reactor
 
     def buildProtocol(self, addr: Any) -> BoundedChannel:  # type: ignore[override]
-        """Make a channel for HTTP/1; nothing here would gain by HTTP/2."""
+        """Make an HTTP/1 channel; HTTP/2 is not supported."""
         channel = BoundedChannel()
         channel.factory = self
         channel.site = self
         channel.clock = self._clock
-        channel.timeOut = None  # Instead of one that every byte extends.
+        channel.timeOut = None  # Every byte would extend Twisted's timeout.
         channel.headersTimeout = self.headersTimeout
         channel.requestTimeout = self.requestTimeout
         channel.answerTimeout = self.answerTimeout
         return channel
 
     def log(self, request: Any) -> None:
-        """See L{Site.log}."""
+        """Log nothing; see L{Site.log}."""

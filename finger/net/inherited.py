@@ -1,9 +1,9 @@
 """
-Sockets that systemd has opened: found by what a port option says, and adopted as what they are.
+Sockets opened by systemd: selected by a port option, and adopted with the family they have.
 
-What the option says of a socket's family does not count.  Twisted's own C{systemd:} endpoint believes it, and then
-reports peers nobody has ever heard of; it also removes the file of a UNIX socket, and shuts it down for whoever else
-has it, when it is closed.
+Twisted's own C{systemd:} endpoint relies on the family given in the option, and reports nonsensical peer addresses if
+that is wrong.  On closing, it also shuts down the socket for all processes that share it, and removes a UNIX socket's
+file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from finger.errors import ConfigError
 from finger.net.systemd import InheritedSocket, inheritedSockets
 
 SYSTEMD = "systemd:"
-"""How a port option's value begins that asks for inherited sockets."""
+"""The prefix of a port option's value that selects inherited sockets."""
 
 _FAMILIES = {"INET": socket.AF_INET, "INET6": socket.AF_INET6, "UNIX": socket.AF_UNIX}
 _FIELDS = {
@@ -39,11 +39,11 @@ _FIELDS = {
 @dataclass(frozen=True, slots=True)
 class SocketSelector:
     """
-    The inherited sockets a port option asks for: all of a name, or one.
+    The inherited sockets that a port option selects: all sockets with one name, or a single socket.
 
-    @ivar name: the sockets' name.
-    @ivar index: or the number of one of all sockets, from 0 on.
-    @ivar domain: of sockets of one name, only those of this family, such as C{INET6}; empty for all.
+    @ivar name: the sockets' name; empty if C{index} is set.
+    @ivar index: the position of a single socket among all inherited ones, from 0; L{None} if C{name} is set.
+    @ivar domain: the family to select, such as C{INET6}; empty for any family.
     """
 
     name: str = ""
@@ -55,11 +55,12 @@ def parseSelector(value: str, label: str) -> SocketSelector:
     """
     Read C{systemd:NAME}, C{systemd:index=NUMBER}, or Twisted's C{systemd:domain=INET6:name=NAME}.
 
-    @param label: the option this comes from, and its value, for messages.
-    @raise ConfigError: if it is none of these.
+    @param value: the value to read.
+    @param label: the option and its value, for messages.
+    @raise ConfigError: if the value has none of these forms.
     """
     first, *rest = value.removeprefix(SYSTEMD).split(":")
-    if "=" not in first:  # What needs no key is Twisted's domain, if more follows, or else our name.
+    if "=" not in first:  # Without a key: Twisted's domain if more follows, otherwise our name.
         first = f"domain={first}" if rest else f"name={first}"
     pairs = [part.partition("=")[::2] for part in (first, *rest)]
     fields = dict(pairs)
@@ -72,11 +73,11 @@ def parseSelector(value: str, label: str) -> SocketSelector:
 
 class InheritedSockets(Service):
     """
-    All inherited sockets, and which options have adopted them.  As a service it tells of those that none has, once
-    all others have started.
+    All inherited sockets, and the options that have adopted them.  The service, which must start last, logs the
+    sockets that no option has adopted.
 
     @param environment: see L{inheritedSockets}.
-    @param pid: this process.
+    @param pid: the id of this process.
     """
 
     log = Logger()
@@ -89,25 +90,26 @@ class InheritedSockets(Service):
 
     def adopt(self, selector: SocketSelector, label: str) -> list[InheritedSocket]:
         """
-        Find sockets, which then are nobody else's.
+        Find sockets, and reserve them for an option.
 
-        @param label: the option that asks, and its value.
-        @raise ConfigError: if they are not there, or adopted already.
+        @param selector: selects the sockets.
+        @param label: the option and its value.
+        @raise ConfigError: if no such socket exists, or another option has adopted it.
         """
         found = self._find(selector, label)
         for one in found:
             before = self._adopted.setdefault(one, label)
             if before != label:
-                raise ConfigError(f"{label}: that socket is {before}'s already; a socket can be of one option alone")
+                raise ConfigError(f"{label}: {before} already uses this socket; give each option its own")
         return found
 
     def startService(self) -> None:
-        """Tell of sockets whose connections nobody will ever accept."""
+        """Log a warning about sockets whose connections will never be accepted."""
         super().startService()
         left = [one for one in self._sockets if one not in self._adopted]
         if left:
             self.log.warn(
-                "systemd gave sockets that no option adopts, and nobody answers there: {sockets}",
+                "systemd passed sockets that no option adopts; connections to them hang: {sockets}",
                 sockets=_describe(left),
             )
         for one in left:
@@ -117,20 +119,20 @@ class InheritedSockets(Service):
     def _find(self, selector: SocketSelector, label: str) -> list[InheritedSocket]:
         if not self._isOurs:
             raise ConfigError(
-                f"{label}: systemd gave its sockets to process {self._listenPid}, and this is another; "
-                "whatever stands between should exec this program"
+                f"{label}: systemd passed its sockets to process {self._listenPid}, not to this one; "
+                "a wrapper script must exec this program"
             )
         if not self._sockets:
             raise ConfigError(
-                f"{label}: systemd gave no sockets; "
-                "enable the unit that has them, as in 'systemctl enable --now finger.socket'"
+                f"{label}: systemd passed no sockets; "
+                "enable the socket unit, as in 'systemctl enable --now finger.socket'"
             )
         if selector.index is not None:
             found = list(self._sockets[selector.index : selector.index + 1])
         else:
             found = [one for one in self._sockets if one.name == selector.name]
         if not found:
-            raise ConfigError(f"{label}: no such socket; systemd gave {_describe(self._sockets)}")
+            raise ConfigError(f"{label}: no such socket; systemd passed {_describe(self._sockets)}")
         return self._ofDomain(found, selector, label) if selector.domain else found
 
     def _ofDomain(self, found: list[InheritedSocket], selector: SocketSelector, label: str) -> list[InheritedSocket]:
@@ -139,10 +141,10 @@ class InheritedSockets(Service):
             return fitting
         if selector.index is None:
             raise ConfigError(
-                f"{label}: none of the sockets {selector.name!r} is {selector.domain}; systemd:NAME takes all"
+                f"{label}: none of the sockets {selector.name!r} is {selector.domain}; systemd:NAME selects all"
             )
         self.log.warn(
-            "{label}: the socket is not {domain}, and is taken as what it is", label=label, domain=selector.domain
+            "{label}: the socket is not {domain}; its actual family is used", label=label, domain=selector.domain
         )
         return found
 
@@ -150,8 +152,8 @@ class InheritedSockets(Service):
 @implementer(IStreamServerEndpoint)
 class AdoptingEndpoint:
     """
-    An inherited socket as an endpoint.  The socket itself stays open, so that it can be listened on again, and what
-    arrives meanwhile waits in its queue.
+    An inherited socket as an endpoint.  The socket itself stays open when the port is closed, so that new connections
+    queue up, and the endpoint can listen on it again.
 
     @param reactor: an L{IReactorSocket <twisted.internet.interfaces.IReactorSocket>}.
     @param inherited: the socket.
@@ -178,7 +180,7 @@ class AdoptingEndpoint:
         return port
 
     def _open(self) -> _AdoptedSocket:
-        """A socket of our own on the same thing, ready to be listened on."""
+        """Return a duplicate of the socket, checked and non-blocking."""
         descriptor, name = self._inherited.descriptor, self._inherited.name or "without a name"
         os.set_inheritable(descriptor, False)
         copy = os.dup(descriptor)
@@ -186,11 +188,11 @@ class AdoptingEndpoint:
             sock = _AdoptedSocket(fileno=copy)
         except OSError:
             os.close(copy)
-            raise ValueError(f"what systemd gave as {descriptor} ({name}) is no socket") from None
+            raise ValueError(f"descriptor {descriptor} ({name}) from systemd is not a socket") from None
         if sock.type != socket.SOCK_STREAM or sock.family not in _FAMILIES.values():
-            problem = "is no stream socket of TCP or UNIX; give ListenStream= in its unit"
+            problem = "is not a TCP or UNIX stream socket; set ListenStream= in its unit"
         elif not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            problem = "does not listen; give Accept=no in its unit"
+            problem = "does not listen; set Accept=no in its unit"
         else:
             sock.setblocking(False)
             return sock
@@ -199,7 +201,7 @@ class AdoptingEndpoint:
 
 
 class _AdoptedSocket(socket.socket):
-    """A listening socket that others have, too: a port neither binds it, nor sets its backlog, nor shuts it down."""
+    """A listening socket that other processes share.  A port cannot bind it, set its backlog, or shut it down."""
 
     def bind(self, address: object, /) -> None: ...
 
@@ -210,13 +212,13 @@ class _AdoptedSocket(socket.socket):
 
 class _AdoptedUNIXPort(unix.Port):
     """
-    A port on a UNIX socket of systemd's, whose file and mode are left alone.
+    A port on an inherited UNIX socket, whose file and mode it leaves alone.
 
     C{adoptStreamPort} changes the file's mode, which systemd has set (Twisted's ticket #10261), and removes the file
-    at the end.  A port does neither if its address is abstract, which is why this one is made with such an address;
-    what it listens on, and tells as its address, is the socket's.
+    on closing.  A port does neither if its address is abstract, so this one is made with such an address.  It listens
+    on the socket's own address, and reports that.
 
-    @param sock: the socket, which is to be closed with this port.
+    @param sock: the socket, which is closed with this port.
     """
 
     def __init__(self, sock: _AdoptedSocket, factory: IProtocolFactory, reactor: Any) -> None:
@@ -224,12 +226,12 @@ class _AdoptedUNIXPort(unix.Port):
         self._adopted = sock
 
     def createInternetSocket(self) -> _AdoptedSocket:
-        """Return the socket, which is there already."""
+        """Return the inherited socket."""
         return self._adopted
 
 
 def _family(descriptor: int) -> int | None:
-    """The family of a socket; L{None} if it is none."""
+    """Return the family of a socket; L{None} if the descriptor is not a socket."""
     try:
         copy = os.dup(descriptor)
     except OSError:
@@ -243,6 +245,6 @@ def _family(descriptor: int) -> int | None:
 
 
 def _describe(sockets: Sequence[InheritedSocket]) -> str:
-    """Their names, and how many there are of each: C{'finger' (2), 'web' (2)}."""
+    """Return the sockets' names and the number of each: C{'finger' (2), 'web' (2)}."""
     names = Counter(one.name for one in sockets)
     return ", ".join(f"{name!r} ({count})" if name else f"{count} without a name" for name, count in names.items())

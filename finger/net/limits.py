@@ -1,4 +1,4 @@
-"""How many connections an adapter takes, in all and from one address."""
+"""Connection limits: total, and per client address."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from finger.protocol.hosts import hostOf, isLocal, parseAddress
 from finger.timing import Buckets, Timer
 
 MAX_CONNECTIONS = 500
-"""In all, for one adapter.  Together the adapters stay below the 1024 descriptors a process usually has."""
+"""The connections one adapter takes at once.  This keeps a usual set of adapters within 1024 file descriptors."""
 
 MAX_CONNECTIONS_PER_ADDRESS = 20
-"""From one IPv4 address, or one IPv6 /64, which is what one subscriber has (RFC 6177)."""
+"""The connections at once from one IPv4 address, or one IPv6 /64, which is one subscriber's (RFC 6177)."""
 
 RATE = 10.0
-"""How many connections one address may open each second, in the long run."""
+"""The connections per second that one address may open in the long run."""
 
 BURST = 100
-"""How many it may open at once."""
+"""The connections that one address may open at once."""
 
 MAX_REFUSING = 16
-"""How many at once are told that there are too many; the rest of a flood is closed without a word."""
+"""The refusals sent at once; further excess connections are closed without a reply."""
 
 RESERVED_DESCRIPTORS = 64
-"""How many file descriptors are wanted for what is not a connection: ports, files, other servers."""
+"""The file descriptors reserved for ports, files and outgoing connections."""
 
 LEAST_DESCRIPTORS = 24
-"""How many of these are kept where descriptors are scarce."""
+"""The file descriptors reserved for the same if the limit is low."""
 
 
 def fitDescriptors(most: int, adapters: int) -> int:
     """
-    Make room for connections: raise this process's limit of file descriptors as far as it may, and say how many
-    connections fit.  At the limit a server can accept nobody, not even to send them away.
+    Raise this process's limit of file descriptors as needed and permitted, and return how many connections fit.  A
+    process out of descriptors cannot accept a connection, not even to refuse it.
 
-    @param most: how many connections an adapter should take.
-    @param adapters: how many adapters there are.
-    @return: how many it can take: C{most}, or fewer.
+    @param most: the configured number of connections for each adapter.
+    @param adapters: the number of adapters.
+    @return: the number of connections that each adapter can take: C{most}, or fewer.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = (most + MAX_REFUSING) * adapters + RESERVED_DESCRIPTORS
@@ -59,15 +59,15 @@ def fitDescriptors(most: int, adapters: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return most
-    # A third of what there is goes to those who are told that there are too many.
+    # A third of the descriptors is for connections that get a refusal.
     return max(1, min(most, (soft - LEAST_DESCRIPTORS) * 2 // (3 * max(1, adapters))))
 
 
 def rateLimitKey(host: str) -> str:
     """
-    Whom an address belongs to, as far as limits go: itself, or its /64 if it is IPv6.
+    Return the key that an address's connections are counted by: an IPv4 address itself, or an IPv6 address's /64.
 
-    @param host: the address; anything else, such as a UNIX socket's path, stands for itself.
+    @param host: the address.  Anything else, such as a UNIX socket's path, is its own key.
     """
     address = parseAddress(host.partition("%")[0])
     if address is None:
@@ -78,12 +78,12 @@ def rateLimitKey(host: str) -> str:
 
 
 class LimitedProtocol(ProtocolWrapper):
-    """One connection of a L{LimitedFactory}: passes everything on, and gives its place back at its end."""
+    """One connection of a L{LimitedFactory}, counted from its start to its end."""
 
     factory: LimitedFactory
 
     def makeConnection(self, transport: Any) -> None:
-        """Take a place.  Half-closed connections are passed on, too, which L{ProtocolWrapper} alone does not."""
+        """Count the connection.  Half-closes are passed on, too, which L{ProtocolWrapper} alone does not do."""
         self._place = rateLimitKey(hostOf(transport.getPeer()))
         self.factory.take(self._place)
         super().makeConnection(transport)
@@ -99,15 +99,15 @@ class LimitedProtocol(ProtocolWrapper):
         self.wrappedProtocol.writeConnectionLost()  # type: ignore[attr-defined]
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Give the place back."""
+        """Stop counting the connection."""
         super().connectionLost(reason)
         self.factory.giveBack(self._place)
 
     def drain(self) -> None:
-        """Bring the connection to an end: a good one, if its protocol knows how."""
+        """Drain the protocol if it is L{IDrainable}; otherwise close the connection."""
         protocol: Any = self.wrappedProtocol
         while not IDrainable.providedBy(protocol) and hasattr(protocol, "wrappedProtocol"):
-            protocol = protocol.wrappedProtocol  # TLS stands between.
+            protocol = protocol.wrappedProtocol  # Inside TLS.
         if IDrainable.providedBy(protocol):
             protocol.drain()
         else:
@@ -115,7 +115,7 @@ class LimitedProtocol(ProtocolWrapper):
 
 
 class _Refusal(Protocol):
-    """Says why, and closes."""
+    """Sends a refusal and closes the connection."""
 
     def __init__(self, words: bytes, ended: Callable[[], object]) -> None:
         self._words = words
@@ -132,20 +132,20 @@ class _Refusal(Protocol):
 
 class LimitedFactory(WrappingFactory):
     """
-    A factory that takes only so many connections at once.
+    A factory with limits on connections.
 
-    @param wrappedFactory: what answers the connections taken.
-    @ivar queries: where refusals are logged.
-    @ivar label: the adapter's name, for the log.
-    @ivar most: how many connections, in all.
-    @ivar taken: how many there are now.
-    @ivar needsProtocol: is there something between, as Twisted's wrapper for HAProxy is, that cannot do without a
-        protocol even for a connection that is not taken?
+    @param wrappedFactory: the factory of the protocols that answer.
     @param label: the adapter's name, for the log.
-    @param most: how many connections, in all.
-    @param mostPerAddress: how many from one L{rateLimitKey}; this machine itself is not counted so.
-    @param buckets: the tokens of each L{rateLimitKey}, one a connection; this machine itself needs none.
-    @param refusal: what one connection too many is told, in its own protocol; with nothing to say it is closed.
+    @param most: the most connections at once.
+    @param mostPerAddress: the most connections at once with one L{rateLimitKey}; local connections are exempt.
+    @param refusal: the bytes sent to a refused connection, in the adapter's protocol; if empty, it is just closed.
+    @param buckets: the rate limit of each L{rateLimitKey}, in connections; local connections are exempt.
+    @ivar queries: the log for refusals.
+    @ivar label: the adapter's name, for the log.
+    @ivar most: the most connections at once.
+    @ivar taken: the number of connections now.
+    @ivar needsProtocol: whether the caller, such as Twisted's wrapper for HAProxy, requires a protocol even for a
+        refused connection.
     """
 
     protocol = LimitedProtocol
@@ -181,12 +181,12 @@ class LimitedFactory(WrappingFactory):
             return self._build(addr)
         self.queries.begin(self.label, host, "")("TooManyConnections")
         if not self._refusal or self._refusing >= min(MAX_REFUSING, self.most // 2):
-            return self._hangUp()  # Too many even to be told so.
+            return self._hangUp()
         self._refusing += 1
         return _Refusal(self._refusal, self._refused)
 
     def _build(self, addr: IAddress | None) -> Any:
-        """If that fails the peer is let go: it would wait on a connection that nobody has."""
+        """Build the protocol; if that fails, close the connection, which would otherwise stay open unserved."""
         try:
             return super().buildProtocol(addr)
         except Exception:
@@ -194,19 +194,27 @@ class LimitedFactory(WrappingFactory):
             return self._hangUp()
 
     def _hangUp(self) -> Any:
-        """What closes a connection: nothing at all, where that is understood."""
+        """Return what closes the connection: L{None}, or a protocol that does so if one is required."""
         return _Refusal(b"", lambda: None) if self.needsProtocol else None
 
     def _refused(self) -> None:
         self._refusing -= 1
 
     def take(self, place: str) -> None:
-        """A connection of this L{rateLimitKey} has begun."""
+        """
+        Count a new connection.
+
+        @param place: its L{rateLimitKey}.
+        """
         self.taken += 1
         self._takenBy[place] += 1
 
     def giveBack(self, place: str) -> None:
-        """A connection of this L{rateLimitKey} has ended."""
+        """
+        Stop counting a connection that has ended.
+
+        @param place: its L{rateLimitKey}.
+        """
         self.taken -= 1
         self._takenBy[place] -= 1
         if not self._takenBy[place]:
@@ -217,10 +225,11 @@ class LimitedFactory(WrappingFactory):
 
     def drain(self, clock: IReactorTime, timeout: float) -> Deferred[None]:
         """
-        Bring all connections to an end.
+        Drain all connections.
 
-        @param timeout: seconds after which those that are still there are cut off.
-        @return: fires when there are none.
+        @param clock: the clock for the timeout.
+        @param timeout: seconds after which the remaining connections are aborted.
+        @return: fires when no connections are left.
         """
         if not self.taken:
             return succeed(None)

@@ -1,4 +1,4 @@
-"""Why a port could not be opened, in words."""
+"""Error messages for ports that cannot be opened."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from twisted.python.failure import Failure
 
 
 def errnoOf(failure: Failure) -> int | None:
-    """The number of the system's error, or L{None} if it was not one."""
+    """Return the errno of a failure, or L{None} if it is not a system error."""
     error = failure.value
     return getattr(error.socketError if isinstance(error, CannotListenError) else error, "errno", None)
 
 
 def whyNot(failure: Failure) -> str:
-    """Say in one line why the port could not be opened, and what to do."""
+    """Return one line that says why the port could not be opened, and what to do."""
     port = getattr(failure.value, "port", None)
     match errnoOf(failure):
         case errno.EADDRINUSE:
             return f"port {port} is taken by another program; end that one, or choose another port"
         case errno.EACCES:
             return (
-                f"port {port} is for root: start as root (which is given up at once), grant CAP_NET_BIND_SERVICE, "
-                "have systemd open it, or choose one above 1023"
+                f"port {port} requires root: start as root (the server then drops privileges), grant "
+                "CAP_NET_BIND_SERVICE, have systemd open it, or choose a port above 1023"
             )
         case None:
             return failure.getErrorMessage()

@@ -1,8 +1,8 @@
 """
-Ports: IPv4 and IPv6 side by side on one number.
+Ports: services that listen on IPv4 and IPv6 on one port number.
 
-Each family has a socket of its own (C{IPV6_V6ONLY}, RFC 3493 section 5.3), so that peers over IPv4 are seen as
-such, and one family can be stopped without the other.
+Each family has its own socket (C{IPV6_V6ONLY}, RFC 3493 section 5.3), so that IPv4 peers have IPv4 addresses, and one
+family can be stopped without the other.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class PortService(Service):
     """
     A port that is open while the service runs.
 
-    @ivar endpoint: where to listen.
-    @ivar factory: what answers there.
-    @ivar label: the option this port comes from and its value, for messages.
+    @ivar endpoint: the endpoint to listen on.
+    @ivar factory: the factory of the protocols that answer.
+    @ivar label: the option and its value, for messages.
     @ivar port: the open port, or L{None}.
-    @ivar problem: why there is none.
-    @param loopback: is a port that other machines can reach a problem?
+    @ivar problem: why the port could not be opened; L{None} if it was not tried or is open.
+    @param loopback: whether to refuse a port that other machines can reach.
     """
 
     log = Logger()
@@ -71,7 +71,7 @@ class PortService(Service):
         """
         Open the port, if it is not open yet.
 
-        @raise ConfigError: if it cannot be had.
+        @raise ConfigError: if the port cannot be opened.
         """
         if self._opening is None:
             listen: Callable[[Any], Deferred[IListeningPort]] = self.endpoint.listen
@@ -80,7 +80,7 @@ class PortService(Service):
             raise self.problem
 
     def whenDone(self) -> Deferred[None]:
-        """Fires when the endpoint, which may take its time, has opened the port or said why not."""
+        """Return a Deferred that fires once opening the port has succeeded or failed."""
         done: Deferred[None] = Deferred()
         if self._opening is None:
             done.callback(None)
@@ -89,16 +89,16 @@ class PortService(Service):
         return done
 
     def privilegedStartService(self) -> None:
-        """Open the port while there are the privileges for it."""
+        """Open the port before privileges are dropped."""
         self.open()
 
     def startService(self) -> None:
-        """Open the port, if that is still to be done."""
+        """Open the port, if it is not open yet."""
         self.open()
         super().startService()
 
     def stopService(self) -> Deferred[None] | None:
-        """Close the port; connections that are there go on."""
+        """Close the port; existing connections continue."""
         super().stopService()
         if self._opening is not None:
             self._opening.cancel()
@@ -111,7 +111,7 @@ class PortService(Service):
             port.stopListening()
             self._refuse(
                 ConfigError(
-                    f"{self.label}: other machines could reach it, and nobody there need say who it is; "
+                    f"{self.label}: other machines could reach it, and it has no authentication; "
                     "give a number, a unix: endpoint, or one with interface=127.0.0.1"
                 )
             )
@@ -125,18 +125,18 @@ class PortService(Service):
 
     def _refuse(self, problem: ConfigError) -> None:
         self.problem = problem
-        if self.running:  # An endpoint that took its time; nobody is there any more to raise to.
+        if self.running:  # The endpoint failed later, so that open() has returned.
             self.log.error("{problem}", problem=problem)
 
 
 @dataclass(frozen=True, slots=True)
 class Transport:
     """
-    What ports of both families are made with.
+    A transport protocol, with its endpoints for both families.
 
-    @ivar socketType: the type of their sockets.
-    @ivar makeEndpoint4: makes the endpoint of a port and an IPv4 address.
-    @ivar makeEndpoint6: makes the endpoint of a port and an IPv6 address, which leaves IPv4 alone.
+    @ivar socketType: the type of the sockets.
+    @ivar makeEndpoint4: makes an endpoint from a reactor, a port number and an IPv4 address.
+    @ivar makeEndpoint6: makes an IPv6-only endpoint from a reactor, a port number and an IPv6 address.
     """
 
     socketType: socket.SocketKind
@@ -153,7 +153,7 @@ UDP = Transport(socket.SOCK_DGRAM, UDPEndpoint, UDPEndpoint)
 
 
 class MissingFamily(ConfigError):
-    """This machine has no IPv4, or no IPv6."""
+    """This machine does not have the port's address family."""
 
 
 class PortsService(MultiService):
@@ -161,32 +161,32 @@ class PortsService(MultiService):
 
     def open(self) -> None:
         """
-        Open all.
+        Open all ports.
 
-        @raise ConfigError: if one cannot be had.
+        @raise ConfigError: if a port cannot be opened.
         """
         for service in list(self):
             service.open()
 
     def privilegedStartService(self) -> None:
-        """Open all while there are the privileges for it."""
+        """Open all ports before privileges are dropped."""
         self.open()
 
     def startService(self) -> None:
-        """Open all, if that is still to be done."""
+        """Open all ports that are not open yet."""
         self.open()
         super().startService()
 
 
 class DualPortService(PortsService):
     """
-    One port number on both families: a L{PortService} for each.  One family may miss, but not both.
+    One port number on both families, with a L{PortService} for each.  The machine may lack one family, but not both.
 
     @param reactor: an L{IReactorTCP <twisted.internet.interfaces.IReactorTCP>} that is an C{IReactorFDSet}, too.
-    @param port: the number, or 0 for any that is free on both.
-    @param factory: what answers there.
-    @param label: the option this port comes from and its value, for messages.
-    @param loopback: listen to this machine alone.
+    @param port: the port number, or 0 for any port that is free on both.
+    @param factory: the factory of the protocols that answer.
+    @param label: the option and its value, for messages.
+    @param loopback: whether to listen on the loopback addresses only.
     @param transport: TCP or UDP.
     """
 
@@ -214,9 +214,9 @@ class DualPortService(PortsService):
 
     def open(self) -> None:
         """
-        Open both.
+        Open both ports.
 
-        @raise ConfigError: if one cannot be had, or this machine has neither family.
+        @raise ConfigError: if a port cannot be opened, or this machine has neither family.
         """
         missing = 0
         for service in list(self):
@@ -232,11 +232,11 @@ class DualPortService(PortsService):
 
 class InheritedPortService(PortsService):
     """
-    Sockets that systemd has opened.  They are looked for when they are to be opened: when a configuration is only
-    checked, there are none.
+    Sockets opened by systemd.  They are looked up on opening, because they do not exist when a configuration is only
+    checked.
 
-    @param find: finds the sockets; raises L{ConfigError} if they are not there.
-    @param makePort: makes the service of one of them.
+    @param find: finds the sockets; raises L{ConfigError} if no such socket exists.
+    @param makePort: makes the service for one socket.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class InheritedPortService(PortsService):
         """
         Find the sockets, and open them.
 
-        @raise ConfigError: if there are none of these.
+        @raise ConfigError: if no such socket exists, or it cannot be opened.
         """
         if not self.services:
             for found in self._find():
@@ -272,16 +272,18 @@ def portService(
     inherited: InheritedSockets | None = None,
 ) -> PortService | PortsService:
     """
-    Make the service that a port option asks for.
+    Make the service for a port option.
 
     @param option: the option's name, for messages.
-    @param value: a number, which is that port on both families, C{systemd:NAME}, or an endpoint string.
-    @param loopback: let a number mean that port for this machine alone.
-    @param onlyLoopback: let nothing else be taken.
-    @param trusted: the networks from which peers may connect to a C{haproxy:} endpoint.
-    @param queries: where those who may not are logged.
-    @param inherited: the sockets that systemd has opened; none, if not given.
-    @raise ConfigError: if the value is none of these.
+    @param value: a number for that port on both families, C{systemd:NAME}, or an endpoint string.
+    @param reactor: the reactor to listen with.
+    @param factory: the factory of the protocols that answer.
+    @param loopback: whether a number means that port on the loopback addresses only.
+    @param onlyLoopback: whether to refuse any port that other machines can reach.
+    @param trusted: the networks of proxies that may connect to a C{haproxy:} endpoint.
+    @param queries: the log for other peers that connect to a C{haproxy:} endpoint.
+    @param inherited: the sockets opened by systemd; none by default.
+    @raise ConfigError: if the value has none of these forms.
     """
     label = f"--{option}={value}"
     if value.isascii() and value.isdigit():
@@ -299,9 +301,9 @@ def portService(
         return InheritedPortService(find, lambda found: listenAt(AdoptingEndpoint(reactor, found)))
     try:
         endpoint = serverFromString(V6OnlyReactor(reactor), bare)
-    except Exception as error:  # Each kind of endpoint has its own ways to say that its string is wrong.
+    except Exception as error:  # Each endpoint parser raises exceptions of its own.
         raise ConfigError(
-            f"{label}: is no port number, no endpoint string such as 'tcp:79:interface=192.0.2.1', and not 'none' "
+            f"{label}: is not a port number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none' "
             f"({error})"
         ) from error
     return listenAt(endpoint)
@@ -311,13 +313,14 @@ def datagramPortService(
     option: str, value: str, reactor: Any, makeProtocol: MakeProtocol, loopback: bool = False
 ) -> DualPortService:
     """
-    Make the service that a datagram port option asks for.
+    Make the service for a datagram port option.
 
     @param option: the option's name, for messages.
-    @param value: a number, which is that UDP port on both families.
+    @param value: a number for that UDP port on both families.
+    @param reactor: the reactor to listen with.
     @param makeProtocol: makes the protocol of each port.
-    @param loopback: receive from this machine alone.
-    @raise ConfigError: if the value is no port number.
+    @param loopback: whether to listen on the loopback addresses only.
+    @raise ConfigError: if the value is not a port number.
     """
     label = f"--{option}={value}"
     return DualPortService(reactor, _parseNumber(value, label), makeProtocol, label, loopback, UDP)
@@ -331,9 +334,9 @@ def _parseNumber(value: str, label: str) -> int:
 
 def portServices(service: Any) -> list[PortService]:
     """
-    The services that have one port each.
+    Return the services with one port each.
 
-    @param service: a L{PortService}, or a collection of services that holds some at any depth.
+    @param service: a L{PortService}, or a collection of services that contains some at any depth.
     """
     if isinstance(service, PortService):
         return [service]
@@ -342,7 +345,7 @@ def portServices(service: Any) -> list[PortService]:
 
 def openPorts(service: Any) -> list[IListeningPort]:
     """
-    The ports that are open now.
+    Return the ports that are open now.
 
     @param service: see L{portServices}.
     """
@@ -351,21 +354,21 @@ def openPorts(service: Any) -> list[IListeningPort]:
 
 def closedPorts(service: Any) -> list[PortService]:
     """
-    Those whose port should be open and is not: not yet, or no more, whoever closed it.
+    Return the services whose port should be open and is not: not yet, or no longer.
 
     @param service: see L{portServices}.
     """
     return [
         found
         for found in portServices(service)
-        if not getattr(found.port, "connected", found.port is not None)  # As Twisted's own ports say it.
+        if not getattr(found.port, "connected", found.port is not None)  # Twisted's own ports have C{connected}.
     ]
 
 
 def formatAddress(address: IAddress) -> str:
-    """Write an address as people do: C{192.0.2.1:79}, C{[2001:db8::1]:79}, C{unix:/run/finger/web.sock}."""
+    """Format an address for people: C{192.0.2.1:79}, C{[2001:db8::1]:79}, C{unix:/run/finger/web.sock}."""
     if isinstance(address, UNIXAddress):
-        # An abstract address is written as systemd writes it.
+        # An abstract address begins with @, as in systemd.
         return f"unix:{os.fsdecode(address.name or b'')}".replace("\0", "@")
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if host is None:
@@ -374,10 +377,10 @@ def formatAddress(address: IAddress) -> str:
 
 
 def _freePort(kind: socket.SocketKind) -> int:
-    """A number that is free on both families, or on the one there is."""
+    """Return a port number that is free on all families that this machine has."""
     dual = socket.has_dualstack_ipv6()
     with closing(socket.socket(socket.AF_INET6 if dual else socket.AF_INET, kind)) as sock:
-        if dual:  # One socket on both families gets a number that neither has taken.
+        if dual:  # A dual-stack socket gets a number that is free on both families.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(("", 0))
         number: int = sock.getsockname()[1]

@@ -1,7 +1,7 @@
 """
-The PROXY protocol: a peer in front of us that says for whom it connects.
+The PROXY protocol: a proxy in front of the server announces the client's address in a header.
 
-Who may say so may claim any address.  So only those who are trusted may connect at all.
+The header can claim any address, so only trusted proxies may connect.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from finger.log.querylog import QueryLog
 from finger.protocol.hosts import LOCAL, IPNetwork, hostOf, parseAddress, parseNetwork
 
 PREFIX = "haproxy:"
-"""How the string of such an endpoint begins; the rest is where it listens."""
+"""The prefix of an endpoint string that selects the PROXY protocol; the rest is the endpoint to listen on."""
 
 
 MAX_LINE: Final = 107
-"""How long a header of version 1 is at most, with the end of its line."""
+"""The longest version 1 header, in bytes, with its line end."""
 
 MAX_HEADER: Final = 4096
-"""How long one of version 2 may be.  Addresses take 232 bytes at most; the rest is for what a proxy adds."""
+"""The longest version 2 header accepted, in bytes.  Addresses take at most 232; proxies may append more fields."""
 
 _LINE: Final = b"PROXY "
 _SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
@@ -40,7 +40,7 @@ def parseTrusted(values: Iterable[str]) -> tuple[IPNetwork, ...]:
     """
     Read the values of C{--trust-proxy}.
 
-    @raise ConfigError: if one is neither an address nor a network.
+    @raise ConfigError: if a value is neither an address nor a network.
     """
     networks = []
     for value in values:
@@ -53,12 +53,14 @@ def parseTrusted(values: Iterable[str]) -> tuple[IPNetwork, ...]:
 
 def completeHeader(received: bytes) -> bytes | None:
     """
-    Look whether a connection begins with a header that can be understood.  Twisted, which reads it then, wants the
-    beginning in one piece, takes any text of version 1 for an address, and does not know C{PROXY UNKNOWN} alone.
+    Check the header at the start of a connection, and normalize it for Twisted's parser.
 
-    @param received: all that has come.
-    @return: the same, for Twisted; L{None} if the header is not complete.
-    @raise ValueError: if it is none.
+    That parser needs the start in one piece, accepts any text as an address in version 1, and rejects a bare
+    C{PROXY UNKNOWN}.
+
+    @param received: all bytes received so far.
+    @return: the bytes to pass on to Twisted; L{None} if the header is incomplete.
+    @raise ValueError: if the header is invalid.
     """
     if received.startswith(_SIGNATURE) or _SIGNATURE.startswith(received):
         size = _FIXED + int.from_bytes(received[_FIXED - 2 : _FIXED], "big")
@@ -83,7 +85,7 @@ def completeHeader(received: bytes) -> bytes | None:
 
 
 class _HeadedProtocol(ProtocolWrapper):
-    """One connection: keeps what comes until its header is complete."""
+    """One connection, buffered until its header is complete."""
 
     factory: TrustingFactory
     _received = b""
@@ -111,11 +113,11 @@ class _HeadedProtocol(ProtocolWrapper):
 
 class TrustingFactory(WrappingFactory):
     """
-    Lets those connect who are trusted, and whoever comes by a UNIX socket, which has permissions of its own.
+    Accept connections from trusted proxies, and over UNIX sockets, which file permissions protect.
 
-    @param wrappedFactory: what answers them.
-    @param trusted: the networks they are in.
-    @param queries: where those are logged who are not, or who say nothing of the kind.
+    @param wrappedFactory: the factory of the protocols that answer.
+    @param trusted: the networks of trusted proxies.
+    @param queries: the log for untrusted peers and invalid headers.
     """
 
     noisy = False
@@ -133,9 +135,14 @@ class TrustingFactory(WrappingFactory):
         self.refuse(addr, b"", "UntrustedProxy")
         return None
 
-    def refuse(self, peer: IAddress | None, said: bytes, why: str) -> None:
-        """Log somebody whom nobody answers."""
-        self._queries.begin("haproxy", hostOf(peer), said.decode("utf-8", "backslashreplace"))(why)
+    def refuse(self, peer: IAddress | None, header: bytes, why: str) -> None:
+        """
+        Log a refused connection.
+
+        @param header: the start of the header.
+        @param why: the name of the error.
+        """
+        self._queries.begin("haproxy", hostOf(peer), header.decode("utf-8", "backslashreplace"))(why)
 
     def _isTrusted(self, host: str) -> bool:
         address = parseAddress(host)
@@ -157,11 +164,11 @@ def trustingProxyEndpoint(
     endpoint: IStreamServerEndpoint, trusted: tuple[IPNetwork, ...], queries: QueryLog
 ) -> IStreamServerEndpoint:
     """
-    Make an endpoint whose peers begin with a header of the PROXY protocol, version 1 or 2.
+    Make an endpoint whose connections start with a header of the PROXY protocol, version 1 or 2.
 
-    @param endpoint: where it listens.
-    @param trusted: the networks that peers may connect from.
-    @param queries: where those from elsewhere are logged, and those who begin otherwise.
+    @param endpoint: the endpoint to listen on.
+    @param trusted: the networks of trusted proxies.
+    @param queries: the log for untrusted peers and invalid headers.
     """
     trusting: IStreamServerEndpoint = proxyEndpoint(_TrustingEndpoint(endpoint, trusted, queries))
     return trusting

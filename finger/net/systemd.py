@@ -1,9 +1,10 @@
 """
-What systemd passes to a service, and what it wants to hear from one.  No Twisted; what could be asked of the process
-comes in as an argument.
+systemd's socket activation, service notification and watchdog.
 
-systemd gives listening sockets as descriptors from 3 on, and says in the environment how many, what they are called,
-and which process they are for.  It hears of the service's state in datagrams.
+This module does not use Twisted.  The environment and the process id come in as arguments.
+
+systemd passes listening sockets as file descriptors from 3 on.  Environment variables give their number, their names
+and the process they are for.  The service reports its state to systemd in datagrams.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FIRST = 3
-"""The first descriptor that is passed, C{SD_LISTEN_FDS_START} in sd_listen_fds(3)."""
+"""The first descriptor passed, C{SD_LISTEN_FDS_START} in sd_listen_fds(3)."""
 
 MAX_SOCKETS = 65_536
-"""How many sockets can be passed.  Whoever says there are more is not systemd."""
+"""The most sockets accepted.  A larger C{LISTEN_FDS} cannot be from systemd."""
 
 MAX_WATCHDOG = 10**15
-"""How long a watchdog can wait, in microseconds: thirty years."""
+"""The longest watchdog interval, in microseconds: thirty years."""
 
 SEND_TIMEOUT = 1.0
-"""How long the service manager may take to make room for what it is told, in seconds."""
+"""Seconds to wait for the service manager to accept a notification."""
 
 
 @dataclass(frozen=True, slots=True)
 class InheritedSocket:
     """
-    What was passed as a listening socket; whether it is one has not been looked at.
+    A descriptor passed as a listening socket, not yet checked to be one.
 
     @ivar descriptor: the file descriptor.
-    @ivar name: the unit's C{FileDescriptorName=}, or empty if there are no names.
+    @ivar name: the unit's C{FileDescriptorName=}; empty if systemd passed no names.
     """
 
     descriptor: int
@@ -42,11 +43,11 @@ class InheritedSocket:
 
 def startEnvironment(environment: Mapping[str, str], block: Path = Path("/proc/self/environ")) -> dict[str, str]:
     """
-    The environment with what this process was started with and has lost since.  L{twisted.internet.endpoints}, when
-    it is imported, takes C{LISTEN_PID} and C{LISTEN_FDS} away, also where it has no use for them.
+    Return the environment, with variables restored that were removed since the process started.  Importing
+    L{twisted.internet.endpoints} removes C{LISTEN_PID} and C{LISTEN_FDS}.
 
-    @param environment: as it is now; it counts where both have something.
-    @param block: where the kernel shows the environment of the start (proc(5)).
+    @param environment: the current environment, which takes precedence.
+    @param block: the kernel's file with the initial environment (proc(5)).
     """
     with suppress(OSError):
         lines = block.read_bytes().decode("utf-8", "surrogateescape").split("\0")
@@ -56,10 +57,10 @@ def startEnvironment(environment: Mapping[str, str], block: Path = Path("/proc/s
 
 def inheritedSockets(environment: Mapping[str, str], pid: int) -> tuple[InheritedSocket, ...]:
     """
-    The sockets that systemd has passed (sd_listen_fds(3)), in its order.
+    Return the sockets that systemd has passed (sd_listen_fds(3)), in its order.
 
-    @param environment: C{LISTEN_PID}, C{LISTEN_FDS} and, with systemd 227 and newer, C{LISTEN_FDNAMES}.
-    @param pid: this process.
+    @param environment: holds C{LISTEN_PID}, C{LISTEN_FDS} and, since systemd 227, C{LISTEN_FDNAMES}.
+    @param pid: the id of this process.
     """
     if environment.get("LISTEN_PID") != str(pid):
         return ()
@@ -71,9 +72,9 @@ def inheritedSockets(environment: Mapping[str, str], pid: int) -> tuple[Inherite
 
 def notifyAddress(environment: Mapping[str, str]) -> str | None:
     """
-    Where the service manager wants to be told (sd_notify(3)), as a UNIX socket's address; L{None} if it does not.
+    Return the address of the service manager's UNIX socket (sd_notify(3)); L{None} if it wants no notifications.
 
-    @param environment: C{NOTIFY_SOCKET}: a path, or an abstract address that begins with C{@}.
+    @param environment: holds C{NOTIFY_SOCKET}: a path, or an abstract address that begins with C{@}.
     """
     address = environment.get("NOTIFY_SOCKET", "")
     if address.startswith("@"):
@@ -83,10 +84,10 @@ def notifyAddress(environment: Mapping[str, str]) -> str | None:
 
 def watchdogSeconds(environment: Mapping[str, str], pid: int) -> float | None:
     """
-    How often the watchdog wants to hear something, at the least (sd_watchdog_enabled(3)); L{None} if there is none.
+    Return the watchdog's timeout in seconds (sd_watchdog_enabled(3)); L{None} if no watchdog is enabled.
 
-    @param environment: C{WATCHDOG_USEC} and, perhaps, C{WATCHDOG_PID}.
-    @param pid: this process.
+    @param environment: may hold C{WATCHDOG_USEC} and C{WATCHDOG_PID}.
+    @param pid: the id of this process.
     """
     if environment.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
@@ -95,11 +96,11 @@ def watchdogSeconds(environment: Mapping[str, str], pid: int) -> float | None:
 
 def notify(address: str, assignments: Iterable[str]) -> None:
     """
-    Tell the service manager (sd_notify(3)), all in one datagram.
+    Notify the service manager (sd_notify(3)), with one datagram.
 
-    @param address: from L{notifyAddress}.
-    @param assignments: such as C{READY=1}.
-    @raise OSError: if it cannot be told.
+    @param address: the address from L{notifyAddress}.
+    @param assignments: assignments such as C{READY=1}.
+    @raise OSError: if the datagram cannot be sent.
     """
     lines = [assignment.replace("\n", " ") for assignment in assignments]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -109,7 +110,7 @@ def notify(address: str, assignments: Iterable[str]) -> None:
 
 
 def _natural(text: str | None, most: int) -> int:
-    """A number as systemd writes it; 0 for anything else, and for more than there can be."""
+    """Parse a natural number up to C{most}; return 0 for anything else."""
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > len(str(most)):
         return 0
     number = int(text)

@@ -1,7 +1,7 @@
 """
-IPv6 and IPv6 alone, as a port, an endpoint, and a reactor.
+IPv6-only listening, as a function, an endpoint, and a reactor.
 
-Twisted does not set C{IPV6_V6ONLY} (RFC 3493, section 5.3), so that its ports of both families collide on one number.
+Twisted does not set C{IPV6_V6ONLY} (RFC 3493, section 5.3), so its IPv4 and IPv6 ports collide on one port number.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from twisted.internet.tcp import Port
 from zope.interface import implementer
 
 BACKLOG = 511
-"""How many connections may wait to be accepted.  With Twisted's 50, some of 500 clients at once wait for a second."""
+"""The connections that may wait to be accepted.  With Twisted's 50, some of 500 clients at once wait for a second."""
 
 
 class _V6OnlyPort(Port):
-    """A port for IPv6 that leaves IPv4 to another."""
+    """A TCP port for IPv6 only."""
 
     def createInternetSocket(self) -> socket.socket:
         sock: socket.socket = super().createInternetSocket()
@@ -32,14 +32,14 @@ def listenTCP6(
     reactor: Any, port: int, factory: IProtocolFactory, backlog: int = BACKLOG, interface: str = "::"
 ) -> IListeningPort:
     """
-    Listen on IPv6 and IPv6 alone: what C{reactor.listenTCP} is for IPv4.
+    Listen on IPv6 only: the counterpart of C{reactor.listenTCP} for IPv4.
 
     @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
-    @param port: the number, or 0 for any free one.
-    @param factory: what answers there.
-    @param backlog: how many connections may wait to be accepted.
+    @param port: the port number, or 0 for any free port.
+    @param factory: the factory of the protocols that answer.
+    @param backlog: the most connections that may wait to be accepted.
     @param interface: the address to listen on.
-    @raise CannotListenError: if the port cannot be had.
+    @raise CannotListenError: if the port cannot be opened.
     """
     listening = _V6OnlyPort(port, factory, backlog, interface, reactor)
     listening.startListening()
@@ -48,7 +48,7 @@ def listenTCP6(
 
 @implementer(IStreamServerEndpoint)
 class TCP6OnlyEndpoint:
-    """L{listenTCP6} as an endpoint; its parameters are that function's."""
+    """L{listenTCP6} as an endpoint, with the same parameters."""
 
     def __init__(self, reactor: Any, port: int, backlog: int = BACKLOG, interface: str = "::") -> None:
         self._where = reactor, port
@@ -60,7 +60,7 @@ class TCP6OnlyEndpoint:
 
 
 class V6OnlyReactor:
-    """A reactor whose IPv6 ports, as endpoint strings ask for them, leave IPv4 alone."""
+    """A reactor whose IPv6 ports are IPv6-only, for endpoints made from strings."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor

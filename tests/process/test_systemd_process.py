@@ -157,14 +157,14 @@ class ActivatedTests(SystemdTestCase):
         server = self.activated("--fingerport=systemd:index=0", "--fingerport=systemd:index=3")
         self.assertEqual(self.ask(both), HAPPY)
         self.assertEqual(self.peers(server), ["127.0.0.1", "127.0.0.1"])
-        self.assertIn("systemd gave sockets that no option adopts, and nobody answers there: 2 without", server.log)
+        self.assertIn("systemd passed sockets that no option adopts; connections to them hang: 2 without", server.log)
 
     def test_unknown(self) -> None:
         """An unknown name is an error of one line that lists the known ones, and no port is served."""
         error = self.assertRaises(
             AssertionError, self.activated, "--fingerport=systemd:fingr", names="finger:finger:web"
         )
-        problem = "--fingerport=systemd:fingr: no such socket; systemd gave 'finger' (2), 'web' (1)"
+        problem = "--fingerport=systemd:fingr: no such socket; systemd passed 'finger' (2), 'web' (1)"
         self.assertIn(f"\ntwistd finger: {problem}\n", str(error))
         self.assertNotIn("Traceback", str(error))
 

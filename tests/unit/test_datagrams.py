@@ -1,4 +1,4 @@
-"""A limit for datagrams."""
+"""The rate limit of datagrams."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finger.timing import Buckets
 
 
 class Recorder(DatagramProtocol):
-    """Keeps what it receives."""
+    """Records the datagrams that it receives."""
 
     noisy = False
 
@@ -23,15 +23,15 @@ class Recorder(DatagramProtocol):
         self.received: list[tuple[bytes, Any]] = []
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Keep it."""
+        """Record a datagram."""
         self.received.append((datagram, addr))
 
 
 class LimitedDatagramProtocolTests(SynchronousTestCase):
-    """So many from one address."""
+    """The rate limit for each address."""
 
     def setUp(self) -> None:
-        """Two at once, and one more each second."""
+        """Make a protocol with a burst of two, and one more datagram each second."""
         self.clock = Clock()
         self.wrapped = Recorder()
         self.queries = QueryLog(self.clock)
@@ -40,21 +40,21 @@ class LimitedDatagramProtocolTests(SynchronousTestCase):
         self.protocol = LimitedDatagramProtocol(self.wrapped, "x", Buckets(self.clock, 2, 1.0), self.queries)
 
     def send(self, host: str, count: int) -> int:
-        """How many of so many datagrams reach the wrapped protocol."""
+        """Send datagrams from an address; return how many reach the wrapped protocol."""
         self.wrapped.received.clear()
         for _ in range(count):
             self.protocol.datagramReceived(b"?", (host, 5))
         return len(self.wrapped.received)
 
     def test_limit(self) -> None:
-        """More are dropped, and logged."""
+        """Datagrams over the limit are dropped and logged."""
         self.assertEqual(self.send("192.0.2.1", 5), 2)
         self.assertEqual(self.outcomes, [("x", "TooManyDatagrams")] * 3)
         self.clock.advance(1.0)
         self.assertEqual(self.send("192.0.2.1", 5), 1)
 
     def test_others(self) -> None:
-        """Other addresses have their own limit; a /64 is one address, and this machine has none."""
+        """Each address, or IPv6 /64, has its own limit; local addresses have none."""
         self.assertEqual(self.send("192.0.2.1", 5), 2)
         self.assertEqual(self.send("192.0.2.2", 5), 2)
         self.assertEqual(self.send("2001:db8::1", 1), 1)
@@ -62,12 +62,12 @@ class LimitedDatagramProtocolTests(SynchronousTestCase):
         self.assertEqual(self.send("127.0.0.1", 50), 50)
 
     def test_noLimit(self) -> None:
-        """Without buckets there is no limit."""
+        """Without buckets, the rate is unlimited."""
         self.protocol = LimitedDatagramProtocol(self.wrapped, "x", None, self.queries)
         self.assertEqual(self.send("192.0.2.1", 50), 50)
 
     def test_port(self) -> None:
-        """The wrapped protocol has the same transport, from the start to the end."""
+        """The wrapped protocol has the same transport, from start to stop."""
         transport = Mock()
         self.protocol.makeConnection(transport)
         self.assertIs(self.wrapped.transport, transport)

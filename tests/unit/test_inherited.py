@@ -1,4 +1,4 @@
-"""Sockets that systemd has opened: without systemd, but real ones."""
+"""Sockets inherited from systemd, tested with real sockets but without systemd."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FACTORY = Factory.forProtocol(Protocol)
 PID = 4711
 
 
-class WantedTests(SynchronousTestCase):
-    """What port options say."""
+class SocketSelectorTests(SynchronousTestCase):
+    """The values of port options."""
 
     def test_good(self) -> None:
-        """A name, a number, and Twisted's way to say it."""
+        """A name, an index, and Twisted's own syntax are accepted."""
         for value, wanted in (
             ("systemd:finger", SocketSelector("finger")),
             ("systemd:name=finger", SocketSelector("finger")),
@@ -53,7 +53,7 @@ class WantedTests(SynchronousTestCase):
             self.assertEqual(parseSelector(value, "--p"), wanted)
 
     def test_bad(self) -> None:
-        """Anything else is an error of one line that says what would be right."""
+        """Any other value is an error of one line that gives the valid forms."""
         for value in (
             "",
             "index=",
@@ -78,7 +78,7 @@ class WantedTests(SynchronousTestCase):
 
 @contextmanager
 def listening(*places: tuple[int, Any]) -> Iterator[list[socket.socket]]:
-    """Sockets that listen: each at a family and an address."""
+    """Open listening sockets, one for each family and address."""
     sockets = [socket.socket(family) for family, _ in places]
     for sock, (family, address) in zip(sockets, places, strict=True):
         if family == socket.AF_INET6:
@@ -98,17 +98,17 @@ MAPPED = socket.AF_INET6, ("::ffff:127.0.0.1", 0)
 
 
 def inherit(*named: tuple[Any, str]) -> InheritedSockets:
-    """Sockets, or what else has a descriptor, as if they came from systemd."""
+    """Make L{InheritedSockets} of sockets, or of anything with a descriptor."""
     sockets = [InheritedSocket(one.fileno(), name) for one, name in named]
     with patch("finger.net.inherited.inheritedSockets", return_value=sockets):
         return InheritedSockets({"LISTEN_PID": str(PID)}, PID)
 
 
 class AdoptTests(TestCase):
-    """Real sockets, adopted."""
+    """Adopting real sockets."""
 
     def start(self, value: str, inherited: InheritedSockets, factory: IProtocolFactory = FACTORY) -> Any:
-        """A port option's service, running until the end of the test."""
+        """Start a port option's service, and stop it at the end of the test."""
         service = portService("fingerport", value, reactor, factory, inherited=inherited)
         service.privilegedStartService()
         service.startService()
@@ -116,11 +116,11 @@ class AdoptTests(TestCase):
         return service
 
     def hosts(self, service: Any) -> list[str]:
-        """The addresses it listens on."""
+        """Return the addresses that the service listens on."""
         return [addressOf(port).host for port in openPorts(service)]
 
     def test_name(self) -> None:
-        """All sockets of the name, and each as what it is."""
+        """All sockets with the name are adopted, each with its own family."""
         with listening(V4, V6, V4) as (v4, v6, web):
             inherited = inherit((v4, "finger"), (web, "web"), (v6, "finger"))
             service = self.start("systemd:finger", inherited)
@@ -130,7 +130,7 @@ class AdoptTests(TestCase):
             self.assertEqual(self.hosts(self.start("systemd:index=1", inherited)), ["127.0.0.1"])
 
     def test_flags(self) -> None:
-        """Neither the socket nor ours is left to children, and neither blocks."""
+        """The socket and our duplicate are non-blocking and not inheritable."""
         with listening(V4) as (sock,):
             os.set_inheritable(sock.fileno(), True)
             service = self.start("systemd:index=0", inherit((sock, "")))
@@ -141,37 +141,37 @@ class AdoptTests(TestCase):
                 self.assertFalse(os.get_blocking(descriptor))
 
     def test_domain(self) -> None:
-        """Of one name, only those of a family."""
+        """C{domain} selects the sockets of one family among those with a name."""
         with listening(V4, V6) as (v4, v6):
             inherited = inherit((v4, "finger"), (v6, "finger"))
             self.assertEqual(self.hosts(self.start("systemd:domain=INET6:name=finger", inherited)), ["::1"])
             self.assertEqual(self.hosts(self.start("systemd:domain=INET:name=finger", inherited)), ["127.0.0.1"])
 
     def test_wrongDomain(self) -> None:
-        """One socket is what it is, whatever is said of it; that is told."""
+        """A single socket keeps its own family if C{domain} is wrong, with a warning."""
         with listening(V6) as (sock,):
             with capturedLogs() as logs:
                 service = self.start("systemd:domain=INET:index=0", inherit((sock, "")))
             self.assertEqual(self.hosts(service), ["::1"])
             self.assertEqual(
                 formatEvent(logs[0]),
-                "--fingerport=systemd:domain=INET:index=0: the socket is not INET, and is taken as what it is",
+                "--fingerport=systemd:domain=INET:index=0: the socket is not INET; its actual family is used",
             )
 
     @staticmethod
     def peers(connected: Deferred[Any]) -> Factory:
-        """A factory that tells of who says something."""
+        """Make a factory that passes on the peer's address when data arrives."""
 
-        class Told(Protocol):
+        class Recorder(Protocol):
             def dataReceived(self, data: bytes) -> None:
                 assert self.transport is not None
                 self.transport.loseConnection()
                 connected.callback(self.transport.getPeer())
 
-        return Factory.forProtocol(Told)
+        return Factory.forProtocol(Recorder)
 
     async def test_peers(self) -> None:
-        """Peers are who they are."""
+        """Peers have their real addresses, whatever C{domain} says."""
         for place in (V4, V6, MAPPED):
             connected: Deferred[Any] = Deferred()
             with listening(place) as (sock,):
@@ -183,7 +183,7 @@ class AdoptTests(TestCase):
                     self.assertEqual((peer.host, peer.port), connection.getsockname()[:2])
 
     async def test_proxied(self) -> None:
-        """Behind a proxy, too: who connects is trusted, and says for whom."""
+        """The PROXY protocol works on an inherited socket."""
         connected: Deferred[Any] = Deferred()
         with listening(V4) as (sock,):
             service = portService(
@@ -201,7 +201,7 @@ class AdoptTests(TestCase):
                 self.assertEqual((await connected).host, "192.0.2.7")
 
     async def test_again(self) -> None:
-        """Closed and opened again it serves, and who came in between has waited."""
+        """A service can be stopped and started again; connections in between are answered then."""
         with listening(V4) as (sock,):
             connected: Deferred[Any] = Deferred()
             service = self.start("systemd:finger", inherit((sock, "finger")), self.peers(connected))
@@ -213,7 +213,7 @@ class AdoptTests(TestCase):
                 await connected
 
     async def test_UNIX(self) -> None:
-        """A UNIX socket's file, its mode and its backlog are not ours: they stay, and so does the socket."""
+        """A UNIX socket's file, mode and backlog stay unchanged, and the socket stays open."""
         path = Path(tempfile.mkdtemp(), "socket")
         self.addCleanup(path.parent.rmdir)
         self.addCleanup(path.unlink)
@@ -235,7 +235,7 @@ class AdoptTests(TestCase):
                 sock.accept()[0].close()
 
     def test_setter(self) -> None:
-        """Where nobody need say who it is, an inherited socket that others can reach is refused, too."""
+        """An inherited socket that other machines can reach is refused for a port without authentication."""
         with listening((socket.AF_INET, ("0.0.0.0", 0)), V4) as (wide, narrow):
             inherited = inherit((wide, "wide"), (narrow, "narrow"))
             for name in ("wide", "narrow"):
@@ -250,10 +250,10 @@ class AdoptTests(TestCase):
 
 
 class RefusedTests(SynchronousTestCase):
-    """What cannot be adopted: one line each, which names the option."""
+    """Errors on adopting sockets, of one line each, with the option's name."""
 
     def refused(self, value: str, inherited: InheritedSockets | None) -> str:
-        """The error."""
+        """Return the error without the option."""
         service = portService("fingerport", value, reactor, FACTORY, inherited=inherited)
         self.addCleanup(service.stopService)
         message = str(self.assertRaises(ConfigError, service.open))
@@ -262,32 +262,30 @@ class RefusedTests(SynchronousTestCase):
         return message.removeprefix(f"--fingerport={value}: ")
 
     def test_unknown(self) -> None:
-        """One that is not there: what is, is said."""
+        """If no socket matches, the error lists those that exist."""
         with listening(V4, V6, V4, V6) as (a, b, c, d):
             named = inherit((a, "finger"), (b, "finger"), (c, "web"), (d, ""))
-            there = "no such socket; systemd gave 'finger' (2), 'web' (1), 1 without a name"
+            there = "no such socket; systemd passed 'finger' (2), 'web' (1), 1 without a name"
             self.assertEqual(self.refused("systemd:fingr", named), there)
             self.assertEqual(self.refused("systemd:index=4", named), there)
 
     def test_none(self) -> None:
-        """There are none at all."""
+        """systemd has passed no sockets."""
         for inherited in (None, InheritedSockets({}, PID), InheritedSockets({"LISTEN_PID": str(PID)}, PID)):
             self.assertEqual(
                 self.refused("systemd:finger", inherited),
-                "systemd gave no sockets; "
-                "enable the unit that has them, as in 'systemctl enable --now finger.socket'",
+                "systemd passed no sockets; enable the socket unit, as in 'systemctl enable --now finger.socket'",
             )
 
     def test_otherProcess(self) -> None:
-        """They are another's."""
+        """systemd has passed its sockets to another process."""
         self.assertEqual(
             self.refused("systemd:finger", InheritedSockets({"LISTEN_PID": "17", "LISTEN_FDS": "1"}, PID)),
-            "systemd gave its sockets to process 17, and this is another; "
-            "whatever stands between should exec this program",
+            "systemd passed its sockets to process 17, not to this one; a wrapper script must exec this program",
         )
 
     def test_twice(self) -> None:
-        """One that another option has."""
+        """Another option has adopted the socket."""
         with listening(V4) as (sock,):
             inherited = inherit((sock, "finger"))
             first = portService("fingerport", "systemd:finger", reactor, FACTORY, inherited=inherited)
@@ -295,46 +293,46 @@ class RefusedTests(SynchronousTestCase):
             self.addCleanup(first.stopService)
             self.assertEqual(
                 self.refused("systemd:index=0", inherited),
-                "that socket is --fingerport=systemd:finger's already; a socket can be of one option alone",
+                "--fingerport=systemd:finger already uses this socket; give each option its own",
             )
 
     def test_noneOfDomain(self) -> None:
-        """None of the name is of the family."""
+        """No socket with the name has the family."""
         with listening(V4) as (sock,), open(os.devnull) as file:
             for one in (sock, file):
                 self.assertEqual(
                     self.refused("systemd:domain=INET6:name=finger", inherit((one, "finger"))),
-                    "none of the sockets 'finger' is INET6; systemd:NAME takes all",
+                    "none of the sockets 'finger' is INET6; systemd:NAME selects all",
                 )
 
     def test_notListening(self) -> None:
-        """A socket that does not listen, as with Accept=yes."""
+        """The socket does not listen, as with C{Accept=yes}."""
         with closing(socket.socket()) as sock:
             self.assertEqual(
                 self.refused("systemd:index=0", inherit((sock, ""))),
-                f"socket {sock.fileno()} (without a name) does not listen; give Accept=no in its unit",
+                f"socket {sock.fileno()} (without a name) does not listen; set Accept=no in its unit",
             )
 
     def test_notStream(self) -> None:
-        """A socket for datagrams, or of another kind of network."""
+        """The socket is a datagram socket, or of another family."""
         for family, kind in ((socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_NETLINK, socket.SOCK_RAW)):
             with closing(socket.socket(family, kind)) as sock:
                 refused = self.refused("systemd:web", inherit((sock, "web")))
-                problem = "is no stream socket of TCP or UNIX; give ListenStream= in its unit"
+                problem = "is not a TCP or UNIX stream socket; set ListenStream= in its unit"
                 self.assertEqual(refused, f"socket {sock.fileno()} (web) {problem}")
 
     def test_noSocket(self) -> None:
-        """No socket, or nothing at all."""
+        """The descriptor is not a socket, or is closed."""
         with open(os.devnull) as file:
             number = file.fileno()
             refused = self.refused("systemd:finger", inherit((file, "finger")))
-            self.assertEqual(refused, f"what systemd gave as {number} (finger) is no socket")
+            self.assertEqual(refused, f"descriptor {number} (finger) from systemd is not a socket")
             inherited = inherit((file, "finger"))
         self.assertIn("none of", self.refused("systemd:domain=INET:name=finger", inherited))
         self.assertEqual(self.refused("systemd:finger", inherited), "it cannot be opened: Bad file descriptor")
 
     def test_endpoint(self) -> None:
-        """The endpoint is one, and fails where it should."""
+        """The endpoint provides its interface, and reports errors through its Deferred."""
         endpoint = AdoptingEndpoint(reactor, InheritedSocket(-1))
         verifyObject(IStreamServerEndpoint, endpoint)
         self.failureResultOf(endpoint.listen(FACTORY), OSError)
@@ -344,24 +342,24 @@ class LeftOverTests(SynchronousTestCase):
     """Sockets that no option adopts."""
 
     def started(self, inherited: InheritedSockets) -> list[str]:
-        """What is logged at the start."""
+        """Start the service; return what it logs."""
         with capturedLogs() as logs:
             inherited.startService()
         return [formatEvent(event) for event in logs]
 
     def test_left(self) -> None:
-        """They are named in the log, and are not left to children."""
+        """They are named in the log, and not inheritable."""
         with listening(V4, V4) as (a, b):
             os.set_inheritable(b.fileno(), True)
             inherited = inherit((a, "finger"), (b, "web"))
             inherited.adopt(SocketSelector("finger"), "--fingerport=systemd:finger")
             self.assertEqual(
                 self.started(inherited),
-                ["systemd gave sockets that no option adopts, and nobody answers there: 'web' (1)"],
+                ["systemd passed sockets that no option adopts; connections to them hang: 'web' (1)"],
             )
             self.assertFalse(os.get_inheritable(b.fileno()))
-        self.assertEqual(len(self.started(inherited)), 1)  # What is no descriptor any more does no harm.
+        self.assertEqual(len(self.started(inherited)), 1)  # A closed descriptor is ignored.
 
     def test_none(self) -> None:
-        """All is well."""
+        """If all sockets are adopted, nothing is logged."""
         self.assertEqual(self.started(InheritedSockets({}, PID)), [])

@@ -1,4 +1,4 @@
-"""How many connections."""
+"""Connection limits."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from finger.timing import Buckets
 from tests.support.typed import asType, notNone
 
 
-class OriginTests(SynchronousTestCase):
-    """Whom an address belongs to."""
+class RateLimitKeyTests(SynchronousTestCase):
+    """The keys of rate limits."""
 
-    def test_origin(self) -> None:
-        """IPv4 addresses one by one, IPv6 by the /64, this machine and whatever else by itself."""
+    def test_rateLimitKey(self) -> None:
+        """IPv4 addresses, loopback and other names are their own keys; IPv6 addresses share one for a /64."""
         for host, place in {
             "192.0.2.1": "192.0.2.1",
             "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
@@ -51,40 +51,40 @@ class OriginTests(SynchronousTestCase):
 
 @implementer(IHalfCloseableProtocol)
 class Half(Protocol):
-    """A protocol that hears of half-closed connections."""
+    """A protocol that records half-closes."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
 
     def readConnectionLost(self) -> None:
-        """Heard."""
+        """Record that the peer has closed its side."""
         self.heard.append("read")
 
     def writeConnectionLost(self) -> None:
-        """Heard."""
+        """Record that our side is closed."""
         self.heard.append("write")
 
 
 @implementer(IDrainable)
 class Drainable(Protocol):
     """
-    A protocol that comes to an end when it likes.
+    A protocol that ends when it chooses to.
 
-    @ivar drained: how often it was asked to.
+    @ivar drained: the number of calls of C{drain}.
     """
 
     drained = 0
 
     def drain(self) -> None:
-        """Count."""
+        """Count the call."""
         self.drained += 1
 
 
 class DescriptorsTests(SynchronousTestCase):
-    """File descriptors, of which a process may have so many."""
+    """The limit of file descriptors."""
 
     def fit(self, soft: int, hard: int, most: int = 500, adapters: int = 2) -> tuple[int, int]:
-        """How many connections fit between these limits, and the soft one afterwards."""
+        """Return how many connections fit with these limits, and the soft limit afterwards."""
         limits = (soft, hard)
 
         def setrlimit(which: int, given: tuple[int, int]) -> None:
@@ -97,19 +97,19 @@ class DescriptorsTests(SynchronousTestCase):
         return fits, limits[0]
 
     def test_enough(self) -> None:
-        """Where there are enough, all fit, and nothing is changed."""
+        """If the descriptors suffice, the limit stays as it is."""
         wanted = (500 + MAX_REFUSING) * 2 + RESERVED_DESCRIPTORS
         for soft, hard in ((wanted, wanted), (10**6, 10**6), (-1, -1)):
             self.assertEqual(self.fit(soft, hard), (500, soft))
 
     def test_raised(self) -> None:
-        """Where there may be more, there are as many as are wanted, or as may be."""
+        """The soft limit is raised as far as needed, up to the hard limit."""
         wanted = (500 + MAX_REFUSING) * 2 + RESERVED_DESCRIPTORS
         for soft, hard in ((wanted - 1, wanted), (40, 10**6), (40, resource.RLIM_INFINITY)):
             self.assertEqual(self.fit(soft, hard), (500, wanted))
 
     def test_scarce(self) -> None:
-        """Where there are too few, fewer connections fit: what all adapters take and refuse together does."""
+        """With too few descriptors, the connections and refusals of all adapters together fit."""
         for descriptors in (40, 64, 256, 1024):
             for adapters in (1, 2, 5):
                 fits, soft = self.fit(30, descriptors, 5000, adapters)
@@ -119,12 +119,12 @@ class DescriptorsTests(SynchronousTestCase):
                 self.assertGreaterEqual(fits, 1)
 
     def test_none(self) -> None:
-        """One connection is always tried, also where there is no adapter."""
+        """At least one connection fits, even with no adapters."""
         self.assertEqual(self.fit(5, 5), (1, 5))
         self.assertEqual(self.fit(5, 5, adapters=0)[0], 1)
 
     def test_here(self) -> None:
-        """What there is here is enough for one."""
+        """One adapter fits into the limits of the machine that runs the tests."""
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
         self.assertEqual(fitDescriptors(1, 1), 1)
 
@@ -141,20 +141,20 @@ class LimitedTestCase(SynchronousTestCase):
         return protocol, transport
 
     def admit(self, factory: LimitedFactory, host: str = "192.0.2.1") -> tuple[LimitedProtocol, StringTransport]:
-        """Connect from an address, and be let in."""
+        """Connect from an address, and check that the connection is accepted."""
         protocol, transport = self.connect(factory, host)
         return asType(LimitedProtocol, protocol), transport
 
 
 class LimitedFactoryTests(LimitedTestCase):
-    """Places taken and given back."""
+    """Limits on connections at once."""
 
     def make(self, most: int = 100, mostPerAddress: int = 100, refusal: bytes = b"") -> LimitedFactory:
-        """A factory with limits."""
+        """Make a factory with limits."""
         return LimitedFactory(Factory.forProtocol(Half), "fingerport", most, mostPerAddress, refusal)
 
     def test_perAddress(self) -> None:
-        """One address has its share, all others theirs; a place given back is free."""
+        """Each address has its own limit; a closed connection makes room for another."""
         factory = self.make(mostPerAddress=2)
         first, _ = self.admit(factory)
         self.connect(factory)
@@ -165,14 +165,14 @@ class LimitedFactoryTests(LimitedTestCase):
         self.assertIsNone(self.connect(factory)[0])
 
     def test_subnet(self) -> None:
-        """A subscriber's IPv6 addresses share."""
+        """The IPv6 addresses of a /64 share one limit."""
         factory = self.make(mostPerAddress=1)
         self.connect(factory, "2001:db8::1")
         self.assertIsNone(self.connect(factory, "2001:db8::2")[0])
         self.assertIsNotNone(self.connect(factory, "2001:db8:0:1::1")[0])
 
     def test_inAll(self) -> None:
-        """There is a limit for all; this machine is under no other."""
+        """Local connections count only towards the total limit."""
         factory = self.make(most=3, mostPerAddress=1)
         protocols = [self.admit(factory, "127.0.0.1")[0] for _ in range(3)]
         self.assertIsNone(self.connect(factory, "127.0.0.1")[0])
@@ -183,7 +183,7 @@ class LimitedFactoryTests(LimitedTestCase):
         self.assertIsNotNone(self.connect(factory, "192.0.2.1")[0])
 
     def test_refusal(self) -> None:
-        """Who is refused hears why, where the protocol has words."""
+        """A refused connection gets the refusal text, if the protocol has one."""
         factory = self.make(most=2, refusal=b"too many\r\n")
         self.connect(factory)
         self.connect(factory)
@@ -195,7 +195,7 @@ class LimitedFactoryTests(LimitedTestCase):
         self.assertIsNotNone(self.connect(factory)[0])
 
     def test_halfClose(self) -> None:
-        """Half-closed connections are heard of, by those who want to."""
+        """Half-closes are passed on to protocols that support them."""
         protocol, _ = self.admit(self.make())
         self.assertTrue(IHalfCloseableProtocol.providedBy(protocol))
         protocol.readConnectionLost()
@@ -205,7 +205,7 @@ class LimitedFactoryTests(LimitedTestCase):
         self.assertFalse(IHalfCloseableProtocol.providedBy(plain))
 
     def test_broken(self) -> None:
-        """A connection that cannot be served is closed, and the failure logged."""
+        """A connection that cannot be served is closed, and the failure is logged."""
 
         class Broken(Factory):
             def buildProtocol(self, addr: object) -> Protocol:
@@ -220,14 +220,14 @@ class LimitedFactoryTests(LimitedTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_unix(self) -> None:
-        """Peers on a UNIX socket are this machine."""
+        """Peers on a UNIX socket are local."""
         factory = self.make(mostPerAddress=1)
         address = UNIXAddress(None)
         factory.buildProtocol(address).makeConnection(StringTransport(peerAddress=address))
         self.assertIsNotNone(factory.buildProtocol(address))
 
     def test_log(self) -> None:
-        """Who is refused is logged, by adapter and address."""
+        """A refusal is logged with adapter and address."""
         factory = self.make(most=0)
         with capturedLogs() as logs:
             self.connect(factory)
@@ -237,36 +237,36 @@ class LimitedFactoryTests(LimitedTestCase):
         )
 
     def test_logMapped(self) -> None:
-        """IPv4 is IPv4 there, however it came."""
+        """A mapped IPv4 address is logged as IPv4."""
         with capturedLogs() as logs:
             self.connect(self.make(most=0), "::ffff:192.0.2.1")
         self.assertEqual(logs[0]["peer"], "192.0.2.1")
 
 
 class RateTests(LimitedTestCase):
-    """How many connections in how much time."""
+    """The rate of new connections."""
 
     def setUp(self) -> None:
-        """Three at once, and then one each second."""
+        """Make a factory that accepts three connections at once, and then one each second."""
         self.clock = Clock()
         self.factory = LimitedFactory(
             Factory.forProtocol(Protocol), "fingerport", refusal=b"later\r\n", buckets=Buckets(self.clock, 3, 1.0)
         )
 
     def answered(self, host: str) -> bool:
-        """Ask once from an address; is it answered?"""
+        """Connect once from an address; return whether the connection is accepted."""
         protocol, transport = self.connect(self.factory, host)
         notNone(protocol).connectionLost(connectionDone)
         return asType(bytes, transport.value()) == b""
 
     def test_flood(self) -> None:
-        """Who comes too often is told to come later, and nobody else is."""
+        """An address over its rate is refused, and other addresses are not affected."""
         self.assertEqual([self.answered("192.0.2.1") for _ in range(5)], [True] * 3 + [False] * 2)
         self.assertTrue(all(self.answered(f"192.0.2.{number}") for number in range(2, 100)))
         self.assertFalse(self.answered("192.0.2.1"))
 
     def test_refilled(self) -> None:
-        """After some time there is place for as many again; what was refused does not count."""
+        """After some time, a burst is accepted again; refused connections do not count."""
         for _ in range(100):
             self.answered("192.0.2.1")
         self.clock.advance(1)
@@ -275,17 +275,17 @@ class RateTests(LimitedTestCase):
         self.assertEqual([self.answered("192.0.2.1") for _ in range(4)], [True] * 3 + [False])
 
     def test_subnet(self) -> None:
-        """A subscriber's IPv6 addresses come together."""
+        """The IPv6 addresses of a /64 share one rate limit."""
         self.assertEqual([self.answered(f"2001:db8::{number}") for number in range(4)], [True] * 3 + [False])
         self.assertTrue(self.answered("2001:db8:0:1::1"))
 
     def test_loopback(self) -> None:
-        """This machine may come as often as it likes."""
+        """Local connections have no rate limit."""
         for host in ("127.0.0.1", "127.1.2.3", "::1"):
             self.assertTrue(all(self.answered(host) for _ in range(10)))
 
     def test_mapped(self) -> None:
-        """An IPv4 address that is written as IPv6 is the same address, and shares with no other."""
+        """A mapped IPv4 address shares the limit of that IPv4 address, and of no other."""
         for host in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"):
             self.assertTrue(self.answered(host))
         self.assertFalse(self.answered("::ffff:192.0.2.1"))
@@ -293,23 +293,23 @@ class RateTests(LimitedTestCase):
 
 
 class DrainTests(LimitedTestCase):
-    """Bringing all connections to an end."""
+    """Draining all connections."""
 
     def setUp(self) -> None:
-        """A clock."""
+        """Make a clock."""
         self.clock = Clock()
 
     def make(self, protocol: type[Protocol]) -> LimitedFactory:
-        """A factory."""
+        """Make a factory."""
         return LimitedFactory(Factory.forProtocol(protocol), "fingerport")
 
     def test_none(self) -> None:
-        """Without connections there is nothing to wait for."""
+        """Without connections, a drain ends at once."""
         self.successResultOf(self.make(Protocol).drain(self.clock, 10))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_asked(self) -> None:
-        """A protocol that knows how is asked to end, and waited for; then there is no timer left."""
+        """L{IDrainable} protocols are drained and awaited, and no timer is left."""
         factory = self.make(Drainable)
         protocols = [self.admit(factory) for _ in range(2)]
         drained = factory.drain(self.clock, 10)
@@ -322,7 +322,7 @@ class DrainTests(LimitedTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_others(self) -> None:
-        """One that does not is closed."""
+        """Other protocols are closed."""
         factory = self.make(Protocol)
         protocol, transport = self.admit(factory)
         drained = factory.drain(self.clock, 10)
@@ -332,7 +332,7 @@ class DrainTests(LimitedTestCase):
         self.successResultOf(drained)
 
     def test_wrapped(self) -> None:
-        """One that stands behind others is found there."""
+        """An L{IDrainable} protocol inside wrappers is found."""
         inner: Any = WrappingFactory(WrappingFactory(Factory.forProtocol(Drainable)))
         factory = LimitedFactory(inner, "httpsport")
         protocol, transport = self.admit(factory)
@@ -343,7 +343,7 @@ class DrainTests(LimitedTestCase):
         self.assertFalse(transport.disconnecting)
 
     def test_tls(self) -> None:
-        """Also behind TLS."""
+        """A protocol inside TLS is found, too."""
         certificate = ReloadingCertificate(developmentCertificate, "test", self.clock)
         inner = TLSMemoryBIOFactory(certificate, False, Factory.forProtocol(Drainable), clock=self.clock)
         factory = LimitedFactory(inner, "httpsport")
@@ -353,7 +353,7 @@ class DrainTests(LimitedTestCase):
         self.assertEqual(asType(Drainable, tls.wrappedProtocol).drained, 1)
 
     def test_cutOff(self) -> None:
-        """Who is still there after the time is cut off, whatever it waits for."""
+        """Connections left after the timeout are aborted."""
         factory = self.make(Drainable)
         (first, _), (second, transport) = self.admit(factory), self.admit(factory)
         drained = factory.drain(self.clock, 10)

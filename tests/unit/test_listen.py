@@ -1,4 +1,4 @@
-"""Ports, on real sockets of this machine, and without any."""
+"""Ports, tested with real sockets and with doubles."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ FACTORY = Factory.forProtocol(Protocol)
 
 
 def number(service: Any) -> int:
-    """The one port number of a service."""
+    """Return the single port number of a service."""
     (only,) = {addressOf(port).port for port in openPorts(service)}
     return only
 
 
 class RealPortTests(TestCase):
-    """Real sockets."""
+    """Ports with real sockets."""
 
     def start(self, service: Any) -> Any:
-        """Start a service, to be stopped at the end."""
+        """Start a service, and stop it at the end of the test."""
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)
@@ -57,7 +57,7 @@ class RealPortTests(TestCase):
 
     @inlineCallbacks
     def test_listenTCP6(self) -> Any:
-        """An IPv6 port leaves its number on IPv4 to another."""
+        """An IPv6 port leaves the same port number on IPv4 free."""
         port = listenTCP6(reactor, 0, FACTORY, interface="::1")
         verifyObject(IListeningPort, port)
         self.assertEqual(addressOf(port).host, "::1")
@@ -67,7 +67,7 @@ class RealPortTests(TestCase):
 
     @inlineCallbacks
     def test_service(self) -> Any:
-        """The same as a service, which can be started again."""
+        """A service does the same, and can be started again."""
         server = PortService(TCP6OnlyEndpoint(reactor, 0, interface="::1"), FACTORY)
         for _ in range(2):
             server.startService()
@@ -78,7 +78,7 @@ class RealPortTests(TestCase):
 
     @inlineCallbacks
     def test_dual(self) -> Any:
-        """One number on both families, and each can be closed without the other."""
+        """Both families share one port number, and each port can be closed by itself."""
         service = self.start(DualPortService(reactor, 0, FACTORY, loopback=True))
         port = number(service)
         v4, v6 = list(service)
@@ -93,7 +93,7 @@ class RealPortTests(TestCase):
         socket.create_connection(("127.0.0.1", port)).close()
 
     def test_strings(self) -> None:
-        """Endpoint strings for both families can share a number, too."""
+        """Ports from endpoint strings for both families can share a port number."""
         service = self.start(portService("fingerport", "tcp:0:interface=127.0.0.1", reactor, FACTORY))
         port = number(service)
         other = self.start(portService("fingerport", rf"tcp6:{port}:interface=\:\:1", reactor, FACTORY))
@@ -102,7 +102,7 @@ class RealPortTests(TestCase):
             socket.create_connection((host, port)).close()
 
     def test_unix(self) -> None:
-        """Any other kind of endpoint will do."""
+        """Other kinds of endpoints work, too."""
         path = os.path.join(tempfile.mkdtemp(), "socket")
         self.addCleanup(os.rmdir, os.path.dirname(path))
         service = self.start(portService("fingerport", f"unix:{path}", reactor, FACTORY))
@@ -113,13 +113,13 @@ class RealPortTests(TestCase):
         self.assertEqual(formatAddress(port.getHost()), f"unix:{path}")
 
     def test_oneFamily(self) -> None:
-        """A free number is found on a machine without IPv6, too."""
+        """A free port number is also found on a machine without IPv6."""
         with patch("socket.has_dualstack_ipv6", return_value=False):
             service = self.start(DualPortService(reactor, 0, FACTORY, loopback=True))
         socket.create_connection(("127.0.0.1", number(service))).close()
 
     def test_taken(self) -> None:
-        """A port that is taken is one line that says which, and what to do."""
+        """A port in use is reported in one line that names it and says what to do."""
         for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
             with socket.create_server((host, 0), family=family) as other:
                 taken = other.getsockname()[1]
@@ -133,7 +133,7 @@ class RealPortTests(TestCase):
             )
 
     def test_wide(self) -> None:
-        """Not told otherwise, the whole world may come: the sockets say so before anyone does."""
+        """By default, the sockets listen on all addresses."""
         v4, v6 = (service.endpoint for service in DualPortService(reactor, 1079, FACTORY))
         self.assertEqual(v4._interface, "")
         self.assertEqual(v6._how[1], "::")
@@ -141,45 +141,45 @@ class RealPortTests(TestCase):
 
 @implementer(IStreamServerEndpoint)
 class EndpointDouble:
-    """An endpoint that does as it is told."""
+    """An endpoint whose result the test controls."""
 
     def __init__(self, result: Deferred[IListeningPort]) -> None:
         self.result = result
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """As told."""
+        """Return the Deferred given by the test."""
         return self.result
 
 
 def cannot(number: int) -> PortService:
-    """A port that cannot be had, and why."""
+    """Return a port that cannot be opened, with this errno."""
     error = CannotListenError("", 79, OSError(number, "x"))
     return PortService(EndpointDouble(fail(error)), FACTORY, "--fingerport=79")
 
 
 class PortServiceTests(SynchronousTestCase):
-    """What goes wrong."""
+    """Ports that cannot be opened."""
 
     def test_endpoint(self) -> None:
-        """Our endpoint is one; it fails where it should, without raising."""
+        """The IPv6 endpoint provides its interface, and reports errors through its Deferred."""
         endpoint = TCP6OnlyEndpoint(reactor, 0, interface="not an address")
         verifyObject(IStreamServerEndpoint, endpoint)
         self.failureResultOf(endpoint.listen(FACTORY))
 
     def test_forbidden(self) -> None:
-        """A port for root says what can be done about that."""
+        """The error for a privileged port says what to do."""
         error = self.assertRaises(ConfigError, cannot(errno.EACCES).startService)
-        self.assertIn("--fingerport=79: port 79 is for root", str(error))
+        self.assertIn("--fingerport=79: port 79 requires root", str(error))
         self.assertIn("CAP_NET_BIND_SERVICE", str(error))
 
     def test_other(self) -> None:
-        """Any other reason is told in the system's words, or the endpoint's."""
+        """Any other error has the text of the system or the endpoint."""
         self.assertIn("Too many open files", str(self.assertRaises(ConfigError, cannot(errno.EMFILE).open)))
         service = PortService(EndpointDouble(fail(ValueError("no such thing"))), FACTORY)
         self.assertEqual(str(self.assertRaises(ConfigError, service.open)), "port: no such thing")
 
     def test_late(self) -> None:
-        """An endpoint may take its time; if it then fails, that is in the log."""
+        """If an endpoint fails after the start, the error is logged."""
         opening: Deferred[IListeningPort] = Deferred()
         service = PortService(EndpointDouble(opening), FACTORY)
         service.startService()
@@ -190,7 +190,7 @@ class PortServiceTests(SynchronousTestCase):
         service.stopService()
 
     def test_lateAndWide(self) -> None:
-        """So it is if the port is then one that other machines could reach, where that is a problem."""
+        """A port limited to loopback is also refused after a late opening if other machines can reach it."""
         opening: Deferred[IListeningPort] = Deferred()
         service = PortService(EndpointDouble(opening), FACTORY, loopback=True)
         service.startService()
@@ -203,7 +203,7 @@ class PortServiceTests(SynchronousTestCase):
         service.stopService()
 
     def test_stoppedEarly(self) -> None:
-        """One that still takes its time when the service is stopped is told; it can be tried again."""
+        """Stopping the service cancels a pending endpoint; the service can be started again."""
         cancelled: list[object] = []
         opening: Deferred[IListeningPort] = Deferred(cancelled.append)
         endpoint = EndpointDouble(opening)
@@ -219,7 +219,7 @@ class PortServiceTests(SynchronousTestCase):
         service.stopService()
 
     def test_whenDone(self) -> None:
-        """Who wants to know when that time is over is told, whatever came of it; a closed port is done, too."""
+        """C{whenDone} fires once the endpoint has succeeded or failed, and at once for a closed port."""
         opening: Deferred[IListeningPort] = Deferred()
         service = PortService(EndpointDouble(opening), FACTORY)
         self.successResultOf(service.whenDone())
@@ -231,10 +231,10 @@ class PortServiceTests(SynchronousTestCase):
 
 
 class DualPortServiceTests(SynchronousTestCase):
-    """Machines with one family, or none."""
+    """Machines that lack an address family."""
 
     def dual(self, *ports: PortService) -> DualPortService:
-        """A service of these ports."""
+        """Make a service with these ports."""
         service = DualPortService(MemoryReactor(), 1079, FACTORY, "--fingerport=1079")
         for before, port in zip(list(service), ports, strict=True):
             service.removeService(before)
@@ -243,7 +243,7 @@ class DualPortServiceTests(SynchronousTestCase):
         return service
 
     def test_one(self) -> None:
-        """A machine without one family serves the other, and says so."""
+        """On a machine with one family, the service uses that one, and logs the other."""
         for number in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             opening: Deferred[IListeningPort] = Deferred()
             there = PortService(EndpointDouble(opening), FACTORY)
@@ -254,7 +254,7 @@ class DualPortServiceTests(SynchronousTestCase):
             self.assertEqual(formatEvent(logs[0]), "--fingerport=79: this machine has no IPv6")
 
     def test_none(self) -> None:
-        """Without both there is nothing to serve."""
+        """A machine with neither family is an error."""
         error = self.assertRaises(ConfigError, self.dual(cannot(errno.EAFNOSUPPORT), cannot(errno.EAFNOSUPPORT)).open)
         self.assertIn("neither IPv4 nor IPv6", str(error))
 
@@ -263,18 +263,18 @@ class PortOptionTests(SynchronousTestCase):
     """The values of port options."""
 
     def test_values(self) -> None:
-        """A number, or a string."""
+        """A number, or an endpoint string."""
         self.assertIsInstance(portService("p", "1079", MemoryReactor(), FACTORY), DualPortService)
         self.assertIsInstance(portService("p", "tcp:1079", MemoryReactor(), FACTORY), PortService)
 
     def test_loopback(self) -> None:
-        """A number for this machine alone listens on its addresses; a string says what it says."""
+        """With C{loopback}, a number listens on loopback addresses only; a string is used as it is."""
         both = asType(DualPortService, portService("p", "1079", MemoryReactor(), FACTORY, loopback=True))
         v4, v6 = (service.endpoint for service in both)
         self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
 
     def test_proxied(self) -> None:
-        """What begins with C{haproxy:} is behind a proxy, which is trusted or not heard."""
+        """C{haproxy:} selects the PROXY protocol, with the trusted networks."""
         reactor = MemoryReactor()
         service = portService("fingerport", "haproxy:tcp:79", reactor, Factory(), trusted=parseTrusted(["192.0.2.1"]))
         service.startService()
@@ -282,21 +282,21 @@ class PortOptionTests(SynchronousTestCase):
         self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "192.0.2.2", 5)))
 
     def test_bad(self) -> None:
-        """Anything else is an error that names the option."""
+        """Any other value is an error that names the option."""
         for value in ("", "x", "-1", "65536", "9" * 5000, "tcp:", "tcp:x", "nonsense:1", "\u0661"):
             error = self.assertRaises(ConfigError, portService, "fingerport", value, MemoryReactor(), FACTORY)
             self.assertTrue(str(error).startswith(f"--fingerport={value}: "), str(error))
             self.assertNotIn("\n", str(error))
 
     def test_openPorts(self) -> None:
-        """Ports are found at any depth."""
+        """Open ports are found at any depth."""
         outer, inner = MultiService(), MultiService()
         inner.setServiceParent(outer)
         PortService(EndpointDouble(Deferred()), FACTORY).setServiceParent(inner)
         self.assertEqual(openPorts(outer), [])
 
     def test_closedPorts(self) -> None:
-        """A port is closed until it is open, and again when it is open no more, whoever closed it."""
+        """A port counts as closed before it is opened, and after it is closed in any way."""
         reactor = MemoryReactor()
         outer = MultiService()
         port = asType(PortService, portService("p", "tcp:1079", reactor, FACTORY))
@@ -305,11 +305,11 @@ class PortOptionTests(SynchronousTestCase):
         port.open()
         self.assertEqual(closedPorts(outer), [])
         opened: Any = port.port
-        opened.connected = False  # As Twisted's own ports say it.
+        opened.connected = False  # As with Twisted's own ports.
         self.assertEqual(closedPorts(outer), [port])
 
     def test_formatAddress(self) -> None:
-        """As people write them."""
+        """Addresses are formatted for people."""
         self.assertEqual(formatAddress(IPv4Address("TCP", "192.0.2.1", 79)), "192.0.2.1:79")
         self.assertEqual(formatAddress(IPv6Address("TCP", "2001:db8::1", 79)), "[2001:db8::1]:79")
         self.assertEqual(formatAddress(UNIXAddress(b"/x")), "unix:/x")

@@ -1,4 +1,4 @@
-"""The PROXY protocol: who may speak it."""
+"""The PROXY protocol."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ IPV4 = SIGNATURE + bytes([0x21, 0x11, 0, 12, 198, 51, 100, 1, 192, 0, 2, 1, 0, 5
 
 
 class HeaderTests(SynchronousTestCase):
-    """What a connection may begin with."""
+    """Headers at the start of a connection."""
 
     def test_good(self) -> None:
-        """Both versions, also for a peer of whom nothing is known; what follows is left alone."""
+        """Both versions are accepted, also without addresses; the data after the header is passed on."""
         for header in (
             b"PROXY TCP4 198.51.100.1 192.0.2.1 5 79\r\n",
             b"PROXY TCP6 2001:db8::1 ::1 65535 79\r\n",
@@ -41,7 +41,7 @@ class HeaderTests(SynchronousTestCase):
             self.assertEqual(completeHeader(b"PROXY UNKNOWN" + said + b"\r\nada\r\n"), b"PROXY UNKNOWN \r\nada\r\n")
 
     def test_bad(self) -> None:
-        """What is none: no header at all, no addresses, those of another family, no ports, or too much of it."""
+        """Errors: no header, no addresses, the wrong family, no ports, a header that is too long."""
         for received in (
             b"ada\r\n",
             b"\r\nada\r\n",
@@ -67,10 +67,10 @@ class HeaderTests(SynchronousTestCase):
 
 
 class TrustTests(SynchronousTestCase):
-    """An endpoint that lets some connect."""
+    """An endpoint that accepts trusted proxies only."""
 
     def setUp(self) -> None:
-        """A port, and a log of those who are turned away."""
+        """Listen on a port, with a log of refused connections."""
         self.events: list[LogEvent] = []
         queries = QueryLog()
         queries.log = Logger(observer=Observer(self.events.append))
@@ -81,7 +81,7 @@ class TrustTests(SynchronousTestCase):
         self.factory: Any = reactor.tcpServers[0][1]
 
     def test_trusted(self) -> None:
-        """Who is trusted says for whom it connects; so does who came by a UNIX socket."""
+        """A trusted proxy, or a peer on a UNIX socket, announces the client's address."""
         for address in (
             IPv4Address("TCP", "192.0.2.7", 5),
             IPv6Address("TCP", "::ffff:192.0.2.7", 5),
@@ -96,14 +96,14 @@ class TrustTests(SynchronousTestCase):
         self.assertEqual(self.events, [])
 
     def test_notTrusted(self) -> None:
-        """Nobody else is heard."""
+        """Other peers are refused."""
         for address in (IPv4Address("TCP", "198.51.100.7", 5), IPv6Address("TCP", "2001:db8::2", 5)):
             self.assertIsNone(self.factory.buildProtocol(address))
         self.assertEqual([event["peer"] for event in self.events], ["198.51.100.7", "2001:db8::2"])
         self.assertEqual({event["outcome"] for event in self.events}, {"UntrustedProxy"})
 
     def test_pieces(self) -> None:
-        """A header may come byte by byte."""
+        """A header may arrive byte by byte."""
         for header, peer in (
             (b"PROXY TCP4 198.51.100.1 192.0.2.1 5555 79\r\n", "198.51.100.1"),
             (IPV4, "198.51.100.1"),
@@ -119,7 +119,7 @@ class TrustTests(SynchronousTestCase):
         self.assertEqual(self.events, [])
 
     def test_noHeader(self) -> None:
-        """Who begins otherwise is not heard, and is logged, escaped."""
+        """A connection without a header is closed, and logged with its data escaped."""
         protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 5))
         transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.7", 5))
         protocol.makeConnection(transport)
@@ -127,11 +127,11 @@ class TrustTests(SynchronousTestCase):
             protocol.dataReceived(said)
         self.assertTrue(transport.disconnecting)
         self.assertEqual(transport.value(), b"")
-        (told,) = map(formatEvent, self.events)
-        self.assertIn(r"haproxy 192.0.2.7 'PROXY TCP4 \x1b\\xff 1 2 3\r\nada\r\n' BadProxyHeader", told)
+        (line,) = map(formatEvent, self.events)
+        self.assertIn(r"haproxy 192.0.2.7 'PROXY TCP4 \x1b\\xff 1 2 3\r\nada\r\n' BadProxyHeader", line)
 
     def test_wrong(self) -> None:
-        """What is neither an address nor a network is told, with what would be right."""
+        """A value that is neither an address nor a network is an error that gives the valid forms."""
         for value in ("", "localhost", "192.0.2.1/24", "1.2.3"):
             error = self.assertRaises(ConfigError, parseTrusted, ["192.0.2.1", value])
             self.assertTrue(str(error).startswith(f"--trust-proxy={value}: "))

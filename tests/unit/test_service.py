@@ -124,7 +124,7 @@ class MakeServiceTests(TestCase):
             ({"ssl": True, "privateKey": "/k"}, "--privatekey: needs --certificate"),
             ({"ssl": True, "certificate": "/nowhere"}, "--certificate=/nowhere: cannot be read"),
             ({"templates": "/nowhere"}, "--templates=/nowhere: "),
-            ({"fingerPorts": ("x",)}, "--fingerport=x: is no port number"),
+            ({"fingerPorts": ("x",)}, "--fingerport=x: is not a port number"),
             ({"trustedProxies": ("nobody",), "fingerPorts": ("79",)}, "--trust-proxy=nobody: "),
             ({"forward": ("bad host",)}, "--forward=bad host"),
             ({"ircNick": "no nick"}, "--ircnick=no nick"),

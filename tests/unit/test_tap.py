@@ -338,9 +338,9 @@ class ConfigurationTests(TestCase):
             ("hops = 0", {}, "PATH: hops = 0: should be a number, 1 or more"),
             ("hops = ", {}, "PATH: is not TOML, with lines such as hops = 2: "),
             ("hopps = 1", {}, "PATH: hopps: unknown option; did you mean hops?"),
-            (file + 'fingerport = "tcp:x"', {}, "PATH: fingerport=tcp:x: is no port number, "),
+            (file + 'fingerport = "tcp:x"', {}, "PATH: fingerport=tcp:x: is not a port number, "),
             ('file = "/nowhere"', {}, "PATH: file=/nowhere: cannot be read: "),
-            (file, {"FINGER_WEBPORT": "x"}, "FINGER_WEBPORT=x: is no port number, "),
+            (file, {"FINGER_WEBPORT": "x"}, "FINGER_WEBPORT=x: is not a port number, "),
             (file, {"FINGER_BURST": "x"}, "FINGER_BURST=x: should be a number, 1 or more"),
         ):
             code, printed = self.check(text, **environment)

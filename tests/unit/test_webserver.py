@@ -1,4 +1,4 @@
-"""HTTP's limits: bytes as they come, and a clock."""
+"""The limits of HTTP connections, tested with bytes and a clock."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def announced(size: int, *headers: bytes) -> bytes:
-    """The head of a request with so long a body."""
+    """Return the head of a request that announces a body of this size."""
     more = b"".join(header + b"\r\n" for header in headers)
     return b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n%b\r\n" % (size, more)
 
 
 def chunk(size: int) -> bytes:
-    """A piece of a body of unknown length."""
+    """Return a chunk of a body with chunked transfer encoding."""
     return b"%x\r\n%b\r\n" % (size, b"x" * size)
 
 
 class Echo(Resource):
     """
-    Answers with the length of what it is sent, at once or when it is told to.
+    Answers with the length of the request body, at once or when the test calls for it.
 
-    @ivar asked: what answers, in order, if it does not do so itself.
-    @ivar bodies: what it was sent.
+    @ivar asked: functions that finish the pending answers, in order.
+    @ivar bodies: the request bodies.
     """
 
     isLeaf = True
@@ -56,7 +56,7 @@ class Echo(Resource):
         self.bodies: list[bytes] = []
 
     def render(self, request: Request) -> Any:
-        """Answer."""
+        """Answer with the length of the body."""
         assert request.content is not None
         self.bodies.append(request.content.read())
         answer = b"%d bytes" % len(self.bodies[-1])
@@ -80,7 +80,7 @@ class WebServerTestCase(SynchronousTestCase):
     """A connection to a site that allows 10 seconds for headers, 30 for a body and 45 for the answer."""
 
     def connect(self, waits: bool = False, secure: bool = False) -> None:
-        """Connect."""
+        """Connect to the site."""
         self.clock = Clock()
         self.echo = Echo(waits)
         self.site = BoundedSite(self.echo, self.clock)
@@ -91,22 +91,22 @@ class WebServerTestCase(SynchronousTestCase):
         self.channel.makeConnection(self.transport)
 
     def send(self, *data: bytes) -> bytes:
-        """Send, in pieces; what has been answered so far."""
+        """Send data in pieces, and return all answers so far."""
         for piece in data:
             self.channel.dataReceived(piece)
         return asType(bytes, self.transport.value())
 
     def leave(self) -> None:
-        """The connection is lost; nothing is left of it."""
+        """Lose the connection, and check that no timer is left."""
         self.channel.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class SizeTests(WebServerTestCase):
-    """Bodies."""
+    """Limits on request bodies."""
 
     def assertRefused(self, *data: bytes) -> None:
-        """What is sent is refused, once, and then there is an end; nobody is asked to answer it."""
+        """Check that the data is refused once, the connection then closes, and the resource is not called."""
         self.connect()
         with capturedLogs() as logs:
             self.assertEqual(self.send(*data), TOO_LARGE)
@@ -119,21 +119,21 @@ class SizeTests(WebServerTestCase):
         self.leave()
 
     def test_refusal(self) -> None:
-        """What a refusal says is a whole answer, which says that the connection ends."""
+        """A refusal is a complete response with C{Connection: close}."""
         head, _, body = TOO_LARGE.partition(b"\r\n\r\n")
         self.assertTrue(head.startswith(b"HTTP/1.1 413 "))
         self.assertIn(b"Connection: close", head)
         self.assertIn(b"Content-Length: %d" % len(body), head)
 
     def test_announced(self) -> None:
-        """A body that is announced too long is refused before it comes, and so is one that came with its head."""
+        """A body announced as too long is refused before it arrives, and also if it arrives with the head."""
         for size in (MAX_BODY + 1, 512 * 1024**2, 10**18):
             self.assertRefused(announced(size))
             self.assertRefused(announced(size) + b"x" * 1024)
             self.assertRefused(announced(size) + b"x" * (MAX_BODY + 1))
 
     def test_manyDigits(self) -> None:
-        """A length of more digits than Python would read is too long, and what is no number is a bad request."""
+        """A length with more digits than Python parses is too long; one that is not a number is a bad request."""
         for name in (b"Content-Length", b"content-length"):
             self.assertRefused(b"POST / HTTP/1.1\r\nHost: h\r\n%b: %b\r\n\r\n" % (name, b"9" * 5000))
         self.connect()
@@ -142,23 +142,23 @@ class SizeTests(WebServerTestCase):
         self.leave()
 
     def test_expected(self) -> None:
-        """A client that asks whether to send it is not told to."""
+        """A client that expects 100 Continue before a body that is too long does not get it."""
         self.assertRefused(announced(MAX_BODY + 1, b"Expect: 100-continue"))
         self.connect()
         self.assertEqual(self.send(announced(5, b"Expect: 100-continue")), b"HTTP/1.1 100 Continue\r\n\r\n")
         self.leave()
 
     def test_chunked(self) -> None:
-        """A body that is not announced is refused when it gets too long, in however many pieces."""
+        """A chunked body is refused once it is too long, in any number of pieces."""
         self.assertRefused(CHUNKED, *[chunk(1024)] * (MAX_BODY // 1024), chunk(1))
         self.assertRefused(CHUNKED, b"100000\r\n", *[b"x" * 1024] * (MAX_BODY // 1024), b"x")
 
     def test_chunkedAtOnce(self) -> None:
-        """Even if its end is there already, and another request behind it."""
+        """A chunked body that is too long is refused even if its end and another request have arrived with it."""
         self.assertRefused(CHUNKED + chunk(MAX_BODY + 1) + b"0\r\n\r\n" + GET)
 
     def test_longEnough(self) -> None:
-        """What is just not too long is taken, and never written to a file."""
+        """A body of the maximum size is accepted, and not written to a file."""
         for data in (
             announced(MAX_BODY) + b"x" * MAX_BODY,
             CHUNKED + chunk(MAX_BODY - 1) + chunk(1) + b"0\r\n\r\n",
@@ -168,13 +168,13 @@ class SizeTests(WebServerTestCase):
             self.leave()
 
     def test_none(self) -> None:
-        """No body is none."""
+        """A request without a body has an empty body."""
         self.connect()
         self.assertIn(b"\r\n\r\n0 bytes", self.send(announced(0)))
         self.leave()
 
     def test_neverReads(self) -> None:
-        """Who does not take the refusal, or does not go, is cut off."""
+        """A client that does not read the refusal, or does not close, is aborted."""
         self.connect()
         self.send(announced(MAX_BODY + 1))
         self.clock.advance(self.channel.discardTimeout)
@@ -184,7 +184,7 @@ class SizeTests(WebServerTestCase):
         self.leave()
 
     def test_earlierAnswer(self) -> None:
-        """A refusal does not overtake the answer to the request before."""
+        """A refusal is sent after the answer to the previous request."""
         self.connect(waits=True)
         self.assertEqual(self.send(GET + announced(MAX_BODY + 1)), b"")
         self.echo.asked[0]()
@@ -193,10 +193,10 @@ class SizeTests(WebServerTestCase):
 
 
 class TimeTests(WebServerTestCase):
-    """Deadlines."""
+    """Time limits."""
 
     def assertDrips(self, seconds: float, drop: bytes = b"x") -> None:
-        """A drop each second buys no time."""
+        """Check that data sent byte by byte does not extend a time limit."""
         for _ in range(int(seconds)):
             self.assertFalse(self.transport.disconnected)
             self.send(drop)
@@ -205,7 +205,7 @@ class TimeTests(WebServerTestCase):
         self.leave()
 
     def test_silent(self) -> None:
-        """Who says nothing has as long as for headers."""
+        """A silent client has the time limit of headers."""
         self.connect()
         self.clock.advance(self.channel.headersTimeout - 0.1)
         self.assertFalse(self.transport.disconnected)
@@ -214,21 +214,21 @@ class TimeTests(WebServerTestCase):
         self.leave()
 
     def test_headers(self) -> None:
-        """Headers have their time, which no byte extends."""
+        """Headers have a time limit, which no byte extends."""
         for beginning in (b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nX: "):
             self.connect()
             self.send(beginning)
             self.assertDrips(self.channel.headersTimeout)
 
     def test_body(self) -> None:
-        """So has a body."""
+        """A body has a time limit, too."""
         for head in (announced(1000), CHUNKED + b"fff\r\n"):
             self.connect()
             self.send(head)
             self.assertDrips(self.channel.requestTimeout)
 
     def test_answer(self) -> None:
-        """And the answer, from the end of the body on."""
+        """An answer has a time limit, from the end of the body."""
         self.connect(waits=True)
         self.send(announced(1))
         self.clock.advance(self.channel.requestTimeout - 1)
@@ -241,7 +241,7 @@ class TimeTests(WebServerTestCase):
         self.leave()
 
     def test_keepAlive(self) -> None:
-        """After an answer, which may take its time to leave, the next request has its own time."""
+        """After an answer, the next request has a time limit of its own."""
         self.connect(waits=True)
         for number in range(3):
             self.send(GET)
@@ -252,7 +252,7 @@ class TimeTests(WebServerTestCase):
         self.assertDrips(1)
 
     def test_pipelined(self) -> None:
-        """A request that waited for the one before has its own time, too."""
+        """A pipelined request has a time limit of its own."""
         self.connect(waits=True)
         self.send(GET + GET)
         self.clock.advance(self.channel.answerTimeout - 1)
@@ -264,7 +264,7 @@ class TimeTests(WebServerTestCase):
         self.leave()
 
     def test_closing(self) -> None:
-        """Who does not take the last answer is cut off."""
+        """A client that does not read the last answer is aborted."""
         for request in (b"GET / HTTP/1.0\r\n\r\n", GET[:-2] + b"Connection: close\r\n\r\n", b"nonsense\r\n\r\n"):
             self.connect()
             self.send(request)
@@ -274,7 +274,7 @@ class TimeTests(WebServerTestCase):
             self.leave()
 
     def test_settings(self) -> None:
-        """The times are the site's."""
+        """The time limits are those of the site."""
         self.connect()
         self.site.headersTimeout, self.site.requestTimeout, self.site.answerTimeout = 1.0, 2.0, 3.0
         channel = self.site.buildProtocol(None)
@@ -282,7 +282,7 @@ class TimeTests(WebServerTestCase):
         self.leave()
 
     def test_noClock(self) -> None:
-        """Without a clock there are no limits of time."""
+        """Without a clock, time is unlimited."""
         self.connect()
         self.leave()
         self.channel = self.site.buildProtocol(None)
@@ -294,10 +294,10 @@ class TimeTests(WebServerTestCase):
 
 
 class RequestTests(WebServerTestCase):
-    """Requests and answers."""
+    """Requests and responses."""
 
     def test_many(self) -> None:
-        """A connection carries so many requests; the last answer says that it is the last."""
+        """The number of requests on one connection is limited; the last response says so."""
         self.connect()
         self.send(*[GET] * (MAX_REQUESTS - 1))
         self.assertFalse(self.transport.disconnecting)
@@ -309,7 +309,7 @@ class RequestTests(WebServerTestCase):
         self.leave()
 
     def test_headers(self) -> None:
-        """The server does not say what it is made of; HTTPS is for good, plain HTTP says nothing of it."""
+        """The C{Server} header has no version; only HTTPS responses have C{Strict-Transport-Security}."""
         for secure in (False, True):
             self.connect(secure=secure)
             answer = self.send(GET)
@@ -318,14 +318,14 @@ class RequestTests(WebServerTestCase):
             self.leave()
 
     def test_closing(self) -> None:
-        """What still comes when the connection is being closed is no request any more."""
+        """Data that arrives while the connection is closing is not a request."""
         self.connect()
         self.send(b"GET / HTTP/1.0\r\n\r\n", GET)
         self.assertEqual(len(self.echo.bodies), 1)
         self.leave()
 
     def test_log(self) -> None:
-        """Requests are logged by the resources, with what they know of them, and nowhere else."""
+        """The site logs no requests; the resources do."""
         self.connect()
         with capturedLogs() as logs:
             self.send(GET)
@@ -333,7 +333,7 @@ class RequestTests(WebServerTestCase):
         self.leave()
 
     def test_gone(self) -> None:
-        """Who leaves while an answer is made is told of to whoever makes it."""
+        """If a client leaves during an answer, the resource is notified."""
         self.connect(waits=True)
         self.send(GET)
         (request,) = self.channel.requests
@@ -343,10 +343,10 @@ class RequestTests(WebServerTestCase):
 
 
 class DrainTests(WebServerTestCase):
-    """A good end."""
+    """Draining connections."""
 
     def test_idle(self) -> None:
-        """A connection nobody asks on any more ends at once."""
+        """An idle connection is closed at once."""
         self.connect()
         verifyObject(IDrainable, self.channel)
         self.send(GET)
@@ -355,7 +355,7 @@ class DrainTests(WebServerTestCase):
         self.leave()
 
     def test_notAsked(self) -> None:
-        """One nobody has asked on yet ends after a moment."""
+        """A connection without a request so far is closed after a moment."""
         self.connect()
         self.channel.drain()
         self.assertFalse(self.transport.disconnecting)
@@ -364,7 +364,7 @@ class DrainTests(WebServerTestCase):
         self.leave()
 
     def test_onItsWay(self) -> None:
-        """A request that comes in that moment is answered."""
+        """A request that arrives in that moment is answered."""
         self.connect()
         self.channel.drain()
         self.assertIn(b" bytes", self.send(GET))
@@ -372,7 +372,7 @@ class DrainTests(WebServerTestCase):
         self.leave()
 
     def test_busy(self) -> None:
-        """One that is being answered ends with the answer; what was asked behind it is not answered any more."""
+        """A connection with a pending answer is closed after it; pipelined requests are not answered."""
         self.connect(waits=True)
         self.send(GET + GET)
         self.channel.drain()
@@ -384,7 +384,7 @@ class DrainTests(WebServerTestCase):
         self.leave()
 
     def test_halfAsked(self) -> None:
-        """One whose request is still coming ends with its answer, which says so."""
+        """A connection with an incomplete request is closed after its answer, which says so."""
         for sent in (GET[:20], announced(5)):
             self.connect()
             self.send(sent)
@@ -401,7 +401,7 @@ class DrainTests(WebServerTestCase):
         self.leave()
 
     def test_refused(self) -> None:
-        """One that is refused has its moment to notice."""
+        """A connection with a refused request is still closed with a delay."""
         self.connect()
         self.send(announced(MAX_BODY + 1))
         self.channel.drain()
