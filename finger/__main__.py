@@ -1,8 +1,8 @@
 """
-C{python -m finger}: a finger client for people.
+C{python -m finger}: the finger client for the command line.
 
-What other clients have not: a port can be named, an IPv6 address too, the exit status tells a failure, and what the
-other server says cannot harm the terminal (RFC 1288, section 3.3).
+Unlike other clients, it has an option for the port, accepts IPv6 addresses, reports failures by its exit status, and
+escapes answers that could harm the terminal (RFC 1288, section 3.3).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.protocol.hosts import parseAddress, parseHost, parsePort
 from finger.protocol.wire import cleanLine, decode, formatQuery, splitHost
 
-DESCRIPTION: Final = "Ask finger servers (RFC 1288) for users; without a host, ask this machine."
+DESCRIPTION: Final = "Query finger servers (RFC 1288) for users; without a host, query this machine."
 EXAMPLES: Final = """\
 examples:
-  %(prog)s -p 1079                    who is at this port, here?
-  %(prog)s moshez@finger.example.org  what about moshez?
-  %(prog)s @[2001:db8::79]            who is at that address?
-  %(prog)s moshez@inner@outer         ask outer to ask inner
+  %(prog)s -p 1079                    list the users at this port
+  %(prog)s moshez@finger.example.org  show one user
+  %(prog)s @[2001:db8::79]            list the users at this address
+  %(prog)s moshez@inner@outer         have outer query inner
   echo away | %(prog)s --set -p 1080 moshez
-                                      set a status here, at the setter's port
+                                      set a user's status, at the setter's port
   echo away | %(prog)s --set=/run/finger/set
-                                      set one's own, at its UNIX socket
+                                      set your own, at the setter's UNIX socket
 
-exit status: 0 if all was answered, 1 if not, 2 if the options make no sense
+exit status: 0 if all queries were answered, 1 if not, 2 for invalid options
 """
 
 
@@ -48,8 +48,8 @@ class Target:
     """
     One query.
 
-    @ivar query: what to send.
-    @ivar host: whom to send it to; empty if none was named, which is this machine.
+    @ivar query: the bytes to send.
+    @ivar host: the server's host; empty for this machine.
     """
 
     query: bytes
@@ -58,9 +58,11 @@ class Target:
 
 def parseTarget(text: str, verbose: bool) -> Target:
     """
-    Read C{user}, C{user@host}, C{@host} or C{user@host1@host2}, where the last host is asked for what is before it.
+    Read C{user}, C{user@host}, C{@host} or C{user@host1@host2}.  The last host is sent the part before it.
 
-    @raise ValueError: if it cannot be asked.
+    @param text: the argument.
+    @param verbose: whether to ask for more information (C{/W}).
+    @raise ValueError: if the argument cannot be sent as a query.
     """
     names, host = splitHost(text) or (text, "")
     try:
@@ -71,16 +73,16 @@ def parseTarget(text: str, verbose: bool) -> Target:
 
 class Parser(ArgumentParser):
     """
-    Reads the command line.
+    The parser of the command line.
 
-    @ivar options: its options, in their order.
+    @ivar options: its options, in the order of the help.
     """
 
     options: Sequence[Action]
 
 
 def makeParser() -> Parser:
-    """Make the reader of the command line."""
+    """Make the parser of the command line."""
     parser = Parser(
         prog="python -m finger",
         usage="%(prog)s [-l] [-4|-6] [-p PORT] [user][@host ...] ...",
@@ -94,23 +96,23 @@ def makeParser() -> Parser:
         parser.add_argument("-h", "--help", action="help", help="show this help message and exit"),
         family.add_argument("-4", "--ipv4", action="store_const", const=4, dest="family", help="use IPv4 only"),
         family.add_argument("-6", "--ipv6", action="store_const", const=6, dest="family", help="use IPv6 only"),
-        parser.add_argument("-l", "--long", action="store_true", help="ask for more (/W)"),
+        parser.add_argument("-l", "--long", action="store_true", help="ask for more information (/W)"),
         parser.add_argument(
-            "-p", "--port", type=_port, default=FINGER_PORT, help="ask at that port [default: %(default)s]"
+            "-p", "--port", type=_port, default=FINGER_PORT, help="port of the servers [default: %(default)s]"
         ),
         parser.add_argument(
             "--set",
             nargs="?",
             const="",
             metavar="SOCKET",
-            help="set a status to what stands on standard input, through the setter's UNIX socket or -p's port; "
-            "without a user, one's own",
+            help="set a user's status (by default your own) to the text on standard input, through the setter's "
+            "UNIX socket, or its port given by -p",
         ),
-        parser.add_argument("--completion", choices=SHELLS, help="print what completes these options in a shell"),
+        parser.add_argument("--completion", choices=SHELLS, help="print the completion script for a shell"),
         parser.add_argument("--version", action="version", version=f"finger {__version__}"),
     ]
     parser.add_argument(
-        "targets", nargs="*", metavar="[user][@host ...]", help="whom to ask for; without a user, for all"
+        "targets", nargs="*", metavar="[user][@host ...]", help="the user to query; without a user, list all"
     )
     return parser
 
@@ -135,12 +137,12 @@ FAMILIES: Final[dict[int, Allowed]] = {4: _isIPv4, 6: _isIPv6}
 
 class Asking:
     """
-    Asks all that the command line asks, one after the other.
+    Sends the queries of the command line, one after the other.
 
-    @param client: who asks.
-    @param options: the options, read.
-    @param out: where answers go; L{None} if the shell has closed it.
-    @param err: where failures go, a line each.
+    @param client: the client that sends them.
+    @param options: the parsed options.
+    @param out: the stream for answers; L{None} if the shell has closed it.
+    @param err: the stream for errors, one line each.
     """
 
     def __init__(self, client: FingerClient, options: Namespace, out: TextIO | None, err: TextIO | None) -> None:
@@ -152,13 +154,14 @@ class Asking:
 
     async def run(self, targets: Sequence[Target]) -> int:
         """
-        Ask.
+        Send the queries, and print the answers.
 
+        @param targets: the queries.
         @return: the exit status.
         """
         try:
             return 0 if all([await self._one(target) for target in targets]) else 1
-        except BrokenPipeError:  # Somebody has seen enough, as head does.
+        except BrokenPipeError:  # The reader, such as head, has closed the pipe.
             discardOutput(self._out)
         except OSError as error:
             discardOutput(self._out)
@@ -175,7 +178,7 @@ class Asking:
             why = str(error) if isinstance(error, RemoteUnreachable) else f"no IPv{self._options.family} address"
             return self._fail(f"could not connect to {host} port {self._options.port}: {cleanLine(why)}")
         self._print(target, answer)
-        return not answer.truncated or self._fail(f"the answer of {host} was cut: {answer.truncated}")
+        return not answer.truncated or self._fail(f"the answer of {host} was truncated: {answer.truncated}")
 
     def _print(self, target: Target, answer: Answer) -> None:
         header = [f"[{target.host}]"] if target.host else []
@@ -211,15 +214,15 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     """
     Run the command.
 
-    @param arguments: those of the command line, without the program.
-    @param reactor: what to run; the default one if it is not given.
+    @param arguments: the arguments, without the program's name; by default those of the command line.
+    @param reactor: the reactor to run; by default the global one.
     """
     parser = makeParser()
     options = parser.parse_intermixed_args(arguments)
     if options.completion:
         printText(clientCompletion(options.completion, parser.options))
         sys.exit(0)
-    # Ctrl-C ends the process as it ends others: at once, in silence, and so that the shell sees why (status 130).
+    # Ctrl-C ends the process at once and silently, with the exit status 130, as shells expect.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     showAnything(sys.stdout)
     showAnything(sys.stderr)

@@ -1,1 +1,1 @@
-"""Asking other finger servers, and setting a status."""
+"""Clients: queries to other finger servers, and status updates."""

@@ -1,8 +1,8 @@
 """
-The finger client (RFC 1288): what the proxy and C{python -m finger} speak with.
+The finger client (RFC 1288), used by the proxy and C{python -m finger}.
 
-The other server may be anybody's, so whatever it controls has a limit: how long a connection takes, how long all of
-it takes, how much is said, and how many names are being looked up.
+Remote servers are untrusted, so the client limits the time to connect, the time of a whole query, the size of an
+answer, and the number of simultaneous lookups.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from finger.timing import Timer
 FINGER_PORT: Final = 79
 
 CONNECT_TIMEOUT: Final = 5.0
-"""How long the lookup of a name and all attempts to connect may take together, in seconds."""
+"""Seconds for the lookup and all connection attempts together."""
 
 TIMEOUT: Final = 20.0
-"""How long a query may take in all, in seconds: less than a server of ours waits for its back end, so that it is the
-other server that is said not to answer."""
+"""Seconds for a whole query.  This is less than our server's timeout for back ends, so that the error names the
+remote server."""
 
 MAX_BYTES: Final = 256 * 1024
-"""The longest answer taken, in bytes: the longest status we keep, if each of its characters takes four bytes."""
+"""The longest answer accepted, in bytes: our longest status, at four bytes for each character."""
 
 MAX_QUERIES: Final = 50
-"""How many queries are under way at once."""
+"""The most queries at once."""
 
 MAX_LOOKUPS: Final = 5
-"""How many names are looked up at once: half of the threads a reactor has, so that a name server that does not answer
-leaves some to those who read files."""
+"""The most lookups at once: half of the reactor's threads, so that an unresponsive name server does not block reading
+files."""
 
 LOOKUP_TIMEOUT: Final = 60.0
-"""How long a lookup is believed to be under way, in seconds: Twisted's resolver says nothing at all when it fails for
-want of file descriptors."""
+"""Seconds until a lookup is given up.  Twisted's resolver never reports a failure caused by a lack of file
+descriptors."""
 
 MAX_ADDRESSES: Final = 8
-"""How many addresses of a host are tried."""
+"""The most addresses tried for a host."""
 
 Allowed: TypeAlias = Callable[[str], bool]
 
@@ -58,10 +58,10 @@ Allowed: TypeAlias = Callable[[str], bool]
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What another server said.
+    The answer of a remote server.
 
-    @ivar content: the bytes as they came, one at least.
-    @ivar truncated: why they are not all of the answer; empty if they are.
+    @ivar content: the bytes as received, at least one.
+    @ivar truncated: why the answer is incomplete; empty if it is complete.
     """
 
     content: bytes
@@ -69,24 +69,25 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The answer, safe to show, with a last line that says so if it was cut: half a plan is better than none."""
+        """The answer, safe to display.  If it is truncated, a last line says so."""
         mark = f"\n[answer cut: {self.truncated}]" if self.truncated else ""
         return decode(self.content) + mark
 
     @property
     def wholeLines(self) -> str:
-        """The answer as far as its lines are whole, for readers of a list: half a name is somebody else's."""
+        """The answer without an incomplete last line, for parsing lists: a truncated name could be another user's."""
         end = self.content.rfind(b"\n") + 1 if self.truncated else len(self.content)
         return decode(self.content[:end])
 
 
 def formatName(name: str, verbose: bool = False) -> bytes:
     """
-    Write a query for one name, which cannot turn into another query: a space would make it two names, a slash
-    C{/W}, a hyphen an option of the program some servers run, a line end who knows what.
+    Format a query for one name.  Names that a server could read as another query are refused: with a space as two
+    names, with a slash first as C{/W}, with a hyphen first as an option of a program that it runs, and line ends.
 
     @param name: C{user} or C{user@host}.
-    @raise NoSuchUser: if no server can be asked for that name.
+    @param verbose: whether to ask for more information (C{/W}).
+    @raise NoSuchUser: if the name cannot be sent in a query.
     """
     if name.split() != [name] or name[0] in "-/":
         raise NoSuchUser(name)
@@ -98,17 +99,16 @@ def formatName(name: str, verbose: bool = False) -> bytes:
 
 class FingerClient:
     """
-    Asks finger servers.
+    A client for finger servers.
 
-    Queries that are the same and under way at the same time share one connection and its answer.  So two servers
-    that ask each other cannot multiply: the query that comes back finds itself under way, waits for itself, and ends
-    with one answer, that nobody answered, at the time limit.
+    Identical queries at the same time share one connection and its answer.  This also stops loops between two servers
+    that forward to each other: a query that comes back joins the one under way, which then ends at its timeout.
 
-    @param reactor: for its connections, its clock and its name resolver.
-    @param connectTimeout: how long looking a name up and connecting may take together, in seconds.
-    @param timeout: how long a query may take in all, in seconds; nothing the other server does extends it.
-    @param maxBytes: how much of an answer is taken, in bytes.
-    @param maxQueries: how many queries may be under way.
+    @param reactor: the reactor for connections, timeouts and name resolution.
+    @param connectTimeout: seconds for the lookup and all connection attempts together.
+    @param timeout: seconds for a whole query; no activity of the server extends it.
+    @param maxBytes: the longest answer accepted, in bytes.
+    @param maxQueries: the most queries at once.
     """
 
     def __init__(
@@ -124,22 +124,23 @@ class FingerClient:
         self._timeout = timeout
         self._maxBytes = maxBytes
         self._queries: SingleFlight[Answer] = SingleFlight(maxQueries, _tooMany)
-        # A thread that looks a name up is not free before the system gives up, whoever still waits for it.
+        # The thread of a lookup stays busy until the system gives up, even if the lookup is cancelled.
         self._lookups: SingleFlight[list[IAddress]] = SingleFlight(MAX_LOOKUPS, _tooMany, cancelAbandoned=False)
 
     def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
         """
-        Ask one server.  All its addresses, IPv6 and IPv4, are tried in turn, 0.3 seconds apart; the first that
-        connects is asked (RFC 8305).
+        Query one server.  Its IPv6 and IPv4 addresses are tried alternately, 0.3 seconds apart, and the query is sent
+        on the first connection (RFC 8305).
 
-        @param host: its name or address, without brackets; an IPv6 address may have a scope (C{fe80::1%eth0}).
-        @param port: its port.
+        @param host: the server's name or address, without brackets; an IPv6 address may have a scope
+            (C{fe80::1%eth0}).
+        @param port: the server's port.
         @param query: the query, with its line end (L{finger.protocol.wire.formatQuery}, L{formatName}).
-        @param allowed: told an address, says whether it may be connected to.  What is connected to is that address,
-            never the name again.
-        @return: the answer; what there is of it, marked as cut, if it is too long, takes too long, or breaks off.
-            Cancelling it ends the connection, unless others wait for the same answer.  Fails with
-            L{RemoteUnreachable}, in whose message the reason is, if there is not a byte of an answer, with
+        @param allowed: returns whether the client may connect to an address.  Connections are made to the addresses
+            checked, without a second lookup.
+        @return: the answer, marked as truncated if it exceeds the size limit or the timeout, or if the connection is
+            lost.  Cancelling it closes the connection, unless others wait for the same answer.  Fails with
+            L{RemoteUnreachable}, whose message has the reason, if no byte of an answer is received, and with
             L{ForwardingRefused} if the host has addresses but none of them is allowed.
         """
         try:
@@ -195,7 +196,7 @@ class FingerClient:
 
 
 def _tooMany() -> Exception:
-    return RemoteUnreachable("too many others are being asked")
+    return RemoteUnreachable("too many queries are under way")
 
 
 def _reason(error: Exception) -> str:
@@ -203,11 +204,11 @@ def _reason(error: Exception) -> str:
     return os.strerror(number) if isinstance(number, int) else str(error)
 
 
-# One query's connection.
+# The connection of one query.
 
 
 class _Conversation(Protocol):
-    """Asks, and listens."""
+    """Sends a query and receives its answer."""
 
     transport: ITCPTransport
     _cut = ""
@@ -228,7 +229,7 @@ class _Conversation(Protocol):
             self.cut(f"size limit of {self._maxBytes} bytes")
 
     def cut(self, why: str) -> None:
-        """Listen no more.  The end is not negotiated: who talks for ever would not listen."""
+        """End the answer here.  The connection is aborted, because the server may never stop sending."""
         self._cut = why
         self.transport.abortConnection()
 

@@ -1,4 +1,4 @@
-"""Asking other servers on a peer's behalf (RFC 1288, sections 2.4 and 3.2.1)."""
+"""Forward queries to other servers (RFC 1288, sections 2.4 and 3.2.1)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def parseForward(value: str) -> str | IPNetwork:
     """
     Read a value of C{--forward}.
 
-    @return: a network; else a host's name or address, or L{ANY}, in the one spelling that hosts are compared in.
-    @raise ConfigError: if it is none of these.
+    @return: a network, a host's name or address in canonical form, or L{ANY}.
+    @raise ConfigError: if the value is none of these.
     """
     try:
         if "/" in value:
@@ -39,20 +39,20 @@ def parseForward(value: str) -> str | IPNetwork:
 @implementer(IFingerForwarder)
 class Forwarder:
     """
-    Asks the hosts that the administrator named, and no other.
+    Forward queries to the hosts that the administrator allows.
 
-    A host that is named may be asked, whatever its addresses are.  A network that is named allows the literal
-    addresses in it.  C{any} allows all other hosts, of whose addresses only public ones are connected to, so that
-    nobody looks into our own networks with our eyes.
+    A listed host is allowed, whatever its addresses are.  A listed network allows the literal addresses in it.
+    C{any} allows all other hosts, but only at public addresses, so that clients cannot reach internal networks
+    through this server.
 
-    Servers that forward to each other cannot make a query endless: it loses a host at each, the hosts in it are
-    counted here first, and the same query does not go out twice at a time (L{FingerClient}).
+    Servers that forward to each other cannot loop: each server removes a host from the query, the number of hosts is
+    limited here, and identical queries at the same time are sent once (L{FingerClient}).
 
-    @param client: who asks; its limits are the forwarder's.
-    @param hosts: the values of C{--forward}; without one everything is refused.
-    @param maxHops: of C{user@host1@host2...}, how many hosts, this server being none of them.
-    @param port: the port they are asked at.
-    @raise ConfigError: if a value is none (L{parseForward}).
+    @param client: the client that sends the queries; its limits apply.
+    @param hosts: the values of C{--forward}; if empty, all queries are refused.
+    @param maxHops: the most hosts in C{user@host1@host2...}, without this server.
+    @param port: the port of the hosts.
+    @raise ConfigError: if a value is invalid (L{parseForward}).
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Forwarder:
 
     def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
         """
-        See L{IFingerForwarder.forward}.  Fails with L{finger.errors.NoSuchUser}, too, if C{query} is a name that
-        no server can be asked for.
+        See L{IFingerForwarder.forward}.  Also fails with L{finger.errors.NoSuchUser} if C{query} is a name that
+        cannot be sent in a query.
         """
         try:
             if query.count("@") >= self._maxHops:
@@ -80,7 +80,7 @@ class Forwarder:
         return self._client.ask(host, self._port, line, allowed).addCallback(lambda answer: answer.text)
 
     def _permit(self, host: str) -> tuple[str, Allowed | None]:
-        """The host as it is to be asked, and what its addresses must be."""
+        """Return the host in canonical form, and the check for its addresses, or raise L{ForwardingRefused}."""
         try:
             name = parseHost(host)
         except ValueError as error:
@@ -89,7 +89,7 @@ class Forwarder:
             return name, None
         if ANY in self._hosts:
             return name, isGlobal
-        raise ForwardingRefused(f"{name} is not named")
+        raise ForwardingRefused(f"{name} is not allowed")
 
     def _isInNetwork(self, name: str) -> bool:
         address = parseAddress(name)

@@ -1,4 +1,4 @@
-"""Names into addresses, which can be looked at before one of them is connected to."""
+"""Resolve host names to addresses, so that addresses can be checked before connecting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from finger.protocol.hosts import parseAddress
 
 
 def alternate(addresses: Sequence[IAddress]) -> list[IAddress]:
-    """Alternate the families, the resolver's first choice first (RFC 8305, section 4): one may not work here."""
+    """
+    Order addresses by alternating families, the first address's family first (RFC 8305, section 4), in case a family
+    does not work.
+    """
     first = [address for address in addresses if type(address) is type(addresses[0])]
     second = [address for address in addresses if type(address) is not type(addresses[0])]
     return [address for pair in zip_longest(first, second) for address in pair if address is not None]
@@ -29,10 +32,11 @@ def alternate(addresses: Sequence[IAddress]) -> list[IAddress]:
 
 def knownAddresses(host: str, port: int) -> list[IAddress]:
     """
-    The addresses of a host that needs no lookup: of an address, itself; of C{localhost}, both (RFC 6761, section
-    6.3), whatever this machine's C{/etc/hosts} has forgotten.  The address that every machine has comes first.
+    Return the addresses of a host that needs no lookup: a literal address, or C{localhost} (RFC 6761, section 6.3).
 
-    @return: none, if C{host} is any other name.
+    C{localhost} has both loopback addresses, even if C{/etc/hosts} lacks one.  IPv4 is first: all machines have it.
+
+    @return: the addresses; empty for any other name.
     """
     if host == "localhost":
         return [IPv4Address("TCP", "127.0.0.1", port), IPv6Address("TCP", "::1", port)]
@@ -46,9 +50,10 @@ def lookUp(resolver: IHostnameResolver, host: str, port: int) -> Deferred[list[I
     """
     Find the addresses of a host.
 
-    @param host: its name.
-    @param port: what port the addresses are to have.
-    @return: the addresses, in the resolver's order; none, if there is no such host.
+    @param resolver: the resolver to use.
+    @param host: the host's name.
+    @param port: the port of the addresses.
+    @return: the addresses, in the resolver's order; empty if the host does not exist.
     """
     receiver = _Addresses()
     resolver.resolveHostName(receiver, host, port)
@@ -76,8 +81,8 @@ class _Addresses:
 @implementer(IReactorPluggableNameResolver, IHostnameResolver)
 class ResolvedReactor:
     """
-    A reactor for L{twisted.internet.endpoints.HostnameEndpoint} that resolves whatever it is asked to the addresses
-    already found and checked.  Thus no second lookup, with another result, comes between check and connection.
+    A reactor for L{twisted.internet.endpoints.HostnameEndpoint} that resolves every name to addresses already
+    checked.  A second lookup, between check and connection, could have another result.
     """
 
     def __init__(self, reactor: Any, addresses: list[IAddress]) -> None:
@@ -88,7 +93,7 @@ class ResolvedReactor:
         self._addresses = addresses
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """The one there is stays."""
+        """The resolver cannot be replaced."""
         raise NotImplementedError
 
     def resolveHostName(
@@ -107,7 +112,7 @@ class ResolvedReactor:
 
 @implementer(IHostResolution)
 class _Resolution:
-    """A resolution that is over."""
+    """A completed resolution."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""C{python -m finger --set}: tell the setter a status, on this machine."""
+"""The client of the setter, on this machine: C{python -m finger --set}."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MAX_ANSWER: Final = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    What the setter replies.
+    The setter's reply.
 
-    @ivar text: its words, safe to print.
+    @ivar text: the reply's text, safe to print.
     @ivar isSet: whether the status is set.
     """
 
@@ -35,8 +35,10 @@ def setStatus(where: int | str, user: str, status: str) -> Reply:
     Set a status.
 
     @param where: the setter's port on this machine, or the path of its UNIX socket.
-    @param user: the user; empty for the user who runs this.
-    @raise BadQuery: if the user is not a single line, or the name of the user who runs this is not known.
+    @param user: the user; empty for the user that runs this process.
+    @param status: the new status.
+    @return: the setter's reply.
+    @raise BadQuery: if the user is not a single line, or the user that runs this process has no name.
     @raise OSError: if the setter cannot be reached.
     """
     user = user or _oneself()
@@ -52,7 +54,7 @@ def _oneself() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise BadQuery("this account has no name; say whose status it is") from None
+        raise BadQuery("this account has no name; give the user whose status to set") from None
 
 
 def _connect(where: int | str) -> socket.socket:

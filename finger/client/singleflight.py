@@ -1,4 +1,4 @@
-"""Sharing of work between callers that ask for the same at the same time."""
+"""Coalesce calls: simultaneous callers with the same key share one operation and its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class _Work(Generic[T]):
-    """One piece of work, and the callers that wait for its result."""
+    """An operation, and the callers that wait for its result."""
 
     key: Hashable
     start: Callable[[], Deferred[T]]
@@ -25,12 +25,12 @@ class _Work(Generic[T]):
 
 class SingleFlight(Generic[T]):
     """
-    Work in progress, each piece of it done once for all callers that want its result.
+    Operations by key, each run once for all callers that wait for it.
 
-    @param most: the maximum number of pieces in progress.
-    @param refuse: makes the error that further pieces fail with; if omitted, they wait for their turn.
-    @param cancelAbandoned: whether to cancel work in progress that no caller waits for any more.  Work that waits for
-        its turn is then always dropped.
+    @param most: the most operations to run at once.
+    @param refuse: makes the error for further operations; without it, they are queued.
+    @param cancelAbandoned: whether to cancel a running operation when its last caller has cancelled.  A queued
+        operation is then always removed.
     """
 
     def __init__(
@@ -45,11 +45,13 @@ class SingleFlight(Generic[T]):
 
     def join(self, key: Hashable, start: Callable[[], Deferred[T]]) -> Deferred[T]:
         """
-        Wait for the work with this key.  If it is neither in progress nor waiting for its turn, C{start} begins it.
+        Wait for the operation with a key.  If it is neither running nor queued, add it.
 
-        To share only work that has not begun yet, use as the key a number that C{start} increases.
+        To avoid sharing an operation that is already running, use as the key a number that C{start} increases.
 
-        @return: the result.  Cancelling it does not affect other callers.
+        @param key: identifies the operation.
+        @param start: starts the operation.
+        @return: its result.  Cancelling it does not affect other callers.
         """
         work = self._running.get(key) or self._queued.get(key)
         if work is None:
@@ -74,7 +76,7 @@ class SingleFlight(Generic[T]):
 
     def _ended(self, result: T | Failure, work: _Work[T]) -> None:
         del self._running[work.key]
-        while work.waiting:  # One at a time: a callback may cancel another caller's result.
+        while work.waiting:  # One by one, because a callback may cancel another caller.
             work.waiting.pop(0).callback(result)
         self._startQueued()
 

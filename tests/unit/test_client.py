@@ -44,12 +44,12 @@ class AnswerTests(SynchronousTestCase):
     """L{Answer}."""
 
     def test_text(self) -> None:
-        """Safe to show; an answer that was cut says so."""
+        """The text is safe to display, and says if the answer is truncated."""
         self.assertEqual(Answer(b"a\x1b[1mb\r\nc\r\n").text, "a?[1mb\nc")
         self.assertEqual(Answer(b"one\r\ntw", "connection lost").text, "one\ntw\n[answer cut: connection lost]")
 
     def test_wholeLines(self) -> None:
-        """Of an answer that was cut, the last line is not believed."""
+        """Without the incomplete last line of a truncated answer."""
         self.assertEqual(Answer(b"one\r\ntwo").wholeLines, "one\ntwo")
         self.assertEqual(Answer(b"one\r\ntwo", "x").wholeLines, "one")
         self.assertEqual(Answer(b"one", "x").wholeLines, "")
@@ -59,13 +59,13 @@ class FormatNameTests(SynchronousTestCase):
     """L{formatName}."""
 
     def test_good(self) -> None:
-        """A name, at a host or not."""
+        """A name, with or without a host."""
         self.assertEqual(formatName("moshez"), b"moshez\r\n")
         self.assertEqual(formatName("moshez@host", True), b"/W moshez@host\r\n")
         self.assertEqual(formatName("\N{SNOWMAN}"), b"\xe2\x98\x83\r\n")
 
     def test_bad(self) -> None:
-        """What would be another query is nobody's name."""
+        """A name that a server could read as another query is refused."""
         for name in (
             *("", " ", "a b", " a", "a ", "a\tb", "a\N{NO-BREAK SPACE}b", "/W", "/w", "/Wa", "/", "-l", "--", "-"),
             *("a\r\nb", "a\n", "a\0", "a\x1b", "a\x85b", "a\u2028b", "a\u202eb", "a\ud800", "x" * 2000),
@@ -74,7 +74,7 @@ class FormatNameTests(SynchronousTestCase):
 
 
 class FingerClientTests(SynchronousTestCase):
-    """L{FingerClient}, in a network that is under control."""
+    """L{FingerClient}, with a network double."""
 
     def setUp(self) -> None:
         self.network = Network(
@@ -89,7 +89,7 @@ class FingerClientTests(SynchronousTestCase):
         self.answers: list[Deferred[Answer]] = []
 
     def tearDown(self) -> None:
-        for answer in self.answers:  # Not every test looks at all of them.
+        for answer in self.answers:  # Not every test checks all answers.
             answer.addErrback(lambda failure: None)
 
     def ask(self, host: str = "127.0.0.1", query: bytes = b"moshez\r\n", **options: Any) -> Deferred[Answer]:
@@ -101,7 +101,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_answer(self) -> None:
-        """The query is asked, and what comes until the server closes is the answer."""
+        """The answer is all that the server sends before it closes the connection."""
         answer = self.ask()
         self.assertEqual(self.network.tcpClients[0][:2], ("127.0.0.1", 79))
         connection = self.network.accept()
@@ -113,31 +113,31 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_literals(self) -> None:
-        """An address is not looked up, whatever its spelling."""
+        """An address is not looked up, in any spelling."""
         for host in ("::1", "::ffff:127.0.0.1", "fe80::1%eth0", "127.0.0.1"):
             self.ask(host)
         self.assertEqual(self.network.attempts, ["::1", "127.0.0.1", "fe80::1%eth0"])
         self.assertEqual(self.network.resolver.asked, [])
 
     def test_localhost(self) -> None:
-        """This machine has both its addresses, whoever forgot to say so."""
+        """C{localhost} has both addresses, even if the resolver lacks one."""
         self.ask("LocalHost")
         self.network.advance(0.3)
         self.assertEqual(self.network.attempts, ["127.0.0.1", "::1"])
         self.assertEqual(self.network.resolver.asked, [])
 
     def test_noHost(self) -> None:
-        """What cannot be a host is not even looked up."""
+        """An invalid host is not looked up."""
         answer = self.ask("no such host")
         self.assertUnreachable(answer, "'no such host' is neither a host name nor an address")
         self.assertEqual(self.network.resolver.asked, [])
 
     def test_unknownHost(self) -> None:
-        """A name that has no address."""
+        """A name without an address is unreachable."""
         self.assertUnreachable(self.ask("nowhere"), "it has no address")
 
     def test_happyEyeballs(self) -> None:
-        """The next address, of the other family, is tried before the first has failed; the first to answer wins."""
+        """The next address, of the other family, is tried before the first fails; the first to connect is used."""
         answer = self.ask("both")
         self.assertEqual(self.network.attempts, ["::1"])
         self.network.advance(0.3)
@@ -148,7 +148,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_manyAddresses(self) -> None:
-        """The families alternate, and only so many addresses are tried."""
+        """The families alternate, and the number of addresses tried is limited."""
         answer = self.ask("many")
         self.network.pump([0.3] * 16)
         self.assertEqual(len(self.network.attempts), MAX_ADDRESSES)
@@ -157,7 +157,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertUnreachable(answer, "no connection within 5 s")
 
     def test_refused(self) -> None:
-        """If no address can be connected to, it is told why."""
+        """If no address can be connected to, the error has the reason."""
         answer = self.ask("both")
         self.network.refuse()
         self.assertNoResult(answer)
@@ -167,14 +167,14 @@ class FingerClientTests(SynchronousTestCase):
         self.assertUnreachable(answer, "Connection refused")
 
     def test_otherErrors(self) -> None:
-        """An error without a number is told in its own words."""
+        """An error without a number is reported with its own text."""
         answer = self.ask()
         self.network.refuse(error=TimeoutError())
         self.network.advance(0.3)
         self.assertUnreachable(answer, "User timeout caused connection failure.")
 
     def test_badScope(self) -> None:
-        """A connection that cannot even be begun."""
+        """A connection attempt that fails at once is reported."""
 
         def connectTCP(*details: object, **options: object) -> None:
             raise OSError(19, "no such device")
@@ -185,7 +185,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertUnreachable(answer, "[Errno 19] no such device")
 
     def test_connectTimeout(self) -> None:
-        """Nobody there: it takes no longer than it may."""
+        """Connecting has a timeout."""
         answer = self.ask("both")
         self.network.pump([0.1] * 40)
         self.assertNoResult(answer)
@@ -194,7 +194,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertTrue(all(connector.stoppedConnecting for connector in self.network.connectors))
 
     def test_lookupTimeout(self) -> None:
-        """A name server that does not answer: likewise; and what it says later is too late."""
+        """A lookup has the same timeout, and a later result is ignored."""
         self.network.resolver.slow = True
         answer = self.ask("both")
         self.network.advance(CONNECT_TIMEOUT)
@@ -204,7 +204,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_maxLookups(self) -> None:
-        """Lookups that hold a thread count until they are over, though nobody waits for them; addresses need none."""
+        """Lookups count until their threads end, even if cancelled; literal addresses need no lookup."""
         self.network.resolver.slow = True
         for number in range(MAX_LOOKUPS):
             self.ask(f"slow{number}")
@@ -217,7 +217,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertNoResult(self.ask("both"))
 
     def test_lostLookups(self) -> None:
-        """A resolver that never answers at all does not block us for ever."""
+        """A lookup that never ends is given up."""
         self.network.resolver.slow = True
         for number in range(MAX_LOOKUPS):
             self.ask(f"slow{number}")
@@ -227,7 +227,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertIn("both", self.network.resolver.asked)
 
     def test_lookupShared(self) -> None:
-        """Different queries of one host share the lookup of its name."""
+        """Different queries to one host share its lookup."""
         self.network.resolver.slow = True
         self.ask("both", b"a\r\n")
         self.ask("both", b"b\r\n")
@@ -236,7 +236,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.attempts, ["::1", "::1"])
 
     def test_timeout(self) -> None:
-        """The total limit is absolute: whoever drips is cut off, and what there is is given."""
+        """No activity of the server extends the timeout; the answer received so far is returned."""
         answer = self.ask()
         self.network.advance(2)
         connection = self.network.accept()
@@ -251,7 +251,7 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_silence(self) -> None:
-        """Who says nothing at all until then does not answer."""
+        """A server that sends nothing before the timeout is unreachable."""
         answer = self.ask()
         connection = self.network.accept()
         self.network.advance(TIMEOUT)
@@ -259,19 +259,19 @@ class FingerClientTests(SynchronousTestCase):
         self.assertUnreachable(answer, "no answer: time limit of 20 s")
 
     def test_shortTimeout(self) -> None:
-        """The total limit holds for the connection, too."""
+        """A short timeout applies to connecting, too."""
         self.client = FingerClient(self.network, connectTimeout=5, timeout=2)
         answer = self.ask()
         self.network.advance(2)
         self.assertUnreachable(answer, "no connection within 2 s")
 
     def test_timeoutFitsTheServers(self) -> None:
-        """The client gives up before our own server does."""
+        """The client's timeout is shorter than that of our own server."""
         self.assertLess(CONNECT_TIMEOUT, TIMEOUT)
         self.assertLess(TIMEOUT, ANSWER_TIMEOUT)
 
     def test_maxBytes(self) -> None:
-        """An answer may be so long, and no longer."""
+        """The size of an answer is limited."""
         for size in (MAX_BYTES, MAX_BYTES + 1):
             answer = self.ask()
             connection = self.network.accept()
@@ -286,7 +286,7 @@ class FingerClientTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(answer), Answer(b"x" * MAX_BYTES, cut))
 
     def test_broken(self) -> None:
-        """A connection that breaks: what there is is given; nothing is no answer."""
+        """If the connection breaks, the answer so far is returned; if that is empty, the server is unreachable."""
         answer = self.ask()
         connection = self.network.accept()
         connection.say(b"half\r\n")
@@ -297,13 +297,13 @@ class FingerClientTests(SynchronousTestCase):
         self.assertUnreachable(answer, "no answer: connection lost")
 
     def test_nothing(self) -> None:
-        """A server that closes without a word has not answered."""
+        """A server that closes the connection without sending anything is unreachable."""
         answer = self.ask()
         self.network.accept().close()
         self.assertUnreachable(answer, "no answer: connection closed")
 
     def test_allowed(self) -> None:
-        """Each address is asked about, and only those allowed are connected to."""
+        """Each address is checked, and only allowed ones are connected to."""
         asked: list[str] = []
 
         def allowed(address: str) -> bool:
@@ -317,21 +317,21 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.resolver.asked, ["both"])
 
     def test_noneAllowed(self) -> None:
-        """If none is allowed, nothing is connected to, and the failure says so, be it a name or an address."""
+        """If no address is allowed, the query is refused without a connection, for names and literal addresses."""
         for host in ("rebound", "127.0.0.1"):
             self.failureResultOf(self.ask(host, allowed=lambda address: False), ForwardingRefused)
         self.assertEqual(self.network.attempts, [])
         self.assertUnreachable(self.ask("nowhere", allowed=lambda address: False), "it has no address")
 
     def test_shared(self) -> None:
-        """The same query, asked twice at a time, goes out once, whatever the spelling of the host."""
+        """Identical queries at the same time are sent once, whatever the spelling of the host."""
         answers = [self.ask(host) for host in ("both", "BOTH.", "both")]
         self.assertEqual(self.network.attempts, ["::1"])
         self.network.accept().answer(b"here\r\n")
         self.assertEqual([self.successResultOf(answer).text for answer in answers], ["here"] * 3)
 
     def test_notShared(self) -> None:
-        """What differs in anything is not shared, in what is allowed least of all."""
+        """Queries that differ in anything are not shared, in particular if different addresses are allowed."""
         self.ask()
         self.ask(query=b"other\r\n")
         self.ask(host="127.0.0.2")
@@ -340,20 +340,20 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(len(self.network.attempts), 5)
 
     def test_maxQueries(self) -> None:
-        """Only so many different queries at a time."""
+        """The number of different queries at once is limited."""
         self.client = FingerClient(self.network, maxQueries=2)
         first = self.ask(query=b"a\r\n")
         self.ask(query=b"b\r\n")
         answer = self.ask(query=b"c\r\n")
         self.assertEqual(
-            self.failureResultOf(answer, RemoteUnreachable).getErrorMessage(), "too many others are being asked"
+            self.failureResultOf(answer, RemoteUnreachable).getErrorMessage(), "too many queries are under way"
         )
         self.network.accept(0).answer(b"done\r\n")
         self.successResultOf(first)
         self.assertNoResult(self.ask(query=b"c\r\n"))
 
     def test_cancel(self) -> None:
-        """Cancelled at any time, it leaves nothing behind."""
+        """A query can be cancelled at any time, and leaves nothing behind."""
         self.network.resolver.slow = True
         lookingUp = self.ask("both")
         lookingUp.cancel()
@@ -372,11 +372,11 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_loop(self) -> None:
-        """Of two servers that ask each other, each asks once, and all who wait are told at the first's time limit."""
+        """Two servers that forward to each other send one query each, which ends at the first timeout."""
         there = FingerClient(self.network)
 
         def asked(query: bytes) -> None:
-            """What a server does that is a proxy of the other."""
+            """Forward a query, as a server that is a proxy of the other does."""
             waiting.append(there.ask("192.0.2.1", 79, query))
             waiting.append(self.ask(query=query))
 
@@ -392,10 +392,10 @@ class FingerClientTests(SynchronousTestCase):
 
 
 class LookupTests(SynchronousTestCase):
-    """L{finger.client.resolver}, where the client does not lead."""
+    """L{finger.client.resolver}, beyond what the client uses."""
 
     def test_interfaces(self) -> None:
-        """It is what L{HostnameEndpoint} needs of a reactor, and no more."""
+        """The reactor provides what L{HostnameEndpoint} requires of one."""
         reactor = ResolvedReactor(Network(), [])
         verifyObject(IReactorPluggableNameResolver, reactor)
         verifyObject(IHostnameResolver, reactor)
@@ -403,14 +403,14 @@ class LookupTests(SynchronousTestCase):
         self.assertRaises(NotImplementedError, reactor.installNameResolver, reactor)
 
     def test_resolution(self) -> None:
-        """Its resolutions are over at once."""
+        """A resolution is complete at once."""
 
         @implementer(IResolutionReceiver)
         class Receiver:
             addressResolved = resolutionBegan = print
 
             def resolutionComplete(self) -> None:
-                """Nothing is left to do."""
+                """The resolution is complete."""
 
         resolution = ResolvedReactor(Network(), []).resolveHostName(Receiver(), "host")
         verifyObject(IHostResolution, resolution)
@@ -418,7 +418,7 @@ class LookupTests(SynchronousTestCase):
 
 
 class RealTests(TestCase):
-    """The client, a reactor, and servers on loopback."""
+    """The client with a real reactor, and servers on loopback."""
 
     def listen(self, factory: Any, interface: str = "127.0.0.1", port: int = 0) -> int:
         listening = listenOn(interface, factory, port)
@@ -426,7 +426,7 @@ class RealTests(TestCase):
         return addressOf(listening).port
 
     async def test_ourServer(self) -> None:
-        """Our own server, over IPv4 and IPv6."""
+        """Our own server answers over IPv4 and IPv6."""
         factory = finger.adapters.finger.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         for host in ("127.0.0.1", "::1"):
             port = self.listen(factory, host)
@@ -435,7 +435,7 @@ class RealTests(TestCase):
         self.assertTrue(IFingerFactory.providedBy(factory))
 
     async def test_localhost(self) -> None:
-        """This machine's name is answered by a server that listens on either address alone."""
+        """C{localhost} reaches a server that listens on only one of its addresses."""
         factory = finger.adapters.finger.FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well")))
         for host in ("127.0.0.1", "::1"):
             port = self.listen(factory, host)
@@ -443,7 +443,7 @@ class RealTests(TestCase):
             self.assertEqual(answer.text, "Happy and well")
 
     async def test_systemResolver(self) -> None:
-        """The reactor's own resolver is asked for other names, in its thread; this one it knows."""
+        """The reactor's own resolver resolves names in a thread; its results are fixed here."""
         known = {"finger.example.org": "127.0.0.1"}
         self.patch(
             IReactorPluggableNameResolver(reactor).nameResolver,
@@ -456,7 +456,7 @@ class RealTests(TestCase):
         self.assertEqual(answer.text, "Happy and well")
 
     async def test_refused(self) -> None:
-        """Nobody listens."""
+        """The port is closed."""
         listening = listenOn("127.0.0.1", ScriptedServer(print))
         port = addressOf(listening).port
         await maybeDeferred(listening.stopListening)
@@ -465,27 +465,27 @@ class RealTests(TestCase):
         self.assertEqual(str(error), "Connection refused")
 
     async def test_flood(self) -> None:
-        """A server that does not end is hung up on."""
+        """The connection to a server that never stops sending is aborted."""
         server = ScriptedServer(lambda connection, query: connection.transport.write(b"x" * 1_000_000))
         answer = await FingerClient(reactor, maxBytes=1000).ask("127.0.0.1", self.listen(server), b"\r\n")
         self.assertEqual(answer, Answer(b"x" * 1000, "size limit of 1000 bytes"))
         await server.allEnded()
 
     async def test_reset(self) -> None:
-        """A server that resets the connection has not answered."""
+        """A server that resets the connection is unreachable."""
         server = ScriptedServer(lambda connection, query: connection.transport.abortConnection())
         answer = FingerClient(reactor).ask("127.0.0.1", self.listen(server), b"\r\n")
         await self.assertFailure(answer, RemoteUnreachable)
         await server.allEnded()
 
     async def test_cancel(self) -> None:
-        """The server sees that nobody waits for it any more."""
+        """When the last caller cancels, the connection to the server is closed."""
         server = ScriptedServer(lambda connection, query: answer.cancel())
         answer = FingerClient(reactor).ask("127.0.0.1", self.listen(server), b"\r\n")
         await self.assertFailure(answer, CancelledError)
         await server.allEnded()
 
     async def test_badScope(self) -> None:
-        """An interface that this machine has not."""
+        """The scope of an address is not an interface of this machine."""
         answer = FingerClient(reactor).ask("fe80::1%nothing", 79, b"\r\n")
         await self.assertFailure(answer, RemoteUnreachable)

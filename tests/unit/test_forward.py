@@ -1,4 +1,4 @@
-"""Asking other servers on a peer's behalf."""
+"""Forwarding queries to other servers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ParseForwardTests(SynchronousTestCase):
     """L{parseForward}."""
 
     def test_good(self) -> None:
-        """Hosts, addresses and networks, each in one spelling."""
+        """Hosts, addresses and networks are read into canonical form."""
         for value, rule in {
             "any": ANY,
             "ANY": ANY,
@@ -59,7 +59,7 @@ class ParseForwardTests(SynchronousTestCase):
             self.assertEqual(parseForward(value), rule)
 
     def test_bad(self) -> None:
-        """One line, that names the option, its value, and what would be right."""
+        """An invalid value is an error of one line, with the option, the value, and the valid forms."""
         for value in (*(host for host in NO_HOSTS if host.isprintable()), "10.0.0.1/8", "10.0.0.0/33", "a/b", "-h"):
             if value == "[::1]":
                 continue
@@ -69,12 +69,12 @@ class ParseForwardTests(SynchronousTestCase):
             self.assertNotIn("\n", error)
 
     def test_forwarder(self) -> None:
-        """The forwarder does not take what is none."""
+        """The forwarder refuses invalid values."""
         self.assertRaises(ConfigError, Forwarder, ClientDouble({}), ["good.example", "b a d"])
 
 
 class ForwarderTests(SynchronousTestCase):
-    """L{Forwarder}, what it asks and what it does not."""
+    """L{Forwarder}, with a client double."""
 
     def setUp(self) -> None:
         self.client = ClientDouble({b"moshez\r\n": b"Happy and \x1b[1mwell\r\n"}, otherwise=b"something\r\n")
@@ -83,7 +83,7 @@ class ForwarderTests(SynchronousTestCase):
         return Forwarder(self.client, hosts, **options).forward(query, host, verbose)
 
     def asked(self, host: str, *hosts: str, **options: Any) -> str:
-        """The host that is asked, and nothing else."""
+        """Return the single host that is queried."""
         self.client.asked.clear()
         self.successResultOf(self.forward(host, *hosts, **options))
         ((name, port, _),) = self.client.asked
@@ -96,30 +96,30 @@ class ForwarderTests(SynchronousTestCase):
         self.assertEqual(self.client.asked, [])
 
     def test_interface(self) -> None:
-        """It is what it says it is."""
+        """The forwarder provides its interface."""
         verifyObject(IFingerForwarder, Forwarder(self.client))
 
     def test_relayed(self) -> None:
-        """The answer is given whole, and clean."""
+        """The answer is passed on completely, without control characters."""
         self.assertEqual(self.successResultOf(self.forward("host", "host")), "Happy and ?[1mwell")
 
     def test_cut(self) -> None:
-        """An answer that was cut says so."""
+        """A truncated answer says so."""
         self.client = ClientDouble({b"moshez\r\n": Answer(b"Hap", "connection lost")})
         self.assertEqual(self.successResultOf(self.forward("h", "h")), "Hap\n[answer cut: connection lost]")
 
     def test_unreachable(self) -> None:
-        """A server that does not answer is told as such."""
+        """A server that does not answer is unreachable."""
         self.client = ClientDouble({b"moshez\r\n": UNREACHABLE})
         self.failureResultOf(self.forward("host", "host"), RemoteUnreachable)
 
     def test_offByDefault(self) -> None:
-        """Nobody is asked if nobody is named."""
+        """Without a value, all hosts are refused."""
         for host in (*LOCAL_HOSTS, "finger.example.org", "8.8.8.8"):
             self.assertRefused(host)
 
     def test_named(self) -> None:
-        """Who is named is asked, in whatever spelling; no other is."""
+        """A listed host is queried, in any spelling; others are refused."""
         hosts = ("Finger.Example.ORG.", "::ffff:192.0.2.1", "2001:DB8:0::1")
         for name in ("finger.example.org", "FINGER.example.org."):
             self.assertEqual(self.asked(name, *hosts), "finger.example.org")
@@ -131,13 +131,13 @@ class ForwarderTests(SynchronousTestCase):
             self.assertRefused(name, *hosts)
 
     def test_namedIsTrusted(self) -> None:
-        """Who is named may be anywhere, with any other allowed or not."""
+        """A listed host may have any address, with and without C{any}."""
         for host in ("localhost", "127.0.0.1", "::1", "inner.example"):
             self.assertEqual(self.asked(host, "any", host), host)
             self.assertIsNone(self.client.allowed)
 
     def test_network(self) -> None:
-        """A network allows the addresses in it, and no names, whose addresses may change."""
+        """A network allows the literal addresses in it, but no names, whose addresses may change."""
         for host in ("10.0.0.0", "10.255.1.2", "::ffff:10.1.2.3", "2001:db8::9"):
             self.asked(host, "10.0.0.0/8", "2001:db8::/32")
             self.assertIsNone(self.client.allowed)
@@ -145,18 +145,18 @@ class ForwarderTests(SynchronousTestCase):
             self.assertRefused(host, "10.0.0.0/8", "2001:db8::/32")
 
     def test_any(self) -> None:
-        """C{any} allows all names, whose addresses must be public; C{any} itself is a name like others."""
+        """C{any} allows all names at public addresses; a host called C{any} is no exception."""
         for host in ("finger.example.org", "localhost", "127.0.0.1", "any"):
             self.assertEqual(self.asked(host, "any"), host)
             self.assertIs(self.client.allowed, isGlobal)
 
     def test_grammar(self) -> None:
-        """What is no host is refused, whoever is allowed."""
+        """An invalid host is refused, even with C{any}."""
         for host in (*NO_HOSTS, "-h", "--help", "h\r\nother"):
             self.assertRefused(host, "any", "0.0.0.0/0", "::/0")
 
     def test_queries(self) -> None:
-        """The rest of the line is passed on, and /W with it."""
+        """The rest of the query is passed on, with C{/W}."""
         for query, verbose, line in (
             ("", False, b"\r\n"),
             ("", True, b"/W \r\n"),
@@ -167,13 +167,13 @@ class ForwarderTests(SynchronousTestCase):
             self.assertEqual(self.client.asked[-1][2], line)
 
     def test_smuggling(self) -> None:
-        """A name that would be another query is nobody's."""
+        """A name that a server could read as another query is refused."""
         for query in ("/W", "/w", "-l", "a b", "a\r\nb", "a\nb", "a\0b", "\x1b", "x" * 2000):
             self.failureResultOf(self.forward("host", "host", query=query), NoSuchUser)
         self.assertEqual(self.client.asked, [])
 
     def test_hops(self) -> None:
-        """One host unless more are allowed; a thousand are refused with one reply."""
+        """By default, one host is allowed; a query with a thousand hosts is refused with one reply."""
         for query in ("u@h1", "@h1", "u@h1@h2", "u" + "@self" * 1000, "@" * 1000):
             self.assertRefused("host", "host", query=query)
         self.asked("host", "host", query="u@h1", maxHops=2)
@@ -182,7 +182,7 @@ class ForwarderTests(SynchronousTestCase):
 
 
 class BounceTests(SynchronousTestCase):
-    """L{Forwarder} with its client: nothing goes where it may not."""
+    """L{Forwarder} with a real client, and a network double."""
 
     def setUp(self) -> None:
         self.network = Network(
@@ -197,19 +197,19 @@ class BounceTests(SynchronousTestCase):
         self.client = FingerClient(self.network)
 
     def test_off(self) -> None:
-        """Off, nothing is connected to, and no name is looked up."""
+        """Without a value, there are no connections and no lookups."""
         for host in (*LOCAL_HOSTS, "both.example"):
             self.failureResultOf(Forwarder(self.client).forward("u", host, False), ForwardingRefused)
         self.assertEqual((self.network.attempts, self.network.resolver.asked), ([], []))
 
     def test_any(self) -> None:
-        """With any, whatever leads to this machine or its networks is refused, and never connected to."""
+        """With C{any}, hosts at loopback or private addresses are refused, without a connection."""
         for host in LOCAL_HOSTS:
             self.failureResultOf(Forwarder(self.client, ["any"]).forward("u", host, False), ForwardingRefused)
         self.assertEqual(self.network.attempts, [])
 
     def test_mixed(self) -> None:
-        """Of a host with public and other addresses, the public ones are connected to, at port 79."""
+        """If a host has public and other addresses, only the public ones are used, at port 79."""
         answer = Forwarder(self.client, ["any"]).forward("u", "both.example", False)
         self.network.pump([0.3] * 3)
         self.assertEqual([client[:2] for client in self.network.tcpClients], [("198.51.99.1", 79)])
@@ -217,14 +217,14 @@ class BounceTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(answer), "here")
 
     def test_port(self) -> None:
-        """For tests, the port can be another; the query cannot name it."""
+        """The port can be set for tests; a query cannot set it."""
         forwarder = Forwarder(self.client, ["127.0.0.1"], port=1079)
         self.failureResultOf(forwarder.forward("u", "127.0.0.1:22", False), ForwardingRefused)
         forwarder.forward("u", "127.0.0.1", False)
         self.assertEqual([client[:2] for client in self.network.tcpClients], [("127.0.0.1", 1079)])
 
     def test_flood(self) -> None:
-        """Only so many are asked at once, and each the same only once."""
+        """The number of queries at once is limited, and identical ones are sent once."""
         forwarder = Forwarder(self.client, ["any"])
         hosts = [f"host{number}.example" for number in range(MAX_QUERIES + 1)]
         answers = [forwarder.forward("u", host, False) for _ in range(3) for host in hosts[:-1]]
@@ -238,10 +238,10 @@ class BounceTests(SynchronousTestCase):
 
 
 class RealTests(TestCase):
-    """Two of our servers, on loopback."""
+    """Two of our servers on loopback."""
 
     async def test_forwarded(self) -> None:
-        """C{moshez@host} asked of one is answered by the other, over IPv4 and IPv6; C{@host} and /W, too."""
+        """One server forwards C{moshez@host}, C{@host} and C{/W} to the other, over IPv4 and IPv6."""
         for host in ("127.0.0.1", "::1"):
             there = self.listen(FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well"))), host)
             forwarder = Forwarder(FingerClient(reactor), [host], port=there)
@@ -261,7 +261,7 @@ class RealTests(TestCase):
                 self.assertEqual(answered.text, answer, query)
 
     async def test_itself(self) -> None:
-        """A server that is to forward to itself answers once."""
+        """A server that forwards to itself answers once."""
         forwarder = Forwarder(FingerClient(reactor), ["127.0.0.1"], maxHops=9)
         service = PolicyFingerService(
             ProfilesDouble(Profile("moshez", plan="Happy and well")), reactor, forwarder=forwarder

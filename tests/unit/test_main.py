@@ -34,7 +34,7 @@ class ParseTargetTests(SynchronousTestCase):
     """L{parseTarget}."""
 
     def test_good(self) -> None:
-        """Whom to ask, and for what."""
+        """An argument is split into the query and the host."""
         for text, (query, host) in {
             "": (b"\r\n", ""),
             "@": (b"\r\n", ""),
@@ -51,18 +51,18 @@ class ParseTargetTests(SynchronousTestCase):
             self.assertEqual(parseTarget(text, verbose=False), Target(query, host))
 
     def test_long(self) -> None:
-        """/W goes before."""
+        """C{/W} is put before the query."""
         self.assertEqual(parseTarget("@host", verbose=True).query, b"/W \r\n")
         self.assertEqual(parseTarget("moshez@host", verbose=True).query, b"/W moshez\r\n")
 
     def test_bad(self) -> None:
-        """What cannot be asked, in a line without what makes it bad."""
+        """An invalid argument is an error of one line, without control characters."""
         for text in ("a\r\nb", "a\x1b[1m@host", "x" * 2000, "a\udcff", "moshez@no host", "moshez@\x1b", "m@[::1]x"):
             self.assertTrue(str(self.assertRaises(ValueError, parseTarget, text, False)).isprintable())
 
 
 class AskingTests(SynchronousTestCase):
-    """L{Asking}, and what it prints."""
+    """L{Asking} and its output."""
 
     def run_(self, answers: dict[bytes, Any], *arguments: str, out: Any = None) -> tuple[int, str, str]:
         self.client = ClientDouble(answers)
@@ -73,12 +73,12 @@ class AskingTests(SynchronousTestCase):
         return status, out.getvalue() if isinstance(out, StringIO) else "", err.getvalue()
 
     def test_here(self) -> None:
-        """Without a host, this machine."""
+        """Without a host, this machine is queried."""
         self.assertEqual(self.run_({b"\r\n": b"moshez\r\n"}), (0, "moshez\n", ""))
         self.assertEqual(self.client.asked, [("localhost", 79, b"\r\n")])
 
     def test_several(self) -> None:
-        """Each is answered, under its host's name if it was given one."""
+        """Each query is answered, under the name of its host if one was given."""
         answers = {b"/W a\r\n": b"A!\r\n", b"/W \r\n": b"B!\r\nC!\r\n"}
         printed = self.run_(answers, "a@h1", "-l", "@::1", "-p", "1079", "a")
         self.assertEqual(printed, (0, "[h1]\nA!\n\n[::1]\nB!\nC!\n\nA!\n", ""))
@@ -88,11 +88,11 @@ class AskingTests(SynchronousTestCase):
         )
 
     def test_noSuchUser(self) -> None:
-        """That somebody is not there is an answer."""
+        """No such user is an answer."""
         self.assertEqual(self.run_({}, "nobody"), (0, "No such user\n", ""))
 
     def test_unreachable(self) -> None:
-        """One line says who did not answer and why; the others are asked all the same."""
+        """One line reports the host that did not answer, and why; the other queries are still sent."""
         answers = {b"a\r\n": UNREACHABLE, b"b\r\n": b"B!\r\n"}
         status, out, err = self.run_(answers, "a@h1", "b@h2", "a")
         self.assertEqual((status, out), (1, "[h2]\nB!\n"))
@@ -103,19 +103,19 @@ class AskingTests(SynchronousTestCase):
         )
 
     def test_cut(self) -> None:
-        """What there is of an answer is shown, and is a failure."""
+        """A truncated answer is printed, and is a failure."""
         status, out, err = self.run_({b"a\r\n": Answer(b"half", "connection lost")}, "a@h")
         self.assertEqual((status, out), (1, "[h]\nhalf\n"))
-        self.assertEqual(err, "finger: the answer of h was cut: connection lost\n")
+        self.assertEqual(err, "finger: the answer of h was truncated: connection lost\n")
 
     def test_controlBytes(self) -> None:
-        """None reaches the terminal."""
+        """Control characters do not reach the terminal."""
         status, out, _ = self.run_({b"a\r\n": bytes(range(256)) + b"\xe2\x80\xae\r\n"}, "a")
         self.assertEqual(status, 0)
         self.assertEqual({character for character in out if not character.isprintable()}, {"\t", "\n"})
 
     def test_family(self) -> None:
-        """-4 and -6 leave out the other family's addresses."""
+        """C{-4} and C{-6} exclude the addresses of the other family."""
         for option, address in (("-4", "127.0.0.1"), ("-6", "::1"), ("--ipv4", "127.0.0.1"), ("--ipv6", "::1")):
             network = Network()
             options = makeParser().parse_args([option])
@@ -127,7 +127,7 @@ class AskingTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(status), 0)
 
     def test_noFamily(self) -> None:
-        """A host that has no address of the family asked for."""
+        """A host without an address of the selected family is a failure."""
         for option, address, family in (("-4", "::1", "IPv4"), ("-6", "127.0.0.1", "IPv6")):
             err = StringIO()
             asking = Asking(FingerClient(Network()), makeParser().parse_args([option]), StringIO(), err)
@@ -135,7 +135,7 @@ class AskingTests(SynchronousTestCase):
             self.assertEqual(err.getvalue(), f"finger: could not connect to {address} port 79: no {family} address\n")
 
     def test_brokenPipe(self) -> None:
-        """A reader that has seen enough: no more is asked, nothing is said, not even when Python ends."""
+        """If the reader closes the pipe, no more queries are sent, and no error is printed, even at Python's exit."""
         reading, writing = os.pipe()
         os.close(reading)
         out = open(writing, "w")
@@ -144,14 +144,14 @@ class AskingTests(SynchronousTestCase):
         out.close()
 
     def test_fullDisk(self) -> None:
-        """An answer that cannot be written is a failure, told in one line."""
+        """If an answer cannot be written, that is a failure of one line."""
         out = open("/dev/full", "w")
         status, _, err = self.run_({}, "a", out=out)
         self.assertEqual((status, err), (1, "finger: could not write the answer: No space left on device\n"))
         out.close()
 
     def test_noOutput(self) -> None:
-        """The shell can close both outputs."""
+        """Both outputs may be closed."""
         with patch.multiple(sys, stdout=None, stderr=None):
             asking = Asking(ClientDouble({b"b\r\n": UNREACHABLE}), makeParser().parse_args([]), None, None)
             targets = [Target(b"a\r\n", ""), Target(b"b\r\n", "")]
@@ -174,7 +174,7 @@ class MainTests(SynchronousTestCase):
         return status, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
     def test_help(self) -> None:
-        """The help shows every option, and examples."""
+        """The help has every option, and examples."""
         status, out, err = self.exit("--help")
         self.assertEqual((status, err), (0, ""))
         for text in ("-l", "-4", "-6", "-p PORT", "[user][@host ...]", "moshez@inner@outer", "exit status"):
@@ -182,11 +182,11 @@ class MainTests(SynchronousTestCase):
         self.assertTrue(max(map(len, out.splitlines())) <= 80)
 
     def test_version(self) -> None:
-        """It says its version."""
+        """C{--version} prints the version."""
         self.assertEqual(self.exit("--version"), (0, f"finger {__version__}\n", ""))
 
     def test_usage(self) -> None:
-        """Options that make no sense: status 2, and a last line that says which."""
+        """With invalid options, the exit status is 2, and the last line has the reason."""
         for arguments, why in {
             ("-p", "http"): "argument -p/--port: 'http' is not a port: expected a number from 1 to 65535",
             ("-p", "0"): "argument -p/--port: '0' is not a port: expected a number from 1 to 65535",
@@ -199,7 +199,7 @@ class MainTests(SynchronousTestCase):
             self.assertTrue(err.endswith(f"\npython -m finger: error: {why}\n"), err)
 
     def test_answer(self) -> None:
-        """A reactor is run, and the answer is the output, in whatever its encoding has letters for."""
+        """The reactor runs, and the answer is printed, with characters that the encoding lacks replaced."""
         for encoding, out in (
             ("utf-8", "[127.0.0.1]\nz\N{LATIN SMALL LETTER E WITH ACUTE}\n"),
             ("ascii", "[127.0.0.1]\nz?\n"),
@@ -210,25 +210,25 @@ class MainTests(SynchronousTestCase):
             self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_DFL)
 
     def test_failure(self) -> None:
-        """The status tells a failure."""
+        """A failure sets the exit status."""
         status, out, err = self.exit("@127.0.0.1", reactor=RunningNetwork(b""))
         self.assertEqual((status, out), (1, ""))
         self.assertEqual(err, "finger: could not connect to 127.0.0.1 port 79: no answer: connection closed\n")
 
     def test_completion(self) -> None:
-        """What completes its options is printed."""
+        """C{--completion} prints a completion script."""
         status, out, err = self.exit("--completion=fish")
         self.assertEqual((status, err), (0, ""))
         self.assertIn("complete -c twisted-finger -s 4 -l ipv4", out)
 
     def test_noStreams(self) -> None:
-        """It runs with its outputs closed."""
+        """The command runs with both outputs closed."""
         with patch.multiple(sys, stdout=None, stderr=None):
             error = self.assertRaises(SystemExit, main, ["@127.0.0.1"], RunningNetwork(b"here\r\n"))
         self.assertEqual(error.code, 0)
 
     def test_module(self) -> None:
-        """It is what C{python -m finger} runs."""
+        """C{python -m finger} runs L{main}."""
         out = StringIO()
         with patch.multiple(sys, argv=["finger", "--version"], stdout=out):
             error = self.assertRaises(SystemExit, runpy.run_module, "finger", run_name="__main__")
@@ -237,7 +237,7 @@ class MainTests(SynchronousTestCase):
 
 class RunningNetwork(Network):
     """
-    A network in which every connection succeeds and brings the same answer, once the reactor runs.
+    A network in which every connection succeeds and gets the same answer, once the reactor runs.
     """
 
     def __init__(self, answer: bytes) -> None:
@@ -254,7 +254,7 @@ class RunningNetwork(Network):
 
 
 class RealTests(TestCase):
-    """A process of its own, and a real server on loopback."""
+    """The command as a process, with real servers on loopback."""
 
     def setUp(self) -> None:
         self.environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": "utf-8"}
@@ -272,7 +272,7 @@ class RealTests(TestCase):
         return run.addCallback(lambda result: (result[0].decode(), result[1].decode(), result[2]))
 
     async def test_families(self) -> None:
-        """Over IPv4 and IPv6, every query there is."""
+        """All kinds of queries, over IPv4 and IPv6."""
         for host, option in (("127.0.0.1", "-4"), ("::1", "-6")):
             port = self.listen(self.users, host)
             long = "Login: moshez         \t\t\tName: Moshe Zadka\nPlan:\nHappy \u2603?[1m\n"
@@ -286,14 +286,14 @@ class RealTests(TestCase):
                 self.assertEqual(await self.finger("-p", port, *arguments), (out, "", 0))
 
     async def test_ascii(self) -> None:
-        """An output that has no letters but ASCII."""
+        """An output with ASCII as its encoding."""
         port = self.listen(self.users)
         out, err, status = await self.finger("-p", port, "moshez@127.0.0.1", PYTHONIOENCODING="ascii")
         self.assertIn("Happy ??[1m\n", out)
         self.assertEqual((err, status), ("", 0))
 
     async def test_refused(self) -> None:
-        """Nobody listens: one line, and the status says so."""
+        """A closed port is reported in one line, and by the exit status."""
         listening = listenOn("127.0.0.1", self.users)
         port = str(addressOf(listening).port)
         await maybeDeferred(listening.stopListening)
@@ -303,20 +303,20 @@ class RealTests(TestCase):
         )
 
     async def test_usage(self) -> None:
-        """Nonsense."""
+        """An invalid option."""
         out, err, status = await self.finger("-p", "http")
         self.assertEqual((out, status), ("", 2))
         self.assertIn("is not a port", err)
 
     async def test_head(self) -> None:
-        """A reader that ends early sees no traceback."""
+        """If the reader ends early, no traceback is printed."""
         users = FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy\n" * 30_000)))
         command = f"{quote(sys.executable)} -m finger -p {self.listen(users)} moshez@127.0.0.1 | head -n 2"
         out, err, status = await getProcessOutputAndValue("/bin/sh", ["-c", command], self.environment, "/")
         self.assertEqual((out, err, status), (b"[127.0.0.1]\nHappy\n", b"", 0))
 
     async def test_interrupted(self) -> None:
-        """Ctrl-C ends it at once, in silence, and as shells know it."""
+        """Ctrl-C ends the command at once and silently, with the status that shells expect."""
         said: list[bytes] = []
         ended: Deferred[int | None] = Deferred()
 

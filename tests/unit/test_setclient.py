@@ -1,4 +1,4 @@
-"""C{python -m finger --set}: the client of the setter, on real sockets of this machine."""
+"""C{python -m finger --set}: the client of the setter, tested with real sockets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ANSWER = b"Status of moshez is set\r\n"
 
 class SetterDouble:
     """
-    A setter that takes one message and says always the same.
+    A setter that reads one message and sends a fixed reply.
 
     @ivar taken: the message.
     """
@@ -47,21 +47,21 @@ class SetterDouble:
             connection.sendall(self._answer)
 
     def end(self) -> None:
-        """Wait until it has served."""
+        """Wait until it has served its client."""
         self._thread.join(DEADLINE)
         self._listening.close()
 
 
 class SetClientTestCase(SynchronousTestCase):
-    """A setter to talk to."""
+    """A setter to connect to."""
 
     def tcp(self, answer: bytes = ANSWER) -> tuple[int, SetterDouble]:
-        """One at a port."""
+        """Start one on a port."""
         listening = socket.create_server(("127.0.0.1", 0))
         return listening.getsockname()[1], self.start(listening, answer)
 
     def unix(self, answer: bytes = ANSWER) -> tuple[str, SetterDouble]:
-        """One at a UNIX socket."""
+        """Start one on a UNIX socket."""
         directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, directory)
         listening = socket.socket(socket.AF_UNIX)
@@ -70,13 +70,13 @@ class SetClientTestCase(SynchronousTestCase):
         return f"{directory}/set", self.start(listening, answer)
 
     def start(self, listening: socket.socket, answer: bytes) -> SetterDouble:
-        """One that has ended before the test has."""
+        """Start one, and wait for its end at the end of the test."""
         double = SetterDouble(listening, answer)
         self.addCleanup(double.end)
         return double
 
     def nowhere(self) -> int:
-        """A port nobody listens at."""
+        """Return a port without a listener."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port: int = listening.getsockname()[1]
         return port
@@ -86,7 +86,7 @@ class SetStatusTests(SetClientTestCase):
     """L{setStatus}."""
 
     def test_set(self) -> None:
-        """By port and by UNIX socket: the user on line 1, the status after it, and then the end."""
+        """Through a port or a UNIX socket, the message is the user, then the status, then the end of the stream."""
         starts: tuple[Callable[[], tuple[Any, SetterDouble]], ...] = (self.tcp, self.unix)
         for start in starts:
             where, double = start()
@@ -95,52 +95,52 @@ class SetStatusTests(SetClientTestCase):
             self.assertEqual(double.taken, "zoë\na ☕\n\nb\n".encode())
 
     def test_oneself(self) -> None:
-        """Without a user, it is one's own status."""
+        """Without a user, the status is the current user's."""
         where, double = self.unix()
         setStatus(where, "", "here")
         double.end()
         self.assertEqual(double.taken, f"{getpass.getuser()}\nhere".encode())
 
-    def test_nobody(self) -> None:
-        """Who has no name must say whose status it is."""
+    def test_noName(self) -> None:
+        """A current user without a name must give one."""
         for error in (KeyError("uid not found"), OSError("no username")):
             with patch("getpass.getuser", side_effect=error):
                 self.assertIn("no name", str(self.assertRaises(BadQuery, setStatus, "/nowhere", "", "here")))
 
     def test_badName(self) -> None:
-        """A name of two lines would be a name and a status."""
+        """A name of two lines, which would be read as a name and a status, is refused."""
         for user in ("a\nb", "a\r", "\x1b[2J", "a\0"):
             self.assertRaises(BadQuery, setStatus, "/nowhere", user, "here")
 
     def test_clean(self) -> None:
-        """What the other side says cannot harm the terminal."""
+        """The reply cannot harm the terminal."""
         where, _ = self.tcp(b"a\x1b[2Jb\xff\r\n")
         reply = setStatus(where, "moshez", "x")
         self.assertTrue(reply.text.isprintable(), reply)
         self.assertFalse(reply.isSet)
 
     def test_endless(self) -> None:
-        """There is an end to what is listened to."""
+        """The length of the reply is limited."""
         with patch("finger.client.setstatus.MAX_ANSWER", 10_000):
             where, _ = self.tcp(b"x" * 100_000)
             self.assertLess(len(setStatus(where, "moshez", "x").text), 20_000)
         self.assertLess(len(ANSWER), MAX_ANSWER)
 
     def test_unreachable(self) -> None:
-        """Nobody there is an error of the system."""
+        """A setter that does not listen is a system error."""
         self.assertRaises(OSError, setStatus, self.nowhere(), "moshez", "x")
         self.assertRaises(FileNotFoundError, setStatus, "/nowhere/set", "moshez", "x")
 
 
 class MainTests(SetClientTestCase):
-    """The command."""
+    """The client command with C{--set}."""
 
     def setUp(self) -> None:
-        """Ctrl-C is as it was, afterwards."""
+        """Restore the handler of SIGINT afterwards."""
         self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
 
     def run_(self, *arguments: str, status: Any = "here\n", encoding: str = "utf-8") -> tuple[Any, str, str]:
-        """Run it; the exit status, and what it prints."""
+        """Run the command; return its exit status and outputs."""
         buffer, err = BytesIO(), StringIO()
         out = TextIOWrapper(buffer, encoding)
         stdin = StringIO(status) if isinstance(status, str) else status
@@ -150,7 +150,7 @@ class MainTests(SetClientTestCase):
         return code, buffer.getvalue().decode(encoding), err.getvalue()
 
     def test_socket(self) -> None:
-        """Through a UNIX socket, one's own or another's."""
+        """A UNIX socket, for the current user and another."""
         for more, user in (((), getpass.getuser()), (("moshez",), "moshez")):
             where, double = self.unix()
             self.assertEqual(self.run_(f"--set={where}", *more), (0, "Status of moshez is set\n", ""))
@@ -158,26 +158,26 @@ class MainTests(SetClientTestCase):
             self.assertEqual(double.taken, f"{user}\nhere\n".encode())
 
     def test_port(self) -> None:
-        """Through a port of this machine."""
+        """A port of this machine."""
         port, double = self.tcp()
         self.assertEqual(self.run_("moshez", "-p", str(port), "--set"), (0, "Status of moshez is set\n", ""))
         double.end()
         self.assertEqual(double.taken, b"moshez\nhere\n")
 
     def test_refused(self) -> None:
-        """What the setter refuses is a failure, told in its words."""
+        """A refusal is a failure, with the setter's text."""
         where, _ = self.unix(b"Permission denied\r\n")
         self.assertEqual(self.run_(f"--set={where}", "ada"), (1, "", "finger: Permission denied\n"))
 
     def test_unreachable(self) -> None:
-        """So is a setter that is not there."""
+        """A setter that does not listen is a failure."""
         code, out, err = self.run_("--set=/nowhere/set")
         self.assertEqual((code, out), (1, ""))
         self.assertTrue(err.startswith("finger: could not set a status at /nowhere/set: "), err)
         self.assertIn(f"at {(port := self.nowhere())}: ", self.run_("--set", "-p", str(port), "ada")[2])
 
     def test_bad(self) -> None:
-        """And a name or a status that cannot be one."""
+        """An invalid name or status is a failure."""
         for arguments, stdin in (
             (("a\x1b[2J",), "x"),
             (("a",), TextIOWrapper(BytesIO(b"\xff"), "utf-8")),
@@ -187,37 +187,37 @@ class MainTests(SetClientTestCase):
             self.assertTrue(err.rstrip("\n").isprintable())
 
     def test_usage(self) -> None:
-        """It sets one user, of this machine."""
+        """C{--set} accepts one user, without a host."""
         for users in (("a", "b"), ("a@host",), ("@host",)):
             code, out, err = self.run_("--set=/nowhere/set", *users)
             self.assertEqual((code, out), (2, ""))
             self.assertIn("--set sets one user of this machine", err)
 
     def test_noInput(self) -> None:
-        """With its input closed there is nothing to set, which the setter says."""
+        """With standard input closed, the status is empty, and the setter replies to that."""
         where, double = self.unix(b"Nothing was set\r\n")
         self.assertEqual(self.run_(f"--set={where}", "ada", status=None)[0], 1)
         double.end()
         self.assertEqual(double.taken, b"ada\n")
 
     def test_ascii(self) -> None:
-        """A terminal that has no letter for a name shows another."""
+        """Characters that the terminal's encoding lacks are replaced."""
         where, _ = self.unix("Status of zoë is set\r\n".encode())
         self.assertEqual(self.run_(f"--set={where}", encoding="ascii")[:2], (0, "Status of zo? is set\n"))
 
     def test_interrupted(self) -> None:
-        """Ctrl-C while it reads ends it at once and in silence, as it does elsewhere."""
+        """Ctrl-C ends the command at once and silently."""
         self.run_("--set=/nowhere/set")
         self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_DFL)
 
     def test_help(self) -> None:
-        """It says how."""
+        """The help has the option."""
         self.assertIn("--set [SOCKET]", self.run_("--help")[1])
 
 
 class PathTests(SynchronousTestCase):
-    """Paths."""
+    """Paths of UNIX sockets."""
 
     def test_longPath(self) -> None:
-        """A path too long for a socket is an error like any other."""
+        """A path that is too long is a system error, like others."""
         self.assertRaises(OSError, setStatus, str(Path("/", "x" * 200)), "a", "x")

@@ -1,4 +1,4 @@
-"""Work that is shared."""
+"""Coalescing calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finger.errors import RemoteUnreachable
 
 
 def refuse() -> Exception:
-    """What work fails with that is too much."""
+    """Return the error for an operation too many."""
     return RemoteUnreachable("too many")
 
 
@@ -27,35 +27,35 @@ class SingleFlightTests(SynchronousTestCase):
         return self.started[-1]
 
     def test_shared(self) -> None:
-        """Who asks for the same waits for the same."""
+        """Callers with the same key share one operation."""
         first, second = (self.flights.join("a", self.start) for _ in range(2))
         self.assertEqual(len(self.started), 1)
         self.started[0].callback("done")
         self.assertEqual([self.successResultOf(first), self.successResultOf(second)], ["done", "done"])
 
     def test_failureIsShared(self) -> None:
-        """A failure is everybody's."""
+        """All callers get a failure."""
         waiting = [self.flights.join("a", self.start) for _ in range(2)]
         self.started[0].errback(ZeroDivisionError())
         for one in waiting:
             self.failureResultOf(one, ZeroDivisionError)
 
     def test_again(self) -> None:
-        """What is done is not remembered."""
+        """Results are not kept: a later caller starts a new operation."""
         for answer in "12":
             waiting = self.flights.join("a", self.start)
             self.started[-1].callback(answer)
             self.assertEqual(self.successResultOf(waiting), answer)
 
     def test_againAtOnce(self) -> None:
-        """Who is told and asks again begins anew."""
+        """A caller that joins again in its callback starts a new operation."""
         again = self.flights.join("a", self.start).addCallback(lambda _: self.flights.join("a", self.start))
         self.started[0].callback("1")
         self.started[1].callback("2")
         self.assertEqual(self.successResultOf(again), "2")
 
     def test_atOnce(self) -> None:
-        """Work can be done at once, fail at once, and not even begin."""
+        """An operation can succeed or fail at once, or raise on its start."""
 
         def broken() -> Deferred[str]:
             raise ZeroDivisionError
@@ -67,7 +67,7 @@ class SingleFlightTests(SynchronousTestCase):
         self.assertEqual(len(self.started), 1)
 
     def test_most(self) -> None:
-        """There is not more work than may be; joining what is there is no more work."""
+        """The number of operations is limited; joining a running one is always allowed."""
         for key in "aabbab":
             self.assertNoResult(self.flights.join(key, self.start))
         self.failureResultOf(self.flights.join("c", self.start), RemoteUnreachable)
@@ -76,7 +76,7 @@ class SingleFlightTests(SynchronousTestCase):
         self.assertEqual(len(self.started), 3)
 
     def test_cancel(self) -> None:
-        """Who leaves does not trouble the others; the last to leave ends the work."""
+        """A caller that cancels does not affect the others; when the last cancels, so is the operation."""
         first, second = (self.flights.join("a", self.start) for _ in range(2))
         first.cancel()
         self.failureResultOf(first, CancelledError)
@@ -88,7 +88,7 @@ class SingleFlightTests(SynchronousTestCase):
         self.assertEqual(len(self.started), 2)
 
     def test_notAbandoned(self) -> None:
-        """Work that cannot be cancelled counts until it is done."""
+        """Without C{cancelAbandoned}, an operation without callers counts until it ends."""
         flights: SingleFlight[str] = SingleFlight(1, refuse, cancelAbandoned=False)
         waiting = flights.join("a", self.start)
         waiting.cancel()
@@ -98,8 +98,8 @@ class SingleFlightTests(SynchronousTestCase):
         self.started[0].callback("done")
         self.assertNoResult(flights.join("b", self.start))
 
-    def test_leaveWhenTold(self) -> None:
-        """One who is told can make another leave."""
+    def test_cancelInCallback(self) -> None:
+        """A caller's callback can cancel another caller."""
         first, second = (self.flights.join("a", self.start) for _ in range(2))
         first.addCallback(lambda _: second.cancel())
         self.started[0].callback("done")
@@ -108,7 +108,7 @@ class SingleFlightTests(SynchronousTestCase):
 
 
 class QueueTests(SynchronousTestCase):
-    """A L{SingleFlight} whose work waits for its turn."""
+    """A L{SingleFlight} that queues operations."""
 
     def setUp(self) -> None:
         self.started: dict[str, Deferred[str]] = {}
@@ -122,7 +122,7 @@ class QueueTests(SynchronousTestCase):
         return self.flights.join(key, start)
 
     def test_turns(self) -> None:
-        """Work is begun in the order in which it was asked for, as soon as there is room, and once for all."""
+        """Operations start in the order of their callers, as running ones end, and once for all callers."""
         waiting = {key: [self.join(key), self.join(key)] for key in "abcd"}
         self.assertEqual(list(self.started), ["a", "b"])
         self.started["b"].callback("B")
@@ -134,7 +134,7 @@ class QueueTests(SynchronousTestCase):
             self.assertEqual([self.successResultOf(one) for one in both], [key.upper()] * 2)
 
     def test_abandoned(self) -> None:
-        """Work that nothing waits for any more is not begun; if it is asked for again, it is the last."""
+        """A queued operation without callers is not started; if joined again, it goes to the end of the queue."""
         waiting = [self.join(key) for key in "abcd"]
         waiting[2].cancel()
         self.failureResultOf(waiting[2], CancelledError)
@@ -145,7 +145,7 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(list(self.started), ["a", "b", "d", "c"])
 
     def test_leaveLate(self) -> None:
-        """A caller that leaves work that is done takes nothing from the next work of its key."""
+        """A caller that cancels after its operation has ended does not affect the next one with the same key."""
         first, second = self.join("a"), self.join("a")
         self.join("b")
         self.join("c")
@@ -164,7 +164,7 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(again[0]), "2")
 
     def test_manyAtOnce(self) -> None:
-        """A long queue of work that ends at once comes to its end."""
+        """A long queue of operations that end at once does not exceed the recursion limit."""
         for key in "ab":
             self.join(key)
         waiting = [self.flights.join(number, lambda: succeed("done")) for number in range(10_000)]
@@ -173,7 +173,7 @@ class QueueTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(one), "done")
 
     def test_next(self) -> None:
-        """With a key that counts what has begun, callers share work that begins after they have asked for it."""
+        """With a key that counts started operations, callers share one that starts after their call."""
         flights: SingleFlight[str] = SingleFlight(1)
         begun: list[Deferred[str]] = []
 
