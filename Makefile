@@ -52,7 +52,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/lint-imports
 	$(BIN)/python docs/tools/generate.py --check
 	$(BIN)/python docs/tools/words.py 0.2 *.md docs/*.md docs/man
-#	$(BIN)/python docs/tools/words.py 0.08 finger
+	$(BIN)/python docs/tools/words.py 0.08 finger templates
 
 # Unit tests alone must cover every line and branch of finger/.
 unit: $(VENV)/installed-test

@@ -105,7 +105,7 @@ def _option(option: Option, width: int) -> Iterator[str]:
     names = f"  {f'-{option.short},' if option.short else '   '} --{option.name}"
     names += f"={option.value}" if option.value else ""
     indent = INDENT if width >= INDENT + LEAST else NARROW_INDENT
-    about = wrap(_about(option), width - indent)
+    about = wrap(_about(option), width - indent, break_on_hyphens=False)
     if len(names) >= indent - 1:
         yield names
         names = ""

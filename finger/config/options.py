@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -116,12 +116,14 @@ class OptionTable:
     All options of a server: the common ones, and those of its adapters.
 
     @param adapters: the options of adapters.
+    @param backends: the names of back ends, which a shell offers to complete.
     @ivar options: all options, in the order of their groups.
     @ivar settings: the options that configure something, by name.
     """
 
-    def __init__(self, adapters: Iterable[Option] = ()) -> None:
-        rows = [*adapters, *COMMON]
+    def __init__(self, adapters: Iterable[Option] = (), backends: Iterable[str] = ()) -> None:
+        completed = Kind(choices=tuple(backends))
+        rows = [*adapters, *(replace(row, kind=completed) if row.name == "backend" else row for row in COMMON)]
         groups = dict.fromkeys([USERS, *(row.group for row in rows if row.group not in LAST), *LAST])
         self.options = [row for group in groups for row in rows if row.group == group]
         self.settings = {row.name: row for row in self.options if not row.action}
@@ -166,7 +168,7 @@ COMMON: Final = (
     _common(
         "backend",
         "backends",
-        Kind(choices=("file", "local", "memory", "proxy")),
+        Kind(),
         USERS,
         "Back end that provides users; the first that has the user answers.",
         value="NAME[:ARGUMENT]",

@@ -266,7 +266,8 @@ def findAdapters(package: ModuleType = finger.plugins) -> Adapters:
     common = frozenset(name for option in COMMON for name in _names(option))
     found.drop(_clashes(found.plugins, "its option", _optionNames, common))
     adapters = [plugin.plugin for plugin in found.plugins]
-    return Adapters(adapters, found.broken, OptionTable(option for adapter in adapters for option in adapter.options))
+    options = [option for adapter in adapters for option in adapter.options]
+    return Adapters(adapters, found.broken, OptionTable(options, sorted(findBackends(package).found)))
 
 
 def _whyBadOptions(plugin: _Plugin) -> str:

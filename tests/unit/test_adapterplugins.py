@@ -104,6 +104,15 @@ class FindAdaptersTests(SynchronousTestCase):
         adapters = self.find(theirs=source("json", option("jsonport", "Port()", initial=(), repeated=True)))
         self.assertEqual([adapter.name for adapter in adapters.found], ["json"])
         self.assertEqual(adapters.table.settings["jsonport"].key, "jsonport")
+
+    def test_backends(self) -> None:
+        """Shells offer the back ends there are."""
+        kind = findAdapters().table.settings["backend"].kind
+        assert kind is not None
+        self.assertEqual(kind.choices, ("file", "local", "memory", "proxy"))
+
+    def test_again(self) -> None:
+        """A plugin that a second module imports is found once."""
         again = self.find(a=source("x"), b="from .a import adapter\n")
         self.assertEqual([adapter.name for adapter in again.found], ["x"])
 
