@@ -41,7 +41,7 @@ from finger.plugins.context import (
     StreamPorts,
     nothingToSet,
 )
-from finger.plugins.discovery import findAdapters, findBackends
+from finger.plugins.discovery import findAdapters, findBackends, oneLineOf
 from finger.plugins.interfaces import IFingerAdapter
 from finger.timing import Buckets, followMonotonicClock
 
@@ -87,7 +87,8 @@ class _Composition:
         self._config = config
         self._reactor = reactor
         self._adapters = findAdapters()
-        self._checkAdapterSettings()
+        self._backends = findBackends()
+        self._checkSettings()
         self._server = FingerServer(reactor, config.drainSeconds)
         self._environment = startEnvironment(os.environ)
         self._inherited = InheritedSockets(self._environment, os.getpid())
@@ -100,26 +101,30 @@ class _Composition:
 
     def compose(self) -> FingerServer:
         """Build every adapter, and open the ports and add the metrics that they request."""
-        for broken in self._adapters.broken:
+        for broken in dict.fromkeys([*self._adapters.broken, *self._backends.broken]):
             self.log.warn("{broken}", broken=str(broken))
         for adapter in self._adapters.found:
             self._build(adapter)
+        for part, name in self._additions.parts:
+            self._server.adopt(part, name)
+        for connection in self._additions.connections:
+            connection.setServiceParent(self._server)
         self._addStreams()
         self._addDatagrams()
         self._addMetrics()
         self._addSystemd()
         return self._server
 
-    def _checkAdapterSettings(self) -> None:
-        """Refuse a field of L{Config} that no adapter has, and a string in place of a tuple."""
+    def _checkSettings(self) -> None:
+        """Refuse a field of L{Config} that no adapter has, and values of the wrong type."""
         known = {option.key: option for option in self._adapters.table.settings.values()}
-        for name, value in self._config.adapters.items():
-            if name not in known:
-                hint = didYouMean(name, known)
-                why = self._adapters.whyUnknown(name)
-                raise ConfigError(f"Config: there is no field {name}{hint}{why and f'; {why}'}")
-            if known[name].repeated and isinstance(value, str):
-                raise ConfigError(f"Config: {name}={value!r}: expected a tuple, as in {name}=({value!r},)")
+        for name in self._config.adapters.keys() - known.keys():
+            hint = didYouMean(name, known)
+            why = self._adapters.whyUnknown(name)
+            raise ConfigError(f"Config: there is no field {name}{hint}{why and f'; {why}'}")
+        for name, option in known.items():
+            if name in self._config.adapters:
+                option.valueIn(self._config)
 
     def _build(self, adapter: IFingerAdapter) -> None:
         context = AdapterContext(
@@ -133,22 +138,41 @@ class _Composition:
             self._authority,
         )
         try:
-            adapter.build(context)
-        except (ConfigError, MemoryError):
+            built: object = adapter.build(context)  # type: ignore[func-returns-value]
+            if built is not None:
+                raise TypeError("build must not return anything, nor be a coroutine")
+        except MemoryError:
             raise
-        except Exception as error:  # A bug in another package's adapter must not cause a traceback.
-            problem = f"adapter {adapter.name} cannot be used: {type(error).__name__}: {error}"
-            if any(option.valueIn(self._config) != option.initial for option in adapter.options):
-                raise ConfigError(problem) from error
-            self.log.warn("{problem}", problem=problem)
+        except (Exception, SystemExit) as error:
+            self._refuse(adapter, error)
+        else:
+            self._additions.add(context.additions)
+
+    def _refuse(self, adapter: IFingerAdapter, error: BaseException) -> None:
+        """
+        Report that an adapter cannot be built.
+
+        @raise ConfigError: if it is built-in, or one of its options is set; otherwise the server runs without it.
+        """
+        problem = str(error) if isinstance(error, ConfigError) else oneLineOf(error)
+        isForeign = adapter in self._adapters.foreign
+        if not isForeign and not isinstance(error, ConfigError):
+            raise error
+        if not isForeign or any(option.valueIn(self._config) != option.initial for option in adapter.options):
+            raise ConfigError(
+                problem if isinstance(error, ConfigError) else self._unusable(adapter, problem)
+            ) from error
+        self.log.warn("{problem}", problem=self._unusable(adapter, problem))
+
+    def _unusable(self, adapter: IFingerAdapter, problem: str) -> str:
+        return f"adapter {adapter.name} (module {type(adapter).__module__}) cannot be used: {problem}"
 
     def _makeBackends(self) -> list[IFingerService]:
-        backends = findBackends()
         services = []
         for specification in self._config.backends:
             if specification in ("file", "file:"):
                 specification = f"file:{self._config.usersFile}"
-            service = backends.make(specification, self._reactor)
+            service = self._backends.make(specification, self._reactor)
             if isinstance(service, ProxyFingerService):
                 self._refuseSelf(service, specification)
             self._server.adopt(service, specification.partition(":")[0])
@@ -269,7 +293,10 @@ class _Composition:
         for name in self._additions.queries + (self._additions.webQueries if self._additions.isWebOpen else []):
             metrics.expectQueries(name)
         for gauge in self._additions.gauges:
-            metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
+            try:
+                metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
+            except ValueError as error:
+                self.log.warn("gauge {name} cannot be used: {why}", name=gauge.name, why=oneLineOf(error))
 
     def _addSystemd(self) -> None:
         self._server.adopt(self._inherited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections import defaultdict
@@ -30,6 +31,10 @@ from finger.service import makeServer, openService
 
 FOREGROUND: Final = {"uid": "", "nodaemon": True, "syslog": False, "logfile": None}
 """The values of twistd's own options when no twistd runs the service."""
+
+
+_OURS: Final = re.compile(r"FINGER_(?!(?:PORT|SERVICE)(?:_|$))")
+"""Variables that may be meant for this server: Kubernetes sets the others for a service called C{finger}."""
 
 
 class FingerOptions(UsageOptions, AuthOptionMixin):
@@ -135,7 +140,7 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
         for variable in environment.keys() - known:
             name = variable.removeprefix("FINGER_").lower()
             why = self.adapters.whyUnknown(name) or self.adapters.whyUnknown(name.replace("_", "-"))
-            if variable.startswith("FINGER_") and why:
+            if _OURS.match(variable) and why:
                 raise ConfigError(f"{variable}: {why}")
 
     def _check(self) -> NoReturn:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from finger.config.model import Config
 from finger.config.types import Atoms, Checker, Choice, Kind, NeededFile, Network, Number, Port, Switch, Whole
+from finger.errors import ConfigError
 from finger.log.formats import FORMATS
 from finger.profile import FIELD_OF_ATOM
 
@@ -65,8 +66,28 @@ class Option:
         return self.field or self.name.replace("-", "_")
 
     def valueIn(self, config: Config) -> Any:
-        """Return the value that an adapter's option has in a configuration."""
-        return config.adapters.get(self.key, self.initial)
+        """
+        Return the value that an adapter's option has in a configuration.
+
+        @raise ConfigError: if it is not of the option's kind, as it can be where a L{Config} is written by hand.
+        """
+        value = config.adapters.get(self.key, self.initial)
+        if not self.repeated:
+            return self._checked(value)
+        if not isinstance(value, tuple | list):
+            raise ConfigError(f"Config: {self.key}={value!r}: expected a tuple, as in {self.key}=({value!r},)")
+        return tuple(map(self._checked, value))
+
+    def _checked(self, value: Any) -> Any:
+        kind = self.kind
+        if kind is None or (type(kind).toField is not Kind.toField and type(kind).fromField is Kind.fromField):
+            return value  # What it is made of cannot be told any more.
+        try:
+            if isinstance(kind, Switch) and not isinstance(value, bool):
+                raise ValueError("should be True or False")
+            return kind.toField(kind.read(kind.fromField(value)))
+        except Exception as error:
+            raise ConfigError(f"Config: {self.key}={value!r}: {error}") from error
 
     @property
     def variable(self) -> str:
@@ -94,7 +115,7 @@ class Option:
             return ""
         if not self.repeated:
             return str(self.default)
-        return ", ".join(self.default) or ("none" if isinstance(self.kind, Port) else "")
+        return ", ".join(map(str, self.default)) or ("none" if isinstance(self.kind, Port) else "")
 
 
 USERS: Final = "Users"

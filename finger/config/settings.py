@@ -155,6 +155,8 @@ def _read(option: Option, values: Sequence[object], source: str, show: Callable[
             fields.append(option.kind.toField(read[-1]))
         except ValueError as error:
             raise ConfigError(f"{show(value)}: {error}") from error
+        except Exception as error:  # The kind of another package's option may not expect every type that TOML has.
+            raise ConfigError(f"{show(value)}: is not valid ({type(error).__name__}: {error})") from error
     if option.repeated:
         return Setting(option, read, tuple(fields), source)
     return Setting(option, read[-1], fields[-1], source)
@@ -192,7 +194,7 @@ class Settings:
         @param problem: a message that begins with the option's name on the command line, C{--name}.
         @return: the message, beginning with the option's name in the source that set it.
         """
-        match = re.match(r"--([a-z-]+)(?=[=:])", problem)
+        match = re.match(r"--([a-z0-9-]+)(?=[=:])", problem)
         setting = self.inForce.get(match[1]) if match else None
         if match is None or setting is None or setting.source in (DEFAULT, match[0]):
             return problem

@@ -53,10 +53,10 @@ class UDPEndpoint:
         @param makeProtocol: makes the protocol that receives the datagrams.
         @return: the port.  Fails with L{CannotListenError <twisted.internet.error.CannotListenError>}.
         """
-        return maybeDeferred(self._listen, makeProtocol())
+        return maybeDeferred(self._listen, makeProtocol)
 
-    def _listen(self, protocol: DatagramProtocol) -> IListeningPort:
-        listening = _V6OnlyPort(self._port, protocol, self._interface, reactor=self._reactor)
+    def _listen(self, makeProtocol: MakeProtocol) -> IListeningPort:
+        listening = _V6OnlyPort(self._port, makeProtocol(), self._interface, reactor=self._reactor)
         listening.startListening()
         return listening
 

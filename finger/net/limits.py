@@ -238,8 +238,16 @@ class LimitedFactory(WrappingFactory):
         cutOff.start(timeout, self._abortAll)
         drained.addCallback(lambda _: cutOff.cancel())
         for protocol in list(self.protocols):
-            protocol.drain()
+            self._drain(protocol)
         return drained
+
+    def _drain(self, protocol: Any) -> None:
+        """Drain a connection.  One that fails must not keep the others from being drained."""
+        try:
+            protocol.drain()
+        except Exception:
+            self.log.failure("{label}: a connection could not be drained", label=self.label)
+            protocol.abortConnection()
 
     def _abortAll(self) -> None:
         for protocol in list(self.protocols):

@@ -16,6 +16,7 @@ from twisted.python.components import Componentized
 from finger.interfaces import ICountsUsers, IFingerService, IReloadable, ISelfReloading, IServerObserver
 from finger.net.limits import LimitedFactory
 from finger.net.ports import PortService, PortsService, closedPorts, openPorts, portServices
+from finger.timing import DRAIN_GRACE, Timer
 
 Handler = Callable[[int, Any], Any] | int | None
 ReloadListener = Callable[[str, bool, float], object]
@@ -161,13 +162,29 @@ class FingerServer(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await maybeDeferred(super().stopService)
+        await self._stopParts()
         await DeferredList([factory.drain(self._reactor, self._drainSeconds) for factory in self.factories])
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
         for observer in self.observers:
             observer.stopped()
+
+    def _stopParts(self) -> Deferred[None]:
+        """Stop listening and all parts.  One that takes longer than connections may is not waited for."""
+        stopped: Deferred[None] = Deferred()
+        late = Timer(self._reactor)
+        late.start(self._drainSeconds + DRAIN_GRACE, self._abandonParts, stopped)
+        maybeDeferred(super().stopService).addBoth(self._partsStopped, stopped)
+        return stopped.addCallback(lambda _: late.cancel())
+
+    def _partsStopped(self, result: object, stopped: Deferred[None]) -> None:
+        if not stopped.called:
+            stopped.callback(None)
+
+    def _abandonParts(self, stopped: Deferred[None]) -> None:
+        self.log.warn("a part of the server did not stop in time; it is not waited for")
+        stopped.callback(None)
 
     def _handle(self, number: signal.Signals, handler: Handler) -> None:
         before = signal.signal(number, handler)

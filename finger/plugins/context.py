@@ -14,6 +14,7 @@ from zope.interface import implementer
 from finger.access.authority import Authority
 from finger.config.model import CommonConfig, Config
 from finger.config.options import Option
+from finger.config.types import DatagramPort, Port
 from finger.errors import ConfigError
 from finger.interfaces import IFingerService
 from finger.log.querylog import QueryLog
@@ -58,6 +59,8 @@ class Additions:
     """
     The parts that adapters add to a server.
 
+    @ivar parts: what is started, stopped and reloaded with the server, and the names for reports.
+    @ivar connections: the outgoing connections.
     @ivar streams: the stream ports.
     @ivar datagrams: the datagram ports.
     @ivar webChildren: the web resources, by path.
@@ -68,6 +71,8 @@ class Additions:
     @ivar isWebOpen: whether a port serves the web resources.
     """
 
+    parts: list[tuple[object, str]] = field(default_factory=list)
+    connections: list[IService] = field(default_factory=list)
     streams: list[StreamPorts] = field(default_factory=list)
     datagrams: list[DatagramPorts] = field(default_factory=list)
     webChildren: dict[bytes, IResource] = field(default_factory=dict)
@@ -77,26 +82,40 @@ class Additions:
     webQueries: list[str] = field(default_factory=list)
     isWebOpen: bool = False
 
+    def add(self, more: Additions) -> None:
+        """Add what another adapter adds."""
+        self.parts += more.parts
+        self.connections += more.connections
+        self.streams += more.streams
+        self.datagrams += more.datagrams
+        self.webChildren |= more.webChildren
+        self.gauges += more.gauges
+        self.metrics = self.metrics or more.metrics
+        self.queries += more.queries
+        self.webQueries += more.webQueries
+        self.isWebOpen |= more.isWebOpen
+
 
 @implementer(IAdapterContext)
 class AdapterContext:
     """
-    The context of one adapter.
+    The context of one adapter.  What the adapter adds is collected, so that an adapter that fails adds nothing.
 
     @param adapter: the adapter.
-    @param additions: collects the parts that it adds.
+    @param others: what other adapters have added.
     @param config: the settings.
     @param server: the server.
     @param service: the service to query.
     @param reactor: see L{IAdapterContext}.
     @param queries: see L{IAdapterContext}.
     @param authority: see L{IAdapterContext}.
+    @ivar additions: what the adapter adds.
     """
 
     def __init__(
         self,
         adapter: IFingerAdapter,
-        additions: Additions,
+        others: Additions,
         config: Config,
         server: FingerServer,
         service: IFingerService,
@@ -105,7 +124,8 @@ class AdapterContext:
         authority: Authority | None,
     ) -> None:
         self._adapter = adapter
-        self._additions = additions
+        self._others = others
+        self.additions = Additions()
         self._rows = {option.name: option for option in adapter.options}
         self.config: CommonConfig = config
         self.options: Mapping[str, Any] = {name: option.valueIn(config) for name, option in self._rows.items()}
@@ -122,39 +142,54 @@ class AdapterContext:
 
     def listen(self, option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
         """See L{IAdapterContext.listen}."""
+        row = self._portOption(option, Port)
         if self.ports(option):
-            self._additions.streams.append(StreamPorts(self._rows[option], self.ports(option), factory, refusal))
-            self._additions.isWebOpen |= self._servesWeb
+            _require(IProtocolFactory.providedBy(factory), f"--{option}: {factory!r} is not a protocol factory")
+            self.additions.streams.append(StreamPorts(row, self.ports(option), factory, refusal))
+            self.additions.isWebOpen |= self._servesWeb
             self._expectQueries()
 
     def listenDatagram(self, option: str, makeProtocol: MakeProtocol) -> None:
         """See L{IAdapterContext.listenDatagram}."""
+        row = self._portOption(option, DatagramPort)
         if self.ports(option):
-            self._additions.datagrams.append(DatagramPorts(self._rows[option], self.ports(option), makeProtocol))
+            _require(callable(makeProtocol), f"--{option}: {makeProtocol!r} makes no protocols")
+            self.additions.datagrams.append(DatagramPorts(row, self.ports(option), makeProtocol))
             self._expectQueries()
+
+    def _portOption(self, option: str, kind: type[Port]) -> Option:
+        row = self._rows[option]
+        _require(type(row.kind) is kind, f"--{option}: its kind is not {kind.__name__}")
+        streams, datagrams = self.additions.streams, self.additions.datagrams
+        used = [*(ports.option for ports in streams), *(ports.option for ports in datagrams)]
+        _require(row not in used, f"--{option}: the adapter listens there twice")
+        return row
 
     def connect(self, service: IService) -> None:
         """See L{IAdapterContext.connect}."""
-        service.setServiceParent(self.server)
+        _require(IService.providedBy(service), f"{service!r} is not a service")
+        self.additions.connections.append(service)
         self._expectQueries()
 
     def addWebChild(self, path: bytes, resource: IResource) -> None:
         """See L{IAdapterContext.addWebChild}."""
-        if path in self._additions.webChildren:
+        _require(isinstance(path, bytes) and path and b"/" not in path, f"{path!r} is not one segment of a path")
+        _require(IResource.providedBy(resource), f"{resource!r} is not a web resource")
+        if path in self._others.webChildren or path in self.additions.webChildren:
             raise ConfigError(
                 f"{self._adapter.name}: another adapter already serves /{path.decode('ascii', 'replace')}"
             )
-        self._additions.webChildren[path] = resource
-        self._additions.webQueries += self._adapter.queries
+        self.additions.webChildren[path] = resource
+        self.additions.webQueries += self._adapter.queries
 
     def mountWebChildren(self, root: Resource) -> None:
         """See L{IAdapterContext.mountWebChildren}."""
-        root.children = self._additions.webChildren
+        root.children = self._others.webChildren
         self._servesWeb = True
 
     def add(self, part: object, name: str = "") -> None:
         """See L{IAdapterContext.add}."""
-        self.server.adopt(part, name)
+        self.additions.parts.append((part, name))
 
     def requireAuthority(self, label: str) -> Authority:
         """See L{IAdapterContext.requireAuthority}."""
@@ -164,14 +199,26 @@ class AdapterContext:
 
     def addGauge(self, name: str, documentation: str, value: Callable[[], float]) -> None:
         """See L{IAdapterContext.addGauge}."""
-        self._additions.gauges.append(Gauge(name, documentation, value))
+        there = [gauge.name for gauge in (*self._others.gauges, *self.additions.gauges)]
+        _require(name not in there, f"there is already a gauge {name!r}")
+        self.additions.gauges.append(Gauge(name, documentation, value))
 
     def useMetrics(self, metrics: Metrics) -> None:
         """See L{IAdapterContext.useMetrics}."""
-        self._additions.metrics = metrics
+        self.additions.metrics = metrics
 
     def _expectQueries(self) -> None:
-        self._additions.queries += self._adapter.queries
+        self.additions.queries += self._adapter.queries
+
+
+def _require(isGood: object, problem: str) -> None:
+    """
+    Check what an adapter adds.
+
+    @raise ValueError: if it is not good; the server reports that as the adapter's failure.
+    """
+    if not isGood:
+        raise ValueError(problem)
 
 
 def givenPorts(values: tuple[str, ...]) -> list[str]:

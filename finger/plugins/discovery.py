@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -19,18 +19,15 @@ from zope.interface.verify import verifyObject
 
 import finger.plugins
 from finger.config.files import readFile
-from finger.config.options import COMMON, Option, OptionTable
-from finger.config.types import Kind, Port, Switch
+from finger.config.help import oneLine
+from finger.config.options import COMMON, OptionTable
 from finger.errors import ConfigError
 from finger.interfaces import IFingerBackend, IFingerService
+from finger.plugins.checks import namesOf, whyBadAdapter
 from finger.plugins.interfaces import IFingerAdapter
 
 BUILT_IN: Final = ("finger_adapters", "finger_backends")
 """The modules of the built-in plugins."""
-
-
-_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-"""What an option of another package may be called, so that every source of settings can have it."""
 
 
 class _Named(Protocol):
@@ -67,13 +64,22 @@ class Broken:
                 return f"{distribution.metadata['Name']} {distribution.version}"
         return ""
 
-    def mentions(self, option: str) -> bool:
-        """Return whether the module's source contains an option's name, so that it probably defines the option."""
+    @cached_property
+    def source(self) -> str:
+        """The module's source; empty if it cannot be read."""
         try:
-            source = readFile(self.path).decode("utf-8", "replace")
+            return readFile(self.path).decode("utf-8", "replace")
         except OSError:
-            return False
-        return f'"{option}"' in source or f"'{option}'" in source
+            return ""
+
+    def defines(self, option: str) -> bool:
+        """Return whether the module's source has a row for an option."""
+        return re.search(rf"""\bname\s*=\s*(["']){re.escape(option)}\1""", self.source) is not None
+
+    @property
+    def isObscure(self) -> bool:
+        """Whether the source does not show which options it would add: it may import them from elsewhere."""
+        return "Option(" not in self.source and "IFingerBackend" not in self.source
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def _why(isBad: Callable[[_Plugin], str], plugin: _Plugin) -> str:
     try:
         return isBad(plugin)
     except Exception as error:
-        return _oneLine(error)
+        return oneLineOf(error)
 
 
 def find(interface: type[Interface], package: ModuleType = finger.plugins) -> Found:
@@ -142,7 +148,7 @@ def find(interface: type[Interface], package: ModuleType = finger.plugins) -> Fo
             providers = [plugin for plugin in _providers(module, interface) if plugin not in there]
             found.plugins += [_Plugin(plugin, module.name, path) for plugin in providers]
         except (Exception, SystemExit) as error:
-            found.broken.append(Broken(module.name, path, _oneLine(error)))
+            found.broken.append(Broken(module.name, path, oneLineOf(error)))
     found.plugins.sort(key=lambda plugin: not plugin.isOurs)
     found.drop(lambda plugin: _whyInvalid(plugin, interface))
     found.drop(_clashes(found.plugins, "its name", lambda plugin: [plugin.name]))
@@ -156,8 +162,9 @@ def _providers(module: PythonModule, interface: type[Interface]) -> Iterator[Any
             yield value
 
 
-def _oneLine(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def oneLineOf(error: BaseException) -> str:
+    """Return an exception's class and message in one printable line."""
+    return oneLine(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def _whyInvalid(plugin: _Plugin, interface: type[Interface]) -> str:
@@ -179,7 +186,7 @@ def _clashes(
             return ""
         for name in names(plugin.plugin):
             if name in ours:
-                return f"{what}, {name}, is taken by a built-in one"
+                return f"{what}, {name}, is that of a built-in one"
             if theirs[name] > 1:
                 return f"{what}, {name}, is also that of another package's plugin"
         return ""
@@ -209,7 +216,15 @@ class Backends:
         backend = self.found.get(name)
         if backend is None:
             raise ConfigError(f"--backend={specification}: {self._unknown(name)}")
-        return backend.makeBackend(argument, reactor)
+        try:
+            service = backend.makeBackend(argument, reactor)
+        except ConfigError:
+            raise
+        except (Exception, SystemExit) as error:  # A mistake in another package must not cause a traceback.
+            raise ConfigError(f"--backend={specification}: the back end failed: {oneLineOf(error)}") from error
+        if not IFingerService.providedBy(service):
+            raise ConfigError(f"--backend={specification}: the back end made {service!r}, not an IFingerService")
+        return service
 
     def help(self) -> str:
         """Return the text of C{--help-backends}: a line for each back end."""
@@ -239,19 +254,23 @@ class Adapters:
     @ivar found: the usable ones, built-in ones first.
     @ivar broken: the plugin modules that cannot be used.
     @ivar table: the common options, and those of these adapters.
+    @ivar foreign: the adapters of other packages.
     """
 
     found: list[IFingerAdapter]
     broken: list[Broken]
     table: OptionTable
+    foreign: Sequence[IFingerAdapter] = ()
 
     def whyUnknown(self, option: str) -> str:
         """
-        Return which unusable plugins probably define an unknown option.
+        Return which unusable plugins probably define an unknown option: those whose source has a row for it, or else
+        those whose source does not show which options they add.
 
-        @return: their names, and why they cannot be used; empty if none mentions the option.
+        @return: their names, and why they cannot be used; empty if there are none.
         """
-        return "; ".join(str(broken) for broken in self.broken if broken.mentions(option))
+        sure = [broken for broken in self.broken if broken.defines(option)]
+        return "; ".join(str(broken) for broken in sure or self.broken if broken in sure or broken.isObscure)
 
 
 def findAdapters(package: ModuleType = finger.plugins) -> Adapters:
@@ -262,40 +281,18 @@ def findAdapters(package: ModuleType = finger.plugins) -> Adapters:
     and would open a port by default.
     """
     found = find(IFingerAdapter, package)
-    found.drop(_whyBadOptions)
-    common = frozenset(name for option in COMMON for name in _names(option))
+    found.drop(_whyBadAdapter)
+    common = frozenset(name for option in COMMON for name in namesOf(option))
     found.drop(_clashes(found.plugins, "its option", _optionNames, common))
     adapters = [plugin.plugin for plugin in found.plugins]
     options = [option for adapter in adapters for option in adapter.options]
-    return Adapters(adapters, found.broken, OptionTable(options, sorted(findBackends(package).found)))
+    table = OptionTable(options, sorted(findBackends(package).found))
+    return Adapters(adapters, found.broken, table, [plugin.plugin for plugin in found.plugins if not plugin.isOurs])
 
 
-def _whyBadOptions(plugin: _Plugin) -> str:
-    if plugin.isOurs:
-        return ""
-    problems = ((option, _whyBadOption(option)) for option in plugin.plugin.options)
-    return next((f"its option {getattr(option, 'name', option)!r}{why}" for option, why in problems if why), "")
-
-
-def _whyBadOption(option: object) -> str:
-    if not isinstance(option, Option):
-        return ": expected an Option"
-    isPort, isSwitch = isinstance(option.kind, Port), isinstance(option.kind, Switch)
-    checks = (
-        (_NAME.fullmatch(option.name), ": expected a name of lower case letters, digits and hyphens"),
-        (len(option.short) < 2, ": expected a short name of one letter"),
-        (isinstance(option.kind, Kind), ": expected a kind from finger.config.types"),
-        (option.repeated or not isPort, ": a port must be repeated"),
-        (isinstance(option.initial, tuple) or not option.repeated, ": expected a tuple as initial value"),
-        (isinstance(option.initial, bool) or not isSwitch, ": expected a boolean as initial value"),
-        (not option.initial or not isPort, " opens a port though it is not set: its initial value must be ()"),
-    )
-    return next((why for isGood, why in checks if not isGood), "")
-
-
-def _names(option: Option) -> list[str]:
-    return [*(f"--{name}" for name in (option.name, option.off, option.short) if name), option.key]
+def _whyBadAdapter(plugin: _Plugin) -> str:
+    return "" if plugin.isOurs else whyBadAdapter(plugin.plugin)
 
 
 def _optionNames(adapter: IFingerAdapter) -> list[str]:
-    return [name for option in adapter.options for name in _names(option)]
+    return list(dict.fromkeys(name for option in adapter.options for name in namesOf(option)))

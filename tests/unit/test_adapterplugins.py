@@ -13,7 +13,7 @@ from unittest.mock import patch
 from twisted.application.service import Service
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -68,7 +68,7 @@ def source(name: str, options: str = "") -> str:
 def option(name: str, kind: str = "Kind()", **more: object) -> str:
     """Return the source of an option."""
     rest = "".join(f", {key}={value!r}" for key, value in more.items())
-    return f"Option(name={name!r}, kind={kind}, group='G', help='H.'{rest}),"
+    return f"Option(name={name!r}, kind={kind}, group='G', help='H.', value='V'{rest}),"
 
 
 class FindAdaptersTests(SynchronousTestCase):
@@ -136,10 +136,21 @@ class FindAdaptersTests(SynchronousTestCase):
             (source("x", option("y", "Port()", initial=())), "its option 'y': a port must be repeated"),
             (source("x", option("y", repeated=True)), "its option 'y': expected a tuple as initial value"),
             (source("x", option("y", "Switch()")), "its option 'y': expected a boolean as initial value"),
-            (source("x", option("y", field="usersFile")), "its option, usersFile, is taken by a built-in one"),
-            (source("x").replace("options = ()", "options = 7"), "TypeError: 'int' object is not iterable"),
-            (source("x", option("hops")), "its option, --hops, is taken by a built-in one"),
-            (source("x", option("z", "Switch()", short="f", initial=False)), "its option, --f, is taken by "),
+            (source("x", option("y", field="usersFile")), "its option, usersFile, is that of a built-in one"),
+            (source("x", option("hops")), "its option, --hops, is that of a built-in one"),
+            (source("x", option("z", "Switch()", short="f", initial=False)), "its option, --f, is that of "),
+            (source("x").replace("options = ()", "options = 7"), "its options are not a tuple"),
+            (source("x").replace("queries = ()", "queries = 'json'"), "its queries are not a tuple of strings"),
+            (
+                source("x", option("y").replace("help='H.'", "help=5")),
+                "its name, help, group, value and field must be strings",
+            ),
+            (source("x", option("y").replace("help='H.'", "help=''")), "expected a help text and a group"),
+            (source("x", option("y", action=True)), "only built-in options can be actions"),
+            (source("x", option("y").replace("value='V'", "value=''")), "expected a name for its value"),
+            (source("x", option("y", "Kind('hosts')")), "its kind completes neither files, directories nor str"),
+            (source("x", option("y", initial=None)), "its initial value None is not valid"),
+            (source("x", option("y") * 2), "it declares --y twice"),
         ):
             told = self.why(theirs=text)
             self.assertIn(why, told.get("theirs", ""), text)
@@ -162,8 +173,19 @@ class FindAdaptersTests(SynchronousTestCase):
         self.assertEqual(adapters.whyUnknown("jsonports"), "")
         self.assertEqual(adapters.broken[0].package, "")
         self.assertRegex(Broken("twisted.web.server", "", "").package, r"Twisted \d+\.\d+")
-        Path(adapters.broken[0].path).unlink()
-        self.assertEqual(adapters.whyUnknown("jsonport"), "")
+
+    def test_obscure(self) -> None:
+        """A plugin that imports its options from elsewhere may have any of them, unless one surely has."""
+        adapters = self.find(a="from nowhere import adapter\n", b=source("json", option("jsonport")) + "1/0\n")
+        self.assertIn(".a cannot be used: ModuleNotFoundError", adapters.whyUnknown("tpport"))
+        self.assertNotIn(".a ", adapters.whyUnknown("jsonport"))
+        with patch.dict("os.environ", {"FINGER_TPPORT": "1"}):
+            error = self.assertRaises(SystemExit, optionsOf(adapters)().parseOptions, [])
+        self.assertIn("FINGER_TPPORT: fingeradapters", str(error.code))
+        with patch.dict("os.environ", {"FINGER_PORT": "tcp://192.0.2.1:79", "FINGER_SERVICE_HOST": "192.0.2.1"}):
+            optionsOf(adapters)().parseOptions([])
+        lost = Broken("x", self.mktemp(), "gone")
+        self.assertTrue(lost.isObscure)
 
     def test_optionsWithout(self) -> None:
         """An option of a plugin that cannot be used is refused, with the reason."""
@@ -189,9 +211,25 @@ class EverythingAdapter:
 
     name = "everything"
     options = (
-        Option(name="everyport", kind=Port(), repeated=True, initial=(), group="Everything", help="A stream port."),
-        Option(name="everydatagram", kind=DatagramPort(), repeated=True, initial=(), group="Everything", help="UDP."),
-        Option(name="everyword", kind=Kind(), group="Everything", help="A word."),
+        Option(
+            name="everyport",
+            kind=Port(),
+            repeated=True,
+            initial=(),
+            value="PORT",
+            group="Everything",
+            help="A stream port.",
+        ),
+        Option(
+            name="everydatagram",
+            kind=DatagramPort(),
+            repeated=True,
+            initial=(),
+            value="PORT",
+            group="Everything",
+            help="UDP.",
+        ),
+        Option(name="everyword", kind=Kind(), value="WORD", group="Everything", help="A word."),
     )
     queries = ("everything",)
 
@@ -247,7 +285,8 @@ class ContextTests(TestCase):
         """Make a server with the built-in adapters and one that builds itself with C{doBuild}."""
         ours = findAdapters()
         found: list[IFingerAdapter] = [*ours.found, EverythingAdapter(doBuild)]
-        adapters = Adapters(found, ours.broken, OptionTable(row for one in found for row in one.options))
+        table = OptionTable(row for one in found for row in one.options)
+        adapters = Adapters(found, ours.broken, table, found[-1:])
         with patch("finger.service.findAdapters", return_value=adapters):
             return makeServer(configure(**fields), reactor or MemoryReactorClock())
 
@@ -290,8 +329,17 @@ class ContextTests(TestCase):
         with patch("finger.adapters.web.adapter.BoundedSite", side_effect=lambda root, *rest: roots.append(root)):
             self.make(lambda context: context.addWebChild(b"extra", child))
         self.assertIs(roots[0].children[b"extra"], child)
-        error = self.assertRaises(ConfigError, self.make, lambda context: context.addWebChild(b"RPC2", child))
-        self.assertEqual(str(error), "everything: another adapter already serves /RPC2")
+        for twice in (
+            lambda context: context.addWebChild(b"RPC2", child),
+            lambda context: self.addTwice(context, child),
+        ):
+            error = self.assertRaises(ConfigError, self.make, twice, everyword="x")
+            self.assertIn("everything: another adapter already serves /", str(error))
+
+    def addTwice(self, context: IAdapterContext, child: Data) -> None:
+        """Add a child at one path twice."""
+        context.addWebChild(b"extra", child)
+        context.addWebChild(b"extra", child)
 
     async def test_datagrams(self) -> None:
         """Datagrams are answered over IPv4 and IPv6, and a failure affects only its own datagram."""
@@ -321,7 +369,8 @@ class ContextTests(TestCase):
             context.listenDatagram("everydatagram", Echo)
 
         error = self.assertRaises(ConfigError, self.make, build, everydatagram=("tcp:7",))
-        self.assertEqual(str(error), "--everydatagram=tcp:7: a port is a number from 0 to 65535")
+        expected = "Config: everydatagram='tcp:7': should be a number from 0 to 65535, or 'none'"
+        self.assertEqual(str(error), expected)
 
     def test_fails(self) -> None:
         """An adapter that fails to build is logged and left out, but is an error if one of its options is set."""
@@ -332,9 +381,63 @@ class ContextTests(TestCase):
         with capturedLogs() as logs:
             self.make(build)
         told = [formatEvent(event) for event in logs]
-        self.assertIn("adapter everything cannot be used: ZeroDivisionError: oops", told)
+        why = f"adapter everything (module {__name__}) cannot be used: ZeroDivisionError: oops"
+        self.assertIn(why, told)
         error = self.assertRaises(ConfigError, self.make, build, everyword="x")
-        self.assertEqual(str(error), "adapter everything cannot be used: ZeroDivisionError: oops")
+        self.assertEqual(str(error), why)
+
+    def test_mistakes(self) -> None:
+        """Whatever an adapter adds wrongly is one line; nothing that it added before is there."""
+        web = Data(b"", "text/plain")
+        mistakes: list[tuple[Callable[[Any], object], str]] = [
+            (lambda context: context.listen("everyport", None), "None is not a protocol factory"),
+            (lambda context: context.listen("everydatagram", Factory()), "its kind is not Port"),
+            (lambda context: context.listenDatagram("everyport", Echo), "its kind is not DatagramPort"),
+            (lambda context: context.listenDatagram("everydatagram", 7), "7 makes no protocols"),
+            (lambda context: context.connect(7), "7 is not a service"),
+            (lambda context: context.addWebChild("extra", web), "'extra' is not one segment of a path"),
+            (lambda context: context.addWebChild(b"", web), "b'' is not one segment of a path"),
+            (lambda context: context.addWebChild(b"a/b", web), "b'a/b' is not one segment of a path"),
+            (lambda context: context.addWebChild(b"extra", None), "None is not a web resource"),
+            (lambda context: [context.addGauge("g", "G.", float) for _ in range(2)], "there is already a gauge 'g'"),
+            (lambda context: [context.listen("everyport", Factory()) for _ in range(2)], "listens there twice"),
+            (lambda context: sys.exit("bye\x1b"), "SystemExit: bye\\x1b"),
+        ]
+        for mistake, why in mistakes:
+            connection = Service()
+
+            def build(context: IAdapterContext, mistake: Any = mistake, connection: Service = connection) -> None:
+                context.connect(connection)
+                mistake(context)
+
+            error = self.assertRaises(
+                ConfigError, self.make, build, everyport=("tcp:0",), everydatagram=("0",), everyword="x"
+            )
+            self.assertIn(why, str(error))
+            self.assertIsNone(connection.parent)
+
+    def test_coroutine(self) -> None:
+        """A build that returns something may have been meant to be awaited."""
+        adapter = EverythingAdapter(lambda context: None)
+        with patch.object(adapter, "build", return_value=7), capturedLogs() as logs:
+            ours = findAdapters()
+            found = Adapters([*ours.found, adapter], [], ours.table, [adapter])
+            with patch("finger.service.findAdapters", return_value=found):
+                makeServer(configure(), MemoryReactorClock())
+        told = [formatEvent(event) for event in logs]
+        self.assertTrue([line for line in told if line and "build must not return anything" in line], told)
+
+    def test_ours(self) -> None:
+        """A mistake in a built-in adapter is not hidden."""
+        with patch("finger.adapters.xmlrpc.XMLRPCAdapter.build", side_effect=ZeroDivisionError):
+            self.assertRaises(ZeroDivisionError, makeServer, configure(), MemoryReactorClock())
+
+    def test_gauges(self) -> None:
+        """A gauge whose name is in use is left out, with a line in the log."""
+        with capturedLogs() as logs:
+            self.make(lambda context: context.addGauge("finger_queries", "Q.", float), statusPorts=("0",))
+        told = [formatEvent(event) for event in logs]
+        self.assertTrue([line for line in told if line and "gauge finger_queries cannot be used" in line], told)
 
     def test_broken(self) -> None:
         """A module that cannot be used is logged in one line."""
@@ -353,6 +456,10 @@ class ContextTests(TestCase):
         """A string in place of a tuple is refused; its letters would be ports."""
         error = self.assertRaises(ConfigError, makeServer, Config(fingerPorts="79"), MemoryReactorClock())
         self.assertEqual(str(error), "Config: fingerPorts='79': expected a tuple, as in fingerPorts=('79',)")
+        makeServer(configure(fingerPorts=(1079,)), MemoryReactorClock())
+        for fields in ({"ircNick": 5}, {"ssl": "no"}, {"webPorts": (None,)}):
+            error = self.assertRaises(ConfigError, makeServer, configure(**fields), MemoryReactorClock())
+            self.assertIn(f"Config: {next(iter(fields))}=", str(error))
 
 
 class DatagramPortTests(SynchronousTestCase):

@@ -85,3 +85,17 @@ class FindBackendsTests(SynchronousTestCase):
             error = self.assertRaises(ConfigError, backends.make, name, None)
             self.assertIn(f"--backend={name}: no back end is called ", str(error))
             self.assertIn(words, str(error))
+
+    def test_failing(self) -> None:
+        """A back end that fails to be made, or makes something else, is refused in one line."""
+        for work, told in (
+            ("1 / 0", "--backend=weather:x: the back end failed: ZeroDivisionError: division by zero"),
+            ("raise SystemExit('bye')", "--backend=weather:x: the back end failed: SystemExit: bye"),
+            ("return None", "--backend=weather:x: the back end made None, not an IFingerService"),
+        ):
+            source = GOOD.replace('return MemoryFingerService({argument: "rain"})', work)
+            backends = self.find(**{f"m{abs(hash(work))}": source})
+            self.assertEqual(str(self.assertRaises(ConfigError, backends.make, "weather:x", None)), told)
+        source = GOOD.replace('return MemoryFingerService({argument: "rain"})', "raise ConfigError('x')")
+        backends = self.find(own="from finger.errors import ConfigError\n" + source)
+        self.assertEqual(str(self.assertRaises(ConfigError, backends.make, "weather:x", None)), "x")

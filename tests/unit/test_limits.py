@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -320,6 +320,19 @@ class DrainTests(LimitedTestCase):
             protocol.connectionLost(connectionDone)
         self.successResultOf(drained)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_failing(self) -> None:
+        """A connection whose drain fails is aborted, and the others are drained all the same."""
+        factory = self.make(Drainable)
+        protocols = [self.admit(factory) for _ in range(3)]
+        self.patch(protocols[0][0].wrappedProtocol, "drain", Mock(side_effect=ZeroDivisionError))
+        factory.drain(self.clock, 10)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(protocols[0][1].disconnected)
+        drains = [asType(Drainable, protocol.wrappedProtocol).drained for protocol, _ in protocols[1:]]
+        self.assertEqual(drains, [1, 1])
+        for protocol, _ in protocols:
+            protocol.connectionLost(connectionDone)
 
     def test_others(self) -> None:
         """Other protocols are closed."""

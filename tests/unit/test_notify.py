@@ -36,7 +36,7 @@ class ServerTestCase(SynchronousTestCase):
         self.sent: list[tuple[str, ...]] = []
         self.error: OSError | None = None
         self.clock = MemoryReactorClock()
-        self.server = FingerServer(self.clock, drainSeconds=5.0)
+        self.server = FingerServer(self.clock, drainSeconds=10.0)
         self.users = self.server.counted = MemoryFingerService({"a": "", "b": ""})
 
     def send(self, assignments: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from finger.interfaces import IReloadable, ISelfReloading
 from finger.net.limits import LimitedFactory
 from finger.net.ports import DualPortService, PortService
 from finger.ops.server import FingerServer
+from finger.timing import DRAIN_GRACE
 
 FACTORY = Factory.forProtocol(Protocol)
 
@@ -255,6 +256,19 @@ class ReloadTests(ServerTestCase):
 
 class StopTests(ServerTestCase):
     """The stop of the server."""
+
+    def test_slowPart(self) -> None:
+        """A part that never stops does not keep the server from stopping."""
+        slow = Service()
+        never: Deferred[None] = Deferred()
+        slow.stopService = lambda: never  # type: ignore[method-assign]
+        self.server.adopt(slow)
+        self.server.startService()
+        stopped = self.server.stopService()
+        self.assertNoResult(stopped)
+        self.reactor.advance(5.0 + DRAIN_GRACE)
+        self.successResultOf(stopped)
+        never.callback(None)
 
     def test_idle(self) -> None:
         """A server without connections stops at once, and restores the signal handlers."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from twisted.application.service import Service
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -106,7 +107,7 @@ class MakeServiceTests(TestCase):
 
     def test_irc(self) -> None:
         """An IRC bot is made only if a nickname is set."""
-        with patch("finger.adapters.irc.service.ircService") as irc:
+        with patch("finger.adapters.irc.service.ircService", return_value=Service()) as irc:
             makeServer(configure(), reactor)
             irc.assert_not_called()
             makeServer(configure(ircNick="bot", ircServer="h:1", ircChannels=("#a",)), reactor)

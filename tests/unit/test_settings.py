@@ -10,8 +10,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.config.model import CommonConfig, Config
-from finger.config.options import didYouMean
+from finger.config.options import Option, OptionTable, didYouMean
 from finger.config.settings import Settings, formatTOML, fromEnvironment, fromFile, fromFlags
+from finger.config.types import Kind
 from finger.errors import ConfigError
 from finger.plugins.discovery import findAdapters
 
@@ -179,6 +180,46 @@ class EnvironmentTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ConfigError, fromEnvironment, {name: value}, TABLE)
             self.assertEqual(str(error), f"{name}={value}: {expected}")
+
+
+class OtherKindTests(SynchronousTestCase):
+    """The kinds of other packages."""
+
+    def test_unexpected(self) -> None:
+        """A kind that does not expect every type that TOML has is an error of one line."""
+
+        class Upper(Kind):
+            """A text in capital letters."""
+
+            def read(self, value: Any) -> str:
+                """See L{Kind.read}."""
+                return str(value.upper())
+
+        table = OptionTable([Option(name="upper", kind=Upper(), value="TEXT", group="G", help="H.")])
+        path = Path(self.mktemp())
+        path.write_text("upper = 1\n")
+        error = self.assertRaises(ConfigError, fromFile, str(path), table)
+        told = f"{path}: upper = 1: is not valid (AttributeError: 'int' object has no attribute 'upper')"
+        self.assertEqual(str(error), told)
+
+    def test_made(self) -> None:
+        """A value that a kind has made into something else is taken as it is."""
+
+        class Made(Kind):
+            """A text that becomes its length."""
+
+            def toField(self, value: str) -> int:
+                """See L{Kind.toField}."""
+                return len(value)
+
+        option = Option(name="made", kind=Made(), value="TEXT", group="G", help="H.")
+        self.assertEqual(option.valueIn(Config(made=7)), 7)
+
+    def test_digits(self) -> None:
+        """A name with digits is located as others are."""
+        table = OptionTable([Option(name="tp2port", kind=Kind(), value="PORT", group="G", help="H.")])
+        settings = Settings(table, fromEnvironment({"FINGER_TP2PORT": "5"}, table))
+        self.assertEqual(settings.locate("--tp2port=5: is bad"), "FINGER_TP2PORT=5: is bad")
 
 
 class SettingsTests(SynchronousTestCase):
