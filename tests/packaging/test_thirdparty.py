@@ -64,7 +64,7 @@ class ThirdPartyAdapterTests(SynchronousTestCase):
         """The option is in the help, the configuration and the completion; an invalid value is refused by name."""
         self.assertNotIn("jsonport", self.finger("--help"))
         self.environment.install(self.package())
-        self.assertIn("\nJSON lines:\n      --jsonport=PORT       JSON, one line", self.finger("--help"))
+        self.assertIn("\nJSON lines:\n      --jsonport=PORT       JSON ports, with", self.finger("--help"))
         self.assertIn("jsonport = []  # default", self.finger("--print-config"))
         self.assertIn('jsonport = ["0"]  # FINGER_JSONPORT', self.finger("--print-config", FINGER_JSONPORT="0"))
         self.assertIn("--jsonport=", self.finger("--completion=bash"))
