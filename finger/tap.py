@@ -10,12 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
-from twisted.cred.credentials import IUsernamePassword
-from twisted.cred.strcred import AuthOptionMixin
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from finger.config._version import __version__
+from finger.config.checkers import checkerHelp, checkersHelp
 from finger.config.completion import daemonCompletion
 from finger.config.help import formatHelp, oneLine, printText
 from finger.config.model import Config
@@ -37,7 +36,7 @@ _OURS: Final = re.compile(r"FINGER_(?!(?:PORT|SERVICE)(?:_|$))")
 """Variables that may be meant for this server: Kubernetes sets the others for a service called C{finger}."""
 
 
-class FingerOptions(UsageOptions, AuthOptionMixin):
+class FingerOptions(UsageOptions):
     """
     The options of C{twistd finger} that run an action.  L{optionsOf} adds those that configure something.
 
@@ -47,7 +46,6 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
     @ivar configFile: the path of the configuration file; empty for none.
     """
 
-    supportedInterfaces = (IUsernamePassword,)
     adapters: Adapters
     config: Config
     settings: Settings
@@ -77,6 +75,17 @@ class FingerOptions(UsageOptions, AuthOptionMixin):
     def opt_help_backends(self) -> NoReturn:
         """List the available back ends."""
         _printAndEnd(findBackends().help())
+
+    def opt_help_auth(self) -> NoReturn:
+        """List the available credentials checkers."""
+        _printAndEnd(checkersHelp())
+
+    def opt_help_auth_type(self, kind: str) -> NoReturn:
+        """Describe one credentials checker."""
+        try:
+            _printAndEnd(checkerHelp(kind))
+        except ValueError as error:
+            raise UsageError(f"--help-auth-type={kind}: {error}") from error
 
     def opt_completion(self, shell: str) -> NoReturn:
         """Print the completion script for a shell."""

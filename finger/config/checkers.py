@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from textwrap import dedent
+from typing import Any, Final
 
 from twisted.cred import strcred
 from twisted.cred.checkers import ICredentialsChecker
@@ -15,6 +16,9 @@ from zope.interface import implementer
 from finger.config.files import readFile
 from finger.config.threads import ThreadedReader
 
+REFUSED: Final = frozenset({"memory"})
+"""Types whose argument contains passwords."""
+
 
 def makeChecker(description: str) -> ICredentialsChecker:
     """
@@ -24,7 +28,7 @@ def makeChecker(description: str) -> ICredentialsChecker:
     """
     kind, _, argument = description.partition(":")
     try:
-        if kind == "memory":
+        if kind in REFUSED:
             raise ValueError("every user can read a command line; put the passwords into a file")
         if kind == "file" and argument:
             return _passwordFile(argument)
@@ -34,6 +38,38 @@ def makeChecker(description: str) -> ICredentialsChecker:
     if IUsernamePassword not in checker.credentialInterfaces:
         raise ValueError("is not a usable credentials checker (it does not check passwords)")
     return checker
+
+
+def checkersHelp() -> str:
+    """Return the help of C{--help-auth}: the types that L{makeChecker} accepts, and their arguments."""
+    factories = _factories()
+    width = max(map(len, ("TYPE", *factories)))
+    lines = [f"{kind:<{width}}  {factory.argStringFormat}" for kind, factory in factories.items()]
+    about = "Usage: --auth=TYPE[:ARGUMENT]\nFor the help of one type: --help-auth-type=TYPE\n"
+    return "\n".join([about, f"{'TYPE':<{width}}  ARGUMENT", *lines])
+
+
+def checkerHelp(kind: str) -> str:
+    """
+    Return the help of C{--help-auth-type=TYPE}.
+
+    @raise ValueError: if L{makeChecker} does not accept the type.
+    """
+    factories = _factories()
+    if kind not in factories:
+        raise ValueError(f"is not an available type; available are {', '.join(factories)}")
+    factory = factories[kind]
+    about = dedent(factory.authHelp).strip()
+    return f"Usage: --auth={kind}[:ARGUMENT]\nARGUMENT: {factory.argStringFormat}\n\n{about}"
+
+
+def _factories() -> dict[str, Any]:
+    """Return the factories of the accepted types, by type.  Of two of one type, Twisted uses the first."""
+    found: dict[str, Any] = {}
+    for factory in strcred.findCheckerFactories():
+        if IUsernamePassword in factory.credentialInterfaces and factory.authType not in REFUSED:
+            found.setdefault(factory.authType, factory)
+    return found
 
 
 def _passwordFile(path: str) -> PasswordFile:

@@ -179,6 +179,26 @@ class OptionsTests(TestCase):
         self.assertEqual(error.code, 0)
         self.assertIn("memory[:PATH] ", out.getvalue())
 
+    def test_helpAuth(self) -> None:
+        """--help-auth lists the types that --auth accepts, and --help-auth-type describes those."""
+        with redirect_stdout(StringIO()) as out:
+            error = self.assertRaises(SystemExit, self.parse, "--help-auth")
+        self.assertEqual(error.code, 0)
+        kinds = [line.split()[0] for line in out.getvalue().partition("ARGUMENT\n")[2].splitlines()]
+        self.assertEqual(kinds, ["file", "unix"])
+        for kind in kinds:
+            with redirect_stdout(StringIO()) as out:
+                error = self.assertRaises(SystemExit, self.parse, f"--help-auth-type={kind}")
+            self.assertEqual(error.code, 0)
+            self.assertTrue(out.getvalue().startswith(f"Usage: --auth={kind}[:ARGUMENT]\nARGUMENT: "))
+
+    def test_helpAuthRefused(self) -> None:
+        """--help-auth-type reports a type that --auth refuses or does not know."""
+        for kind in ("memory", "anonymous", "x", ""):
+            error = self.assertRaises(SystemExit, self.parse, f"--help-auth-type={kind}")
+            why = "is not an available type; available are file, unix"
+            self.assertTrue(str(error.code).endswith(f" finger: --help-auth-type={kind}: {why}"), error.code)
+
     def test_help(self) -> None:
         """The help fits a terminal, lists every option, and shows examples with the command that was typed."""
         for name, command in (("/bin/twistd", "twistd -n finger --"), ("/bin/twisted-fingerd", "twisted-fingerd --")):
@@ -202,11 +222,12 @@ class OptionsTests(TestCase):
 
     def test_brokenPipe(self) -> None:
         """A pipe that is closed before anything is printed is no error."""
-        reader, writer = os.pipe()
-        os.close(reader)
-        with open(writer, "w") as out, patch.object(sys, "stdout", out):
-            error = self.assertRaises(SystemExit, self.parse, "--help")
-        self.assertEqual(error.code, 0)
+        for option in ("--help", "--help-backends", "--help-auth", "--help-auth-type=unix"):
+            reader, writer = os.pipe()
+            os.close(reader)
+            with open(writer, "w") as out, patch.object(sys, "stdout", out):
+                error = self.assertRaises(SystemExit, self.parse, option)
+            self.assertEqual(error.code, 0)
 
     def test_cannotPrint(self) -> None:
         """A failure to print is reported in one line."""
