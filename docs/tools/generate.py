@@ -151,6 +151,9 @@ def scrape() -> str:
     """Return what C{/metrics} answers on a server that has every adapter with metrics of its own."""
     config = Config(backends=("memory",), ssl=True, statusPorts=("9079",))
     server = makeService(config, ThreadlessReactor())
+    for part in server.reloadables:
+        for listener in server.reloadListeners:
+            listener(part, True, 0.0)  # Some metrics have no series, and so no labels, before the first reload.
     factory = next(factory for factory in server.factories if factory.label == "statusport")
     factory.doStart()
     protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))

@@ -35,6 +35,13 @@ class GenerateTests(SynchronousTestCase):
         """The documents are up to date."""
         self.assertEqual(runTool(GENERATE, "--check", self.root), (0, ""))
 
+    def test_labels(self) -> None:
+        """The metrics of reloads have their labels, also those that have no series before the first reload."""
+        reloads = [line for line in self.text.splitlines() if line.startswith("| `finger_last_reload_")]
+        self.assertEqual(len(reloads), 3)
+        for line in reloads:
+            self.assertIn("| `part` |", line)
+
     def test_outOfDate(self) -> None:
         """A change of a generated part is reported, and undone; a change of other text is kept."""
         self.page.write_text(self.text.replace("`--hops=NUMBER`", "`--leaps=NUMBER`") + "By hand.\n", "utf-8")
