@@ -13,7 +13,7 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.config.options import PORTS, TOLD, Option
+from finger.config.options import ANSWERS, PORTS, Option
 from finger.config.types import Port, Switch
 from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
 from finger.interfaces import (
@@ -291,7 +291,7 @@ class FingerAdapter:
             field="matchNames",
             kind=Switch(),
             initial=False,
-            group=TOLD,
+            group=ANSWERS,
             help="Also match first, last and full names.",
         ),
         Option(
@@ -299,7 +299,7 @@ class FingerAdapter:
             field="utf8",
             kind=Switch(inverted=True),
             initial=True,
-            group=TOLD,
+            group=ANSWERS,
             help="Answer finger queries in ASCII rather than UTF-8.",
         ),
     )

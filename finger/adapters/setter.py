@@ -90,7 +90,7 @@ class FingerSetterProtocol(Protocol):
             self._end()
             return
         peer = hostOf(self.transport.getPeer())
-        self.factory.set(bytes(self._message), self._actor, peer).addCallback(self._tell)
+        self.factory.set(bytes(self._message), self._actor, peer).addCallback(self._reply)
 
     def writeConnectionLost(self) -> None:
         """Do nothing: the peer will not read the reply, but its message is still applied."""
@@ -108,7 +108,7 @@ class FingerSetterProtocol(Protocol):
         self._deadline.start(self.factory.discardTimeout, self.transport.abortConnection)
         self.transport.loseConnection()
 
-    def _tell(self, line: str) -> None:
+    def _reply(self, line: str) -> None:
         self.transport.write(encode(line))
         self.transport.loseConnection()
 

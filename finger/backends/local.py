@@ -131,7 +131,7 @@ class LocalFingerService:
     ) -> None:
         self._accounts = accounts or Accounts()
         self._readings = Readings(reactor, deadline, maxThreads, start)
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}.  The status is the plan."""
@@ -159,8 +159,8 @@ class LocalFingerService:
 
     def _profiles(self, found: Found) -> list[Profile]:
         for refusal in found.refusals:
-            if refusal not in self._told:
-                self._told.add(refusal)
+            if refusal not in self._logged:
+                self._logged.add(refusal)
                 self.log.info("not served: {refusal}", refusal=refusal)
         return list(found.profiles)
 

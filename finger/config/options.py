@@ -122,13 +122,13 @@ USERS: Final = "Users"
 PORTS: Final = "Ports"
 WEB: Final = "Web"
 IRC: Final = "IRC"
-TOLD: Final = "Answers and forwarding"
+ANSWERS: Final = "Answers and forwarding"
 SETTING: Final = "Status updates"
 LIMITS: Final = "Limits"
 CONFIGURATION: Final = "Configuration and logging"
 HELP: Final = "Help"
 
-LAST: Final = (TOLD, SETTING, LIMITS, CONFIGURATION, HELP)
+LAST: Final = (ANSWERS, SETTING, LIMITS, CONFIGURATION, HELP)
 """The groups after those of adapters."""
 
 
@@ -204,12 +204,12 @@ COMMON: Final = (
         value="ADDRESS",
         repeated=True,
     ),
-    _common("no-list", "listing", Switch(inverted=True), TOLD, "Do not list users."),
+    _common("no-list", "listing", Switch(inverted=True), ANSWERS, "Do not list users."),
     _common(
         "disclose",
         "disclose",
         Atoms(),
-        TOLD,
+        ANSWERS,
         f"User fields to disclose, from {','.join(FIELD_OF_ATOM)}.",
         value="ATOMS",
     ),
@@ -217,13 +217,18 @@ COMMON: Final = (
         "forward",
         "forward",
         Kind(),
-        TOLD,
+        ANSWERS,
         "Host that user@host queries may be forwarded to: a name, an address, a network, or 'any'.",
         value="HOST",
         repeated=True,
     ),
     _common(
-        "hops", "maxHops", Whole(1), TOLD, "Maximum number of hosts in user@host1@host2... queries.", value="NUMBER"
+        "hops",
+        "maxHops",
+        Whole(1),
+        ANSWERS,
+        "Maximum number of hosts in user@host1@host2... queries.",
+        value="NUMBER",
     ),
     _common(
         "auth",

@@ -66,8 +66,8 @@ def listPage(
     shown = profiles[(number - 1) * size : number * size]
     parts: dict[str, bool | Sequence[Values]] = {
         "users": [_userValues(profile, taken) for profile in shown],
-        "nobody": not shown,
-        "somebody": bool(shown),
+        "empty": not shown,
+        "shown": bool(shown),
         "paged": last > 1,
         "earlier": number > 1,
         "later": number < last,
