@@ -161,7 +161,7 @@ class FingerOptions(UsageOptions):
             makeServer(self.config, reactor)
         except ConfigError as error:
             raise ConfigError(self.settings.locate(str(error))) from error
-        _printAndEnd(f"{programName()}: the configuration is good")
+        _printAndEnd(f"{programName()}: the configuration is valid")
 
     def _withHint(self, error: Exception) -> str:
         """Return the error's message; for an unknown option, add a similar one or the plugin that failed to load."""

@@ -99,7 +99,7 @@ class Metrics:
             buckets=SECONDS,
         )
         self._errors = self._make(
-            Counter, "finger_internal_errors_total", "Lookups that failed by the server's fault.", "adapter"
+            Counter, "finger_internal_errors_total", "Lookups that failed because of a server error.", "adapter"
         )
 
     def _makeConnections(self) -> None:

@@ -173,7 +173,7 @@ class RPMTests(SynchronousTestCase):
 
         self.assertEqual(runs("twisted-finger", "--version"), f"finger {__version__}\n")
         checked = runs("twisted-fingerd", f"--file={root}/etc/finger/users", "--check-config")
-        self.assertEqual(checked.splitlines()[-1], "twisted-fingerd: the configuration is good")
+        self.assertEqual(checked.splitlines()[-1], "twisted-fingerd: the configuration is valid")
         templates = templatesOf(runs("python", "-IB", "-c", PROGRAM))
         self.assertTrue(templates.match(f"{HOME}/lib/python3.*/site-packages/finger/templates"), templates)
 

@@ -350,7 +350,7 @@ class ConfigurationTests(TestCase):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             code, printed = self.check(f"file = {USERS!r}\nfingerport = {port}\n")
-        self.assertEqual((code, printed), (0, "twistd finger: the configuration is good\n"))
+        self.assertEqual((code, printed), (0, "twistd finger: the configuration is valid\n"))
 
     def test_wrong(self) -> None:
         """An error names the file and the option, or the variable."""

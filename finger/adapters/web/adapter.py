@@ -46,7 +46,7 @@ OPTIONS: Final = (
         kind=Kind("directories"),
         value="DIRECTORY",
         group=WEB,
-        help="Directory of page templates; built-in ones are used for those missing.",
+        help="Directory of page templates; missing ones are replaced by the built-in templates.",
     ),
     Option(name="ssl", short="s", kind=Switch(), initial=False, group=WEB, help="Serve HTTPS as well."),
     Option(
