@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from cryptography import x509
@@ -24,7 +25,7 @@ from twisted.internet.task import deferLater
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import TestCase
 
-from tests.support.tools import need
+from tests.support.tools import DEADLINE, FAMILIES, need
 
 CONFIGURATION = """
 [Global]
@@ -74,7 +75,7 @@ class IRCServer:
         self.start()
 
     def start(self) -> None:
-        """Start the server."""
+        """Start the server, and wait until it accepts connections on all its ports."""
         with open(self.directory / "log", "ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "--nodaemon", "--passive", "--config", str(self.directory / "ngircd.conf")],
@@ -86,6 +87,20 @@ class IRCServer:
                 group=self._account.pw_gid if self._account else None,
                 extra_groups=[] if self._account else None,
             )
+        deadline = time.monotonic() + DEADLINE
+        while not self._listens():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"ngircd does not listen:\n{(self.directory / 'log').read_text()}")
+            time.sleep(0.01)
+
+    def _listens(self) -> bool:
+        try:
+            for host in FAMILIES.values():
+                for port in (self.port, self.tlsPort):
+                    socket.create_connection((host, port)).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def kill(self) -> None:
         """Kill the server, as a crash would."""
