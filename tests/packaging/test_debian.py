@@ -169,9 +169,10 @@ class LifeTests(SynchronousTestCase):
         found = self.machine.files() | set(self.machine.run("find /run /tmp -xdev -not -path '*/systemd/*'").split())
         return {name for name in found if "finger" in name or not BOOKKEEPING.fullmatch(name)}
 
-    def install(self, name: str = "package.deb") -> str:
-        """Install a package that was copied to the machine."""
-        return self.machine.run(f"apt-get install --yes -o Dpkg::Options::=--force-confdef ./{name}")
+    def install(self, name: str = "package.deb") -> None:
+        """Install a package that was copied to the machine, and check that the service runs; if not, show its log."""
+        self.machine.run(f"apt-get install --yes -o Dpkg::Options::=--force-confdef ./{name}")
+        self.machine.run("systemctl is-active finger || { journalctl --no-pager --unit='finger*'; exit 1; }")
 
     def assertAnswers(self) -> None:
         """Check that the service answers over both families."""
