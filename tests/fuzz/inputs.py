@@ -213,6 +213,11 @@ handshakes = st.one_of(
 
 # XML-RPC.
 
+_ITEM = (
+    b"<struct><member><name>methodName</name><value>getUser</value></member>"
+    b"<member><name>params</name><value><array><data><value>moshez</value></data></array></value></member></struct>"
+)
+"""A call in C{system.multicall}."""
 _leaf = st.sampled_from(
     (
         *(b"<string>moshez</string>", b"<int>1</int>", b"<int>" + b"9" * 5000 + b"</int>", b"<nil/>", b"moshez", b""),
@@ -223,6 +228,7 @@ _leaf = st.sampled_from(
             b"<double>x</double>",
         ),
         *(
+            b"<array><data><value>%s</value></data></array>" % _ITEM,
             b"<base64>!</base64>",
             b"<dateTime.iso8601>x</dateTime.iso8601>",
             b"<struct></struct>",
@@ -242,7 +248,17 @@ _value = st.recursive(
 )
 METHOD_NAMES = (
     *(b"getUser", b"getUsers", b"system.listMethods", b"system.methodHelp", b"system.methodSignature", b"nothing"),
-    *(b"", b".", b"system.", b"system.system.listMethods", b"__class__", b"getUser.x", b"\xc3\xab", b"a&lt;b"),
+    *(
+        b"system.multicall",
+        b"",
+        b".",
+        b"system.",
+        b"system.system.listMethods",
+        b"__class__",
+        b"getUser.x",
+        b"\xc3\xab",
+        b"a&lt;b",
+    ),
 )
 
 
@@ -255,7 +271,16 @@ def _call(start: bytes, name: bytes | None, values: Sequence[bytes], root: bytes
 calls = mutated(
     st.builds(
         _call,
-        st.sampled_from((b"", b"<?xml version='1.0'?>", b"<?xml version='1.0' encoding='utf-7'?>", b"\xef\xbb\xbf")),
+        st.sampled_from(
+            (
+                *(b"", b"<?xml version='1.0'?>", b"<?xml version='1.0' encoding='utf-7'?>", b"\xef\xbb\xbf"),
+                *(
+                    b"<?xml version='1.0' encoding='iso-8859-1'?>",
+                    b"<!DOCTYPE methodCall [<!ENTITY x 'ha'>]>",
+                    b"\xff\xfe",
+                ),
+            )
+        ),
         st.one_of(st.sampled_from(METHOD_NAMES), st.none()),
         st.lists(_value, max_size=2),
         st.sampled_from((b"methodCall", b"methodCall", b"methodCall", b"methodResponse", b"fault", b"x")),

@@ -6,7 +6,7 @@ import contextlib
 import socket
 from xmlrpc.client import ServerProxy
 
-from tests.process.test_blackbox import USERS, BlackBoxTestCase, residentKiB, run, url
+from tests.process.test_blackbox import USERS, BlackBoxTestCase, cpuSeconds, residentKiB, run, url
 from tests.support.tools import DEADLINE, FAMILIES, ask, need, receive
 
 MEBIBYTE = b"x" * 1024 * 1024
@@ -156,4 +156,33 @@ class SizeTests(BlackBoxTestCase):
         head = b"POST /RPC2 HTTP/1.0\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n"
         answer = ask("127.0.0.1", self.server.port("webport"), head % len(body) + body)
         self.assertIn(b"<fault>", answer)
+        self.flat()
+
+    def call(self, start: bytes, text: bytes = b"moshez") -> bytes:
+        """Call getUser by XML-RPC, and return the whole response."""
+        param = b"<param><value>%s</value></param>" % text
+        body = start + b"<methodCall><methodName>getUser</methodName><params>%s</params></methodCall>" % param
+        head = b"POST /RPC2 HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return ask("127.0.0.1", self.server.port("webport"), head + body)
+
+    def test_entities(self) -> None:
+        """A call with entities gets a Fault at once: it is not expanded."""
+        bomb = b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a '%s'>]>" % (b"ha" * 500)
+        nested = b"<!DOCTYPE x [<!ENTITY a0 'ha'>%s]>" % b"".join(
+            b"<!ENTITY a%d '&a%d;&a%d;'>" % (number, number - 1, number - 1) for number in range(1, 30)
+        )
+        before = cpuSeconds(self.server)
+        for _ in range(10):
+            self.assertIn(b"this is not an XML-RPC call", self.call(bomb, b"&a;" * 10_000))
+            self.assertIn(b"this is not an XML-RPC call", self.call(nested, b"&a20;"))
+        self.assertLess(cpuSeconds(self.server) - before, 1.0)
+        self.flat()
+
+    def test_encodings(self) -> None:
+        """Thousands of names of encodings leave nothing behind; the three that are known are read."""
+        for name in (b"UTF-8", b"us-ascii", b"ISO-8859-1"):
+            self.assertIn(b"Happy and well", self.call(b"<?xml version='1.0' encoding='%s'?>" % name))
+        for number in range(1000):
+            answer = self.call(b"<?xml version='1.0' encoding='x-%d'?>" % number)
+            self.assertIn(b"this is not an XML-RPC call", answer)
         self.flat()

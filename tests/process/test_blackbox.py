@@ -590,6 +590,12 @@ def residentKiB(server: Server) -> int:
     return int(notNone(re.search(r"^VmRSS:\s*(\d+)", status, re.MULTILINE))[1])
 
 
+def cpuSeconds(server: Server) -> float:
+    """Return the CPU time that a server has used, in seconds."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def get(address: str) -> str:
     """Return a page, whatever its status."""
     try:

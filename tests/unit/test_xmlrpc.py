@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
-from xmlrpc.client import Fault, dumps, loads
+from unittest.mock import patch
+from xmlrpc.client import Fault, MultiCall, dumps, loads
 
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.test.requesthelper import DummyRequest
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from finger.adapters.xmlrpc.resource import MAX_CALLS, MAX_NAME, MULTICALL, FingerXMLRPC
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
 from finger.interfaces import IFingerService, IXMLRPCResource
-from finger.testing import BrokenDouble
+from finger.testing import BrokenDouble, SilentDouble
+from tests.support.turns import TurningClock
 
 USERS = MemoryFingerService({"moshez": "Happy and well", "zoë": "\x1b[2J\0\ufffe"})
 
@@ -24,17 +32,22 @@ class _Request(DummyRequest):
     content: BytesIO
 
 
-class XMLRPCTests(SynchronousTestCase):
-    """Calls and Faults."""
+class XMLRPCTestCase(SynchronousTestCase):
+    """Calls to a resource."""
+
+    def request(self, body: bytes) -> _Request:
+        """Return a request with a body."""
+        request = _Request([b""])
+        request.method = b"POST"
+        request.content = BytesIO(body)
+        return request
 
     def post(self, body: bytes, service: IFingerService = USERS) -> Any:
         """Post a body, and return the response's value or Fault."""
         resource = IXMLRPCResource(service)
         verifyObject(IXMLRPCResource, resource)
         verifyObject(IResource, resource)
-        request = _Request([b""])
-        request.method = b"POST"
-        request.content = BytesIO(body)
+        request = self.request(body)
         answer = resource.render(request)
         written = b"".join(request.written) if answer is NOT_DONE_YET else answer
         self.assertEqual(request.responseHeaders.getRawHeaders(b"content-type"), [b"text/xml; charset=utf-8"])
@@ -47,12 +60,16 @@ class XMLRPCTests(SynchronousTestCase):
         """Call a method, and return its value or Fault."""
         return self.post(dumps(arguments, method).encode(), service)
 
-    def assertFault(self, answer: object, code: int, text: str) -> None:
+    def assertFault(self, answer: Any, code: int, text: str) -> None:
         """Check that an answer is a Fault of one line."""
         assert isinstance(answer, Fault)
         self.assertEqual(answer.faultCode, code)
         self.assertIn(text, answer.faultString)
         self.assertNotIn("\n", answer.faultString)
+
+
+class XMLRPCTests(XMLRPCTestCase):
+    """Calls and Faults."""
 
     def test_getUser(self) -> None:
         """getUser returns the status, or "No such user"."""
@@ -117,6 +134,137 @@ class XMLRPCTests(SynchronousTestCase):
         """A body that is not a call is a Fault, without the parser's message or internal details."""
         for body in (b"", b"<", b"<methodCall/>", b"\xff", LAUGHS):
             self.assertFault(self.post(body), 2, "this is not an XML-RPC call")
+
+    def test_gone(self) -> None:
+        """A caller that has left before the answer gets none."""
+        service = SilentDouble()
+        request = self.request(dumps(("moshez",), "getUser").encode())
+        self.assertIs(IXMLRPCResource(service).render(request), NOT_DONE_YET)
+        request.processingFailed(Failure(ConnectionDone()))
+        service.asked[0].callback("too late")
+        self.assertEqual(request.written, [])
+
+    def test_raising(self) -> None:
+        """A back end that raises is a Fault, too, and its query is logged."""
+        with capturedLogs() as logs:
+            self.assertFault(self.call("getUser", "moshez", service=RaisingDouble()), 1, "Internal error in server")
+        self.assertEqual([event["outcome"] for event in logs if "outcome" in event], ["ZeroDivisionError"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_introspectionFaults(self) -> None:
+        """Introspection of what is not a method is a Fault."""
+        for method in ("methodHelp", "methodSignature"):
+            self.assertFault(self.call(f"system.{method}", 1), 2, "a method's name is a string")
+            self.assertFault(self.call(f"system.{method}", "getNothing"), 8001, "getNothing not found")
+
+    def test_longName(self) -> None:
+        """The name of a method that does not exist is sent back in part, and clean."""
+        answer = self.call("\u202e" * 1000)
+        self.assertFault(answer, 8001, "procedure ")
+        self.assertEqual(answer.faultString, f"procedure {'?' * MAX_NAME} not found")
+
+
+@implementer(IFingerService)
+class RaisingDouble:
+    """A back end that raises where it should return a failed Deferred."""
+
+    def getUser(self, user: str) -> Deferred[str]:
+        """Raise."""
+        raise ZeroDivisionError
+
+    def getUsers(self) -> Deferred[list[str]]:
+        """Raise."""
+        raise ZeroDivisionError
+
+
+class MulticallTests(XMLRPCTestCase):
+    """C{system.multicall}."""
+
+    def multicall(self, *calls: tuple[str, list[Any]], service: IFingerService = USERS) -> Any:
+        """Make several calls at once, and return their results and Faults."""
+        structs = [{"methodName": name, "params": params} for name, params in calls]
+        return self.call(MULTICALL, structs, service=service)
+
+    def test_several(self) -> None:
+        """Each call has its own result, in order."""
+        answer = self.multicall(("getUser", ["moshez"]), ("getUsers", []), ("system.methodSignature", ["getUser"]))
+        self.assertEqual(answer, [["Happy and well"], [["moshez", "zoë"]], [[["string", "string"]]]])
+        self.assertEqual(self.multicall(), [])
+
+    def test_client(self) -> None:
+        """Python's client understands the answer."""
+        caller: Any = _Caller(self)
+        calls = MultiCall(caller)
+        calls.getUser("moshez")
+        calls.getUser("nobody")
+        results = calls()
+        self.assertEqual([results[0], results[1]], ["Happy and well", "No such user"])
+
+    def test_faults(self) -> None:
+        """A call that fails has a Fault of its own, and the others their results."""
+        answers = self.multicall(("getUser", []), ("getNothing", ["x"]), ("getUser", [1]), ("getUser", ["moshez"]))
+        self.assertEqual([answer["faultCode"] for answer in answers[:3]], [2, 8001, 2])
+        self.assertEqual(answers[3], ["Happy and well"])
+        broken = self.multicall(("getUser", ["moshez"]), ("getUsers", []), service=BrokenDouble(ListRefused()))
+        self.assertEqual([answer["faultCode"] for answer in broken], [1, 1])
+        self.assertEqual(broken[1]["faultString"], "Finger online user list denied")
+
+    def test_inside(self) -> None:
+        """A call in it must not be another one."""
+        (answer,) = self.multicall((MULTICALL, [[]]))
+        self.assertEqual(answer, {"faultCode": 2, "faultString": "system.multicall cannot call itself"})
+
+    def test_most(self) -> None:
+        """The number of calls is bounded."""
+        calls = [("getUser", ["moshez"])] * MAX_CALLS
+        self.assertEqual(self.multicall(*calls), [["Happy and well"]] * MAX_CALLS)
+        self.assertFault(self.multicall(*calls, calls[0]), 2, "at most 16 calls")
+
+    def test_wrong(self) -> None:
+        """What is not a call is a Fault in its place; what is not an array is one for all."""
+        wrong = [1, "x", [], {}, {"methodName": "getUsers"}, {"methodName": 1, "params": []}]
+        for answer in self.call(MULTICALL, [*wrong, {"methodName": "getUser", "params": "moshez"}]):
+            self.assertEqual(answer["faultCode"], 2)
+            self.assertIn("is a struct with methodName", answer["faultString"])
+        self.assertFault(self.call(MULTICALL, {"methodName": "getUsers", "params": []}), 2, "one array of calls")
+        self.assertFault(self.call(MULTICALL), 2, "missing a required argument")
+
+    def test_long(self) -> None:
+        """The length of the answers is bounded, however many calls are left."""
+        users = MemoryFingerService({f"user{number}": "x" * 65_000 for number in range(8)})
+        calls = [("getUser", [f"user{number % 8}"]) for number in range(MAX_CALLS)]
+        with patch("finger.adapters.xmlrpc.resource.MAX_ANSWERS", 8 * 65_000):
+            answers = self.multicall(*calls, service=users)
+        self.assertEqual([isinstance(answer, list) for answer in answers], [True] * 8 + [False] * 8)
+        self.assertEqual(answers[-1]["faultString"], "the answers to the calls before are too long")
+
+    def test_turns(self) -> None:
+        """Each call has a turn of the reactor of its own, and one that waits does not delay the next."""
+        clock, service = TurningClock(), SilentDouble()
+        resource = FingerXMLRPC(service)
+        resource.clock = clock
+        request: Any = self.request(dumps(([{"methodName": "getUser", "params": ["x"]}] * 3,), MULTICALL).encode())
+        resource.render(request)
+        for number in range(1, 4):
+            self.assertEqual(len(service.asked), number)
+            clock.turn()
+        for number, waiting in enumerate(service.asked):
+            self.assertEqual(request.written, [])
+            waiting.callback(str(number))
+        self.assertEqual(loads(b"".join(request.written))[0][0], [["0"], ["1"], ["2"]])
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class _Caller:
+    """A proxy of a server, as far as L{MultiCall} needs one."""
+
+    def __init__(self, test: MulticallTests) -> None:
+        self._test = test
+        self.system = self
+
+    def multicall(self, calls: list[Any]) -> Any:
+        """Make several calls."""
+        return self._test.call(MULTICALL, calls)
 
 
 LAUGHS = b"""<?xml version="1.0"?>

@@ -1,0 +1,250 @@
+"""XML-RPC, with the methods C{getUser} and C{getUsers}, introspection, and C{system.multicall}."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from inspect import signature
+from typing import Any, Final, NoReturn, TypeVar
+from xmlrpc.client import Fault
+
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.components import registerAdapter
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from finger.adapters.xmlrpc.messages import (
+    BAD_CALL,
+    NO_NAME,
+    Answer,
+    Formatted,
+    Value,
+    faultValue,
+    formatFault,
+    formatResponse,
+    formatValue,
+    parseCall,
+)
+from finger.errors import NoSuchUser
+from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.log.querylog import QueryLog, finishQuery
+from finger.protocol.hosts import hostOf
+from finger.protocol.wire import clean, cleanLine
+
+T = TypeVar("T")
+
+REFUSED: Final = 1
+"""The Fault code of a call that is refused or that fails in the server."""
+
+NO_METHOD: Final = 8001
+"""The Fault code of a call of a method that does not exist, which is Twisted's."""
+
+MAX_CALLS: Final = 16
+"""The maximum number of calls in a C{system.multicall}."""
+
+MAX_ANSWERS: Final = 1024 * 1024
+"""The length of the answers of a C{system.multicall}, in characters, after which further ones are refused."""
+
+MAX_NAME: Final = 100
+"""The number of characters that are sent back of the name of a method that does not exist."""
+
+MULTICALL: Final = "system.multicall"
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """
+    A method.
+
+    @ivar answer: called with the peer's address and the parameters.
+    @ivar signatures: the types of its result and its parameters, for each form in which it can be called.
+    """
+
+    answer: Callable[..., Awaitable[Answer]]
+    signatures: list[Answer]
+
+    @property
+    def help(self) -> str:
+        return self.answer.__doc__ or ""
+
+    def checkParams(self, name: str, params: tuple[Value, ...]) -> None:
+        """Refuse too few or too many parameters."""
+        try:
+            signature(self.answer).bind("", *params)
+        except TypeError as error:
+            raise Fault(BAD_CALL, f"{name}: {error}") from None
+
+
+class _Answers:
+    """The answers of a C{system.multicall}, whose length is bounded."""
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def format(self, value: Answer) -> Formatted:
+        """
+        Format one more answer.
+
+        @raise Fault: if those before it are too long.
+        """
+        if self._length > MAX_ANSWERS:
+            raise Fault(REFUSED, "the answers to the calls before are too long")
+        formatted = formatValue([value])
+        self._length += len(formatted)
+        return formatted
+
+
+@implementer(IXMLRPCResource)
+class FingerXMLRPC(Resource):
+    """
+    The resource that answers XML-RPC calls.  A Fault never exposes internal details.
+
+    @ivar queries: the log of queries.
+    @ivar clock: the clock that lets others have a turn between the calls of a C{system.multicall}; L{None} for none.
+    """
+
+    isLeaf = True
+    log = Logger()
+
+    clock: IReactorTime | None = None
+
+    def __init__(self, service: IFingerService) -> None:
+        super().__init__()
+        self._service = service
+        self.queries = QueryLog()
+        self._methods = {
+            "getUser": _Method(self._getUser, [["string", "string"]]),
+            "getUsers": _Method(self._getUsers, [["array"]]),
+            "system.listMethods": _Method(self._listMethods, [["array"]]),
+            "system.methodHelp": _Method(self._methodHelp, [["string", "string"]]),
+            "system.methodSignature": _Method(self._methodSignature, [["array", "string"]]),
+            MULTICALL: _Method(self._multicall, [["array", "array"]]),
+        }
+
+    def render(self, request: Request) -> Any:
+        """See L{Resource.render}.  Methods other than C{POST} are refused."""
+        if request.method == b"POST":
+            Deferred.fromCoroutine(self._render(request))
+            return NOT_DONE_YET
+        request.setResponseCode(HTTPStatus.METHOD_NOT_ALLOWED)
+        request.setHeader(b"allow", b"POST")
+        request.setHeader(b"content-type", b"text/plain")
+        return b"" if request.method == b"HEAD" else b"XML-RPC calls are sent with POST\n"
+
+    async def _render(self, request: Request) -> None:
+        assert request.content is not None
+        ended = request.notifyFinish().addErrback(lambda reason: None)
+        answer = await self._answer(request.content.read(), hostOf(request.getClientAddress()))
+        if not ended.called:
+            request.setHeader(b"content-type", b"text/xml; charset=utf-8")
+            request.setHeader(b"content-length", b"%d" % len(answer))
+            request.write(answer)
+            request.finish()
+
+    async def _answer(self, body: bytes, peer: str) -> bytes:
+        try:
+            call = parseCall(body)
+            return formatResponse(await self._call(peer, call.method, call.params))
+        except Fault as fault:
+            return formatFault(fault)
+
+    async def _call(self, peer: str, name: str, params: tuple[Value, ...]) -> Answer:
+        """
+        Call a method.
+
+        @raise Fault: if that fails for any reason.
+        """
+        method = self._find(name)
+        method.checkParams(name, params)
+        try:
+            return await method.answer(peer, *params)
+        except Fault:
+            raise
+        except Exception:
+            self._fault(Failure())
+
+    def _find(self, name: Value) -> _Method:
+        if not isinstance(name, str):
+            raise Fault(BAD_CALL, NO_NAME)
+        method = self._methods.get(name)
+        if method is None:
+            raise Fault(NO_METHOD, f"procedure {cleanLine(name[:MAX_NAME])} not found")
+        return method
+
+    def _fault(self, failure: Failure) -> NoReturn:
+        raise Fault(REFUSED, self.queries.failures.explain(failure, self.log)) from None
+
+    def _logged(self, peer: str, query: str, look: Callable[..., Deferred[T]], *arguments: str) -> Deferred[T]:
+        finish = self.queries.begin("xmlrpc", peer, query)
+        return maybeDeferred(look, *arguments).addBoth(finishQuery, finish)
+
+    # The methods.  The first line of each is its help.
+
+    async def _getUser(self, peer: str, user: Value) -> str:
+        """Return the status of the user of that name, or 'No such user'."""
+        if not isinstance(user, str):
+            raise Fault(BAD_CALL, "getUser takes one string, the user's name")
+        try:
+            return clean(await self._logged(peer, user, self._service.getUser, user))
+        except NoSuchUser:
+            return NoSuchUser.words
+
+    async def _getUsers(self, peer: str) -> Answer:
+        """Return the names of all users, sorted."""
+        return [clean(user) for user in await self._logged(peer, "", self._service.getUsers)]
+
+    async def _listMethods(self, peer: str) -> Answer:
+        """Return the names of the methods."""
+        return list(self._methods)
+
+    async def _methodHelp(self, peer: str, method: Value) -> Answer:
+        """Return the description of a method."""
+        return self._find(method).help
+
+    async def _methodSignature(self, peer: str, method: Value) -> Answer:
+        """Return the signatures of a method, each a list of the types of its result and its parameters."""
+        return self._find(method).signatures
+
+    async def _multicall(self, peer: str, calls: Value) -> Answer:
+        """Call several methods, and return for each a list with its result, or a Fault's struct."""
+        if not isinstance(calls, list):
+            raise Fault(BAD_CALL, f"{MULTICALL} takes one array of calls")
+        if len(calls) > MAX_CALLS:
+            raise Fault(BAD_CALL, f"{MULTICALL} takes at most {MAX_CALLS} calls")
+        answers, waiting = _Answers(), []
+        for call in calls:
+            waiting.append(Deferred.fromCoroutine(self._callOne(peer, call, answers)))
+            if self.clock is not None:
+                await deferLater(self.clock, 0)
+        return [*await gatherResults(waiting)]
+
+    async def _callOne(self, peer: str, call: Value, answers: _Answers) -> Answer:
+        """Answer one call of several.  They are independent: one that fails does not affect the others."""
+        try:
+            name, params = _parseOne(call)
+            return answers.format(await self._call(peer, name, params))
+        except Fault as fault:
+            return faultValue(fault)
+
+
+def _parseOne(call: Value) -> tuple[str, tuple[Value, ...]]:
+    """
+    Parse one call of several.
+
+    @raise Fault: if it is not a struct with a method's name and parameters, or is itself a C{system.multicall}.
+    """
+    name, params = (call.get("methodName"), call.get("params")) if isinstance(call, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(params, list):
+        raise Fault(BAD_CALL, f"a call in {MULTICALL} is a struct with methodName, a string, and params, an array")
+    if name == MULTICALL:
+        raise Fault(BAD_CALL, f"{MULTICALL} cannot call itself")
+    return name, tuple(params)
+
+
+registerAdapter(FingerXMLRPC, IFingerService, IXMLRPCResource)
