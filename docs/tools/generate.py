@@ -38,6 +38,7 @@ LIMITS: Final = (
     ("users on one page of the web's list", "", "finger.adapters.web.pages.PAGE_SIZE"),
     ("body of an HTTP request", "bytes", "finger.net.http.MAX_BODY"),
     ("requests on one HTTP connection", "", "finger.net.http.MAX_REQUESTS"),
+    ("HTTP requests that wait for earlier ones", "bytes", "finger.net.http.MAX_WAITING"),
     ("values in an XML-RPC call", "", "finger.adapters.xmlrpc.messages.MAX_VALUES"),
     ("depth of a value in an XML-RPC call", "", "finger.adapters.xmlrpc.messages.MAX_DEPTH"),
     ("calls in one system.multicall", "", "finger.adapters.xmlrpc.resource.MAX_CALLS"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -23,6 +23,9 @@ MAX_DIGITS = 20
 
 MAX_REQUESTS = 100
 """The most requests on one connection."""
+
+MAX_WAITING = 16 * 1024
+"""The data of further requests, in bytes, that is received during an answer before receiving pauses."""
 
 TOO_LARGE = (
     b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
@@ -66,10 +69,14 @@ class BoundedRequest(Request):
         super().render(resrc)
 
 
-@implementer(IDrainable)
+@implementer(IDrainable, IHalfCloseableProtocol)
 class BoundedChannel(HTTPChannel):
     """
     A connection with a time limit for each phase of a request, which no activity of the peer extends.
+
+    After each answer, the next request waits for another turn of the reactor, even if it has already arrived.  So a
+    peer that sends many requests at once takes turns with all others, and cannot delay a signal.  It also waits until
+    the peer has read enough of the answers before it, which bounds their memory.
 
     @ivar clock: the clock for the time limits; L{None} for no limits.
     @ivar headersTimeout: seconds for the headers of the first request to arrive.
@@ -90,12 +97,18 @@ class BoundedChannel(HTTPChannel):
     discardTimeout = 2.0
 
     _count = 0
+    _isBusy = False  # From the end of a request to the turn after its answer.
     _isDraining = False
+    _isHalfClosed = False
+    _isUnread = False
+    _answered: Request | None = None
     isRefused = False
 
     def connectionMade(self) -> None:
         """Start the time limit for the first request's headers."""
         self._deadline = Timer(self.clock)
+        self._rest = Timer(self.clock)
+        self._waiting = bytearray()
         super().connectionMade()
         self._deadline.start(self.headersTimeout, self.transport.abortConnection)
 
@@ -125,18 +138,69 @@ class BoundedChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         """
         Take data, unless the request has been refused or the connection is closing, when TLS still delivers data.
+        During an answer, the data waits here: Twisted would keep it in pieces, and count them all for each new one.
         """
-        if not self.isRefused and not self.transport.disconnecting:
+        if self.isRefused or self.transport.disconnecting:
+            return
+        if self._isBusy:
+            self._waiting += data
+            self._pauseIfFull()
+        else:
             super().dataReceived(data)
+
+    def _pauseIfFull(self) -> None:
+        if len(self._waiting) > MAX_WAITING:
+            self.transport.pauseProducing()
 
     def beginAnswer(self) -> None:
         """Start the time limit for the answer."""
+        self._isBusy = True
         self._deadline.start(self.answerTimeout, self.transport.abortConnection)
 
     def requestDone(self, request: Request) -> None:
-        """Start the time limit for sending the answer and receiving the next request."""
+        """Start the time limit for sending the answer and receiving the next request, which has a later turn."""
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
-        super().requestDone(request)
+        self._answered = request
+        if self.persistent and self.clock is not None:
+            self._restIfRead()
+        else:
+            self._continue()
+
+    def pauseProducing(self) -> None:
+        """See L{HTTPChannel.pauseProducing}.  The peer reads too slowly."""
+        self._isUnread = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """See L{HTTPChannel.resumeProducing}.  The peer has read all answers so far."""
+        self._isUnread = False
+        super().resumeProducing()
+        self._restIfRead()
+
+    def _restIfRead(self) -> None:
+        if self._answered is not None and not self._isUnread:
+            self._rest.start(0, self._continue)
+
+    def _continue(self) -> None:
+        """Go on with the next request, if it has arrived."""
+        answered, self._answered, self._isBusy = self._answered, None, False
+        super().requestDone(answered)
+        if not self._isBusy and self._waiting:
+            data = bytes(self._waiting)
+            self._waiting.clear()
+            self.dataReceived(data)
+        self._pauseIfFull()
+        if self._isHalfClosed:
+            self.readConnectionLost()
+
+    def readConnectionLost(self) -> None:
+        """See L{IHalfCloseableProtocol.readConnectionLost}.  Answer the requests that have arrived, and close."""
+        self._isHalfClosed = True
+        if not self._isBusy and not self.transport.disconnecting:
+            self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """See L{IHalfCloseableProtocol.writeConnectionLost}.  This never happens."""
 
     def refuseBody(self) -> None:
         """
@@ -149,8 +213,9 @@ class BoundedChannel(HTTPChannel):
             self._deadline.start(self.discardTimeout, self._end)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Cancel the time limit."""
+        """Cancel the time limit, and the next request."""
         self._deadline.cancel()
+        self._rest.cancel()
         super().connectionLost(reason)
 
     def drain(self) -> None:
@@ -160,7 +225,8 @@ class BoundedChannel(HTTPChannel):
             self._deadline.start(DRAIN_GRACE, self.loseConnection)
             return
         self.persistent = False
-        if not self.requests:
+        if not self.requests or self._answered is not None:
+            self._rest.cancel()
             self.loseConnection()
 
     def _end(self) -> None:

@@ -35,7 +35,8 @@ class StatusTestCase(SynchronousTestCase):
 
     def connect(self, resource: StatusResource) -> None:
         """Connect to a resource."""
-        self.channel = BoundedSite(resource, Clock()).buildProtocol(None)
+        self.clock = Clock()
+        self.channel = BoundedSite(resource, self.clock).buildProtocol(None)
         self.transport = StringTransport()
         self.channel.makeConnection(self.transport)
 
@@ -47,6 +48,7 @@ class StatusTestCase(SynchronousTestCase):
     def ask(self, request: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
         """Send a request (complete, or its path alone), and return status, headers and body of the response."""
         self.transport.clear()
+        self.clock.advance(0)  # The next request has another turn.
         self.channel.dataReceived(request if b"\r\n" in request else GET % request)
         head, _, body = self.transport.value().partition(b"\r\n\r\n")
         status, *lines = head.split(b"\r\n")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import ISSLTransport
-from twisted.internet.task import Clock
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -20,8 +20,9 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from finger.interfaces import IDrainable
-from finger.net.http import MAX_BODY, MAX_REQUESTS, TOO_LARGE, BoundedChannel, BoundedSite
+from finger.net.http import MAX_BODY, MAX_REQUESTS, MAX_WAITING, TOO_LARGE, BoundedChannel, BoundedSite
 from finger.timing import DRAIN_GRACE
+from tests.support.turns import TurningClock
 from tests.support.typed import asType
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -64,6 +65,7 @@ class Echo(Resource):
             return answer
 
         def finish() -> None:
+            request.setHeader(b"content-length", b"%d" % len(answer))
             request.write(answer)
             request.finish()
 
@@ -81,7 +83,7 @@ class WebServerTestCase(SynchronousTestCase):
 
     def connect(self, waits: bool = False, secure: bool = False) -> None:
         """Connect to the site."""
-        self.clock = Clock()
+        self.clock = TurningClock()
         self.echo = Echo(waits)
         self.site = BoundedSite(self.echo, self.clock)
         self.channel = self.site.buildProtocol(None)
@@ -91,9 +93,10 @@ class WebServerTestCase(SynchronousTestCase):
         self.channel.makeConnection(self.transport)
 
     def send(self, *data: bytes) -> bytes:
-        """Send data in pieces, and return all answers so far."""
+        """Send data in pieces, wait for the turns of all requests, and return all answers so far."""
         for piece in data:
             self.channel.dataReceived(piece)
+            self.clock.advance(0)
         return asType(bytes, self.transport.value())
 
     def leave(self) -> None:
@@ -188,6 +191,7 @@ class SizeTests(WebServerTestCase):
         self.connect(waits=True)
         self.assertEqual(self.send(GET + announced(MAX_BODY + 1)), b"")
         self.echo.asked[0]()
+        self.clock.advance(0)
         self.assertRegex(self.transport.value(), rb"^HTTP/1.1 200 (?s:.*)HTTP/1.1 413 ")
         self.leave()
 
@@ -257,6 +261,7 @@ class TimeTests(WebServerTestCase):
         self.send(GET + GET)
         self.clock.advance(self.channel.answerTimeout - 1)
         self.echo.asked[0]()
+        self.clock.advance(0)
         self.clock.advance(self.channel.answerTimeout - 1)
         self.assertFalse(self.transport.disconnected)
         self.clock.advance(1)
@@ -340,6 +345,158 @@ class RequestTests(WebServerTestCase):
         finished: Deferred[None] = request.notifyFinish()
         self.leave()
         self.failureResultOf(finished, ConnectionDone)
+
+
+def posts(count: int) -> list[bytes]:
+    """Return requests whose answers tell them apart."""
+    return [announced(size) + b"x" * size for size in range(count)]
+
+
+class PipelineTestCase(WebServerTestCase):
+    """A test case that sends several requests at once."""
+
+    def answered(self) -> list[int]:
+        """Return the requests that have been answered, in order."""
+        return [int(size) for size in re.findall(rb"\r\n\r\n(\d+) bytes", self.transport.value())]
+
+
+class PipelineTests(PipelineTestCase):
+    """Requests that arrive before the answers to those before them."""
+
+    def test_turns(self) -> None:
+        """Each request has a turn of the reactor of its own, however the requests arrive."""
+        sent = b"".join(posts(10))
+        for pieces in ([sent], posts(10), [sent[:700], sent[700:]], [bytes([byte]) for byte in sent]):
+            self.connect()
+            for piece in pieces:
+                self.channel.dataReceived(piece)
+            for count in range(1, 11):
+                self.assertEqual(self.answered(), list(range(count)))
+                self.clock.turn()
+            self.assertEqual(self.answered(), list(range(10)))
+            self.assertFalse(self.transport.disconnecting)
+            self.leave()
+
+    def test_later(self) -> None:
+        """A request that arrives in a turn in which none has been answered is answered at once."""
+        self.connect()
+        for count, post in enumerate(posts(10), 1):
+            self.channel.dataReceived(post)
+            self.assertEqual(self.answered(), list(range(count)))
+            self.clock.turn()
+        self.leave()
+
+    def test_most(self) -> None:
+        """The last request that a connection may have is the last that is answered."""
+        self.connect()
+        self.send(b"".join(posts(MAX_REQUESTS + 10)))
+        self.assertEqual(self.answered(), list(range(MAX_REQUESTS)))
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
+
+    def test_waiting(self) -> None:
+        """The data that waits is bounded: after that, no more is received until its turn."""
+        self.connect(waits=True)
+        sent = b"".join(posts(300))
+        self.channel.dataReceived(sent[:10])
+        self.channel.dataReceived(sent[10:100])
+        position = 100
+        while self.transport.producerState == "producing":
+            self.channel.dataReceived(sent[position : position + 1000])
+            position += 1000
+        self.assertLess(position, MAX_WAITING + 2000)
+        done = 0
+        while not self.transport.disconnecting:
+            if self.transport.producerState == "producing":
+                self.channel.dataReceived(sent[position : position + 1000])
+                position += 1000
+            self.assertLess(len(self.channel._waiting), MAX_WAITING + 2000)
+            if done < len(self.echo.asked):
+                self.echo.asked[done]()
+                done += 1
+            self.clock.turn()
+        self.assertEqual(self.answered(), list(range(MAX_REQUESTS)))
+        self.leave()
+
+    def test_unread(self) -> None:
+        """While the peer does not read the answers, no further request is answered, and none is lost."""
+        self.connect()
+        self.channel.pauseProducing()
+        self.send(b"".join(posts(3)))
+        self.assertEqual(self.answered(), [0])
+        self.channel.resumeProducing()
+        self.clock.turn()
+        self.assertEqual(self.answered(), [0, 1])
+        self.channel.pauseProducing()
+        self.channel.resumeProducing()
+        self.clock.advance(0)
+        self.assertEqual(self.answered(), [0, 1, 2])
+        self.leave()
+
+    def test_neverRead(self) -> None:
+        """A peer that never reads is aborted."""
+        self.connect()
+        self.channel.pauseProducing()
+        self.send(b"".join(posts(3)))
+        self.clock.advance(self.channel.requestTimeout)
+        self.assertTrue(self.transport.disconnected)
+        self.leave()
+
+    def test_lost(self) -> None:
+        """A peer that leaves before its next turn has none."""
+        self.connect()
+        self.channel.dataReceived(b"".join(posts(3)))
+        self.leave()
+        self.assertEqual(len(self.echo.bodies), 1)
+
+    def test_drain(self) -> None:
+        """In a drain, a connection ends after the answer to the current request, and does not wait for a turn."""
+        self.connect()
+        self.channel.dataReceived(b"".join(posts(3)))
+        self.channel.drain()
+        self.assertTrue(self.transport.disconnecting)
+        self.clock.advance(0)
+        self.assertEqual(self.answered(), [0])
+        self.leave()
+
+
+class HalfCloseTests(PipelineTestCase):
+    """A peer that closes its sending side, which says only that no more is coming (RFC 9293, section 3.6)."""
+
+    def test_answered(self) -> None:
+        """All its requests are answered, and then the connection closes."""
+        self.connect()
+        verifyObject(IHalfCloseableProtocol, self.channel)
+        self.channel.dataReceived(b"".join(posts(5)))
+        self.channel.readConnectionLost()
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(0)
+        self.assertEqual(self.answered(), list(range(5)))
+        self.assertTrue(self.transport.disconnecting)
+        self.channel.writeConnectionLost()
+        self.leave()
+
+    def test_slow(self) -> None:
+        """An answer that is not ready yet is awaited."""
+        self.connect(waits=True)
+        self.send(GET)
+        self.channel.readConnectionLost()
+        self.assertFalse(self.transport.disconnecting)
+        self.echo.asked[0]()
+        self.assertEqual(self.answered(), [0])
+        self.clock.advance(0)
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
+
+    def test_ended(self) -> None:
+        """If no request is left, the connection closes at once."""
+        for sent in (b"", GET[:-2], announced(5) + b"x", GET, b"GET / HTTP/1.0\r\n\r\n"):
+            self.connect()
+            self.send(sent)
+            self.channel.readConnectionLost()
+            self.assertTrue(self.transport.disconnecting)
+            self.channel.readConnectionLost()
+            self.leave()
 
 
 class DrainTests(WebServerTestCase):
