@@ -165,6 +165,20 @@ class IDrainable(Interface):
         """Close the connection after the request in progress, or soon if none is in progress."""
 
 
+class ILimitedTransport(Interface):
+    """
+    The transport of a connection whose requests count towards the rate limit of the peer's address.  A protocol that
+    takes several requests on one connection calls it before each further one.
+    """
+
+    def admitRequest() -> float:
+        """
+        Count one more request; the connection itself counts as the first one.  A refusal is logged.
+
+        @return: 0 if the request may be answered, or else the time until the next one may be, in seconds.
+        """
+
+
 class IFingerBackend(IPlugin):
     """
     A plugin (L{twisted.plugin}) that makes back ends by name: C{--backend=NAME:ARGUMENT}.

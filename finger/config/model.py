@@ -29,8 +29,9 @@ class CommonConfig:
     @ivar disclose: the fields of a user to disclose (section 3.2.3), as keys of L{finger.profile.FIELD_OF_ATOM}.
     @ivar maxConnections: the maximum number of simultaneous connections of an adapter.
     @ivar maxConnectionsPerAddress: the maximum number of these per client address (IPv6: per /64).
-    @ivar connectionsPerSecond: the sustained rate of new connections per client address; 0 for no limit.
-    @ivar connectionBurst: the number of new connections per client address before that rate applies.
+    @ivar connectionsPerSecond: the sustained rate of new connections, and of further HTTP requests on them, per
+        client address; 0 for no limit.
+    @ivar connectionBurst: the number of these per client address before that rate applies.
     @ivar querySeconds: the time to receive a query, in seconds.
     @ivar answerSeconds: the time for a back end to answer, in seconds.
     @ivar drainSeconds: the time for connections to finish when the server stops, in seconds.

@@ -258,7 +258,7 @@ COMMON: Final = (
         "connectionsPerSecond",
         Number(0),
         LIMITS,
-        "New connections per second from one client address; 0 for no limit.",
+        "Connections and further HTTP requests per second from one client address; 0 for no limit.",
         value="NUMBER",
     ),
     _common(
@@ -266,7 +266,7 @@ COMMON: Final = (
         "connectionBurst",
         Whole(1),
         LIMITS,
-        "New connections from one client address before --rate applies.",
+        "Connections and further HTTP requests from one client address before --rate applies.",
         value="NUMBER",
     ),
     _common("query-timeout", "querySeconds", Number(), LIMITS, "Time to receive a query.", value="SECONDS"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
@@ -12,7 +13,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from finger.interfaces import IDrainable
+from finger.interfaces import IDrainable, ILimitedTransport
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
 
 MAX_BODY = 64 * 1024
@@ -33,6 +34,19 @@ TOO_LARGE = (
 )
 
 
+def tooManyRequests(wait: float, hasBody: bool) -> bytes:
+    """
+    Return the answer to a request above the rate limit (RFC 6585, section 4).
+
+    @param wait: the time until another request may be sent, in seconds.
+    @param hasBody: whether the answer has a body, as any but that to C{HEAD} has.
+    """
+    return (
+        b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: %d\r\nContent-Type: text/plain\r\n"
+        b"Content-Length: 18\r\n\r\n%b"
+    ) % (ceil(wait), b"Too Many Requests\n" if hasBody else b"")
+
+
 class BoundedRequest(Request):
     """A request whose body has at most L{MAX_BODY} bytes."""
 
@@ -42,7 +56,7 @@ class BoundedRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """Refuse a body whose announced length is too long."""
         if length is not None and length > MAX_BODY:
-            self.channel.refuseBody()
+            self.channel.refuse(TOO_LARGE)
             self.requestHeaders.removeHeader(b"expect")  # Otherwise Twisted would reply 100 Continue.
         super().gotLength(min(length or MAX_BODY, MAX_BODY))  # Keeps the body in memory, not in a temporary file.
 
@@ -50,13 +64,18 @@ class BoundedRequest(Request):
         """Take a chunk of the body, or refuse the body once it is too long."""
         self._bodySize += len(data)
         if self._bodySize > MAX_BODY:
-            self.channel.refuseBody()
+            self.channel.refuse(TOO_LARGE)
         else:
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Answer the complete request, unless it has been refused."""
-        if not self.channel.isRefused:
+        """Answer the complete request, unless it has been refused, or is above the rate limit."""
+        if self.channel.isRefused:
+            return
+        wait = self.channel.admitRequest()
+        if wait:
+            self.channel.refuse(tooManyRequests(wait, hasBody=command != b"HEAD"))
+        else:
             self.channel.beginAnswer()
             super().requestReceived(command, path, version)
 
@@ -82,8 +101,8 @@ class BoundedChannel(HTTPChannel):
     @ivar headersTimeout: seconds for the headers of the first request to arrive.
     @ivar requestTimeout: seconds for the body to arrive, after the headers.
     @ivar answerTimeout: seconds for the answer to be written, after the body.
-    @ivar discardTimeout: seconds to discard a body that is too long before the connection is closed, and the same
-        again before it is aborted.
+    @ivar discardTimeout: seconds to discard what arrives after a refusal before the connection is closed, and the
+        same again before it is aborted.
     @ivar isRefused: whether further data is discarded.
     """
 
@@ -202,14 +221,23 @@ class BoundedChannel(HTTPChannel):
     def writeConnectionLost(self) -> None:
         """See L{IHalfCloseableProtocol.writeConnectionLost}.  This never happens."""
 
-    def refuseBody(self) -> None:
+    def admitRequest(self) -> float:
         """
-        Answer 413, and close after a delay.  Closing at once, with bytes unread, would reset the connection, and the
-        peer would lose the answer.
+        Count a complete request towards the rate limit of the peer's address, if the transport has one.
+
+        @return: 0 if it may be answered, or else the time until the next one may be, in seconds.
+        """
+        limit = ILimitedTransport(self.transport, None)
+        return 0.0 if limit is None or self._count == 1 else limit.admitRequest()
+
+    def refuse(self, answer: bytes) -> None:
+        """
+        Send a last answer, and close after a delay.  Closing at once, with bytes unread, would reset the connection,
+        and the peer would lose the answer.
         """
         if not self.isRefused:
             self.isRefused = True
-            self.transport.write(TOO_LARGE)
+            self.transport.write(answer)
             self._deadline.start(self.discardTimeout, self._end)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

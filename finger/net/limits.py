@@ -14,9 +14,9 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import alsoProvides
+from zope.interface import alsoProvides, implementer
 
-from finger.interfaces import IDrainable
+from finger.interfaces import IDrainable, ILimitedTransport
 from finger.log.querylog import QueryLog
 from finger.protocol.hosts import hostOf, isLocal, parseAddress
 from finger.timing import Buckets, Timer
@@ -28,10 +28,10 @@ MAX_CONNECTIONS_PER_ADDRESS = 20
 """The connections at once from one IPv4 address, or one IPv6 /64, which is one subscriber's (RFC 6177)."""
 
 RATE = 10.0
-"""The connections per second that one address may open in the long run."""
+"""The requests per second that one address may send in the long run.  A connection counts as its first request."""
 
 BURST = 100
-"""The connections that one address may open at once."""
+"""The requests that one address may send at once."""
 
 MAX_REFUSING = 16
 """The refusals sent at once; further excess connections are closed without a reply."""
@@ -77,6 +77,7 @@ def rateLimitKey(host: str) -> str:
     return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
+@implementer(ILimitedTransport)
 class LimitedProtocol(ProtocolWrapper):
     """One connection of a L{LimitedFactory}, counted from its start to its end."""
 
@@ -84,7 +85,8 @@ class LimitedProtocol(ProtocolWrapper):
 
     def makeConnection(self, transport: Any) -> None:
         """Count the connection.  Half-closes are passed on, too, which L{ProtocolWrapper} alone does not do."""
-        self._place = rateLimitKey(hostOf(transport.getPeer()))
+        self._host = hostOf(transport.getPeer())
+        self._place = rateLimitKey(self._host)
         self.factory.take(self._place)
         super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
@@ -102,6 +104,10 @@ class LimitedProtocol(ProtocolWrapper):
         """Stop counting the connection."""
         super().connectionLost(reason)
         self.factory.giveBack(self._place)
+
+    def admitRequest(self) -> float:
+        """See L{ILimitedTransport.admitRequest}."""
+        return self.factory.admitRequest(self._host)
 
     def drain(self) -> None:
         """Drain the protocol if it is L{IDrainable}; otherwise close the connection."""
@@ -139,7 +145,8 @@ class LimitedFactory(WrappingFactory):
     @param most: the most connections at once.
     @param mostPerAddress: the most connections at once with one L{rateLimitKey}; local connections are exempt.
     @param refusal: the bytes sent to a refused connection, in the adapter's protocol; if empty, it is just closed.
-    @param buckets: the rate limit of each L{rateLimitKey}, in connections; local connections are exempt.
+    @param buckets: the rate limit of each L{rateLimitKey}, in requests, of which each connection is one; local
+        connections are exempt.
     @ivar queries: the log for refusals.
     @ivar label: the adapter's name, for the log.
     @ivar most: the most connections at once.
@@ -200,6 +207,17 @@ class LimitedFactory(WrappingFactory):
     def _refused(self) -> None:
         self._refusing -= 1
 
+    def admitRequest(self, host: str) -> float:
+        """
+        Count a further request on a connection; see L{ILimitedTransport.admitRequest}.
+
+        @param host: the address of the connection's peer.
+        """
+        wait = self._takeToken(host)
+        if wait:
+            self.queries.begin(self.label, host, "")("TooManyRequests")
+        return wait
+
     def take(self, place: str) -> None:
         """
         Count a new connection.
@@ -258,7 +276,16 @@ class LimitedFactory(WrappingFactory):
             return True
         if isLocal(host):
             return False
-        place = rateLimitKey(host)
-        if self._takenBy[place] >= self._mostPerAddress:
+        if self._takenBy[rateLimitKey(host)] >= self._mostPerAddress:
             return True
-        return self._buckets is not None and not self._buckets.of(place).tryTake()
+        return self._takeToken(host) > 0
+
+    def _takeToken(self, host: str) -> float:
+        """Count a request towards its address's rate, or return the seconds until one is allowed."""
+        if self._buckets is None or isLocal(host):
+            return 0.0
+        bucket = self._buckets.of(rateLimitKey(host))
+        wait = bucket.wait()
+        if not wait:
+            bucket.take()
+        return wait

@@ -108,7 +108,7 @@ class Metrics:
         self._refused = self._make(
             Counter,
             "finger_connections_refused_total",
-            "Connections refused: over a limit, or from an untrusted proxy.",
+            "Connections refused, or closed at a request: over a limit, or from an untrusted proxy.",
             "option",
         )
 

@@ -20,8 +20,17 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from finger.interfaces import IDrainable
-from finger.net.http import MAX_BODY, MAX_REQUESTS, MAX_WAITING, TOO_LARGE, BoundedChannel, BoundedSite
-from finger.timing import DRAIN_GRACE
+from finger.net.http import (
+    MAX_BODY,
+    MAX_REQUESTS,
+    MAX_WAITING,
+    TOO_LARGE,
+    BoundedChannel,
+    BoundedSite,
+    tooManyRequests,
+)
+from finger.net.limits import LimitedFactory
+from finger.timing import DRAIN_GRACE, Buckets
 from tests.support.turns import TurningClock
 from tests.support.typed import asType
 
@@ -497,6 +506,82 @@ class HalfCloseTests(PipelineTestCase):
             self.assertTrue(self.transport.disconnecting)
             self.channel.readConnectionLost()
             self.leave()
+
+
+class RateTests(PipelineTestCase):
+    """The rate of requests."""
+
+    def connect(self, waits: bool = False, secure: bool = False, host: str = "192.0.2.1") -> None:
+        """Connect to a site that accepts three requests at once, and then one each second."""
+        self.clock = TurningClock()
+        self.echo = Echo(waits)
+        self.limited = LimitedFactory(
+            BoundedSite(self.echo, self.clock), "webport", buckets=Buckets(self.clock, 3, 1)
+        )
+        address = IPv4Address("TCP", host, 5)
+        self.transport = _Transport(peerAddress=address, lenient=True)
+        self.channel = self.limited.buildProtocol(address)
+        self.channel.makeConnection(self.transport)
+
+    def test_refused(self) -> None:
+        """A request above the rate is refused, once, after the answers before it; then the connection closes."""
+        for pieces in (posts(9), [b"".join(posts(9))]):
+            self.connect()
+            with capturedLogs() as logs:
+                answers = self.send(*pieces)
+            self.assertEqual(self.answered(), [0, 1, 2])
+            self.assertEqual(answers.count(b"HTTP/1.1 "), 4)
+            refusal = answers[answers.index(b"HTTP/1.1 429 ") :]
+            self.assertEqual(refusal, tooManyRequests(1, hasBody=True))
+            self.assertEqual([event["outcome"] for event in logs if "outcome" in event], ["TooManyRequests"])
+            self.assertFalse(self.transport.disconnecting)
+            self.clock.advance(BoundedChannel.discardTimeout)
+            self.assertTrue(self.transport.disconnecting)
+            self.leave()
+
+    def test_answer(self) -> None:
+        """A refusal is a complete response with C{Connection: close} and C{Retry-After}, in whole seconds."""
+        for wait, seconds in ((0.1, 1), (1, 1), (1.01, 2), (3600.0, 3600)):
+            head, _, body = tooManyRequests(wait, hasBody=True).partition(b"\r\n\r\n")
+            self.assertTrue(head.startswith(b"HTTP/1.1 429 Too Many Requests\r\n"))
+            for line in (b"Connection: close", b"Retry-After: %d" % seconds, b"Content-Length: %d" % len(body)):
+                self.assertIn(b"\r\n%b" % line, head)
+
+    def test_head(self) -> None:
+        """The refusal of C{HEAD} has no body."""
+        self.connect()
+        self.send(*posts(3), b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.assertTrue(self.transport.value().endswith(tooManyRequests(1, hasBody=False)))
+        self.assertTrue(self.transport.value().endswith(b"\r\n\r\n"))
+        self.leave()
+
+    def test_slower(self) -> None:
+        """Requests within the rate are answered."""
+        self.connect()
+        for post in posts(20):
+            self.send(post)
+            self.clock.advance(1)
+        self.assertEqual(self.answered(), list(range(20)))
+        self.leave()
+
+    def test_local(self) -> None:
+        """Local connections have no limit."""
+        self.connect(host="127.0.0.1")
+        self.send(*posts(20))
+        self.assertEqual(self.answered(), list(range(20)))
+        self.leave()
+
+    def test_drained(self) -> None:
+        """In a drain, a refused connection still closes with a delay, and is counted until then."""
+        self.connect()
+        self.send(*posts(4))
+        drained = self.limited.drain(self.clock, 10)
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(BoundedChannel.discardTimeout)
+        self.assertTrue(self.transport.disconnecting)
+        self.channel.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(drained)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class DrainTests(WebServerTestCase):

@@ -16,9 +16,10 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
-from finger.interfaces import IDrainable
+from finger.interfaces import IDrainable, ILimitedTransport
 from finger.net.limits import (
     LEAST_DESCRIPTORS,
     MAX_REFUSING,
@@ -290,6 +291,54 @@ class RateTests(LimitedTestCase):
             self.assertTrue(self.answered(host))
         self.assertFalse(self.answered("::ffff:192.0.2.1"))
         self.assertTrue(all(self.answered("::ffff:127.0.0.1") for _ in range(10)))
+
+
+class RequestTests(LimitedTestCase):
+    """The rate of further requests on a connection."""
+
+    def setUp(self) -> None:
+        """Make a factory that accepts three requests at once, and then one every two seconds."""
+        self.clock = Clock()
+        self.factory = LimitedFactory(Factory.forProtocol(Half), "webport", buckets=Buckets(self.clock, 3, 2.0))
+
+    def test_admitted(self) -> None:
+        """The requests of a connection count as new connections do, and have the same limit."""
+        protocol, _ = self.admit(self.factory)
+        verifyObject(ILimitedTransport, protocol)
+        with capturedLogs() as logs:
+            self.assertEqual([protocol.admitRequest() for _ in range(4)], [0, 0, 2, 2])
+            self.clock.advance(1.5)
+            self.assertEqual(protocol.admitRequest(), 0.5)
+        self.assertEqual(
+            [(event["adapter"], event["peer"], event["outcome"]) for event in logs],
+            [("webport", "192.0.2.1", "TooManyRequests")] * 3,
+        )
+        self.assertIsNone(self.connect(self.factory)[0])
+        self.clock.advance(0.5)
+        self.assertEqual([protocol.admitRequest() for _ in range(2)], [0, 2])
+
+    def test_shared(self) -> None:
+        """All connections of an address, or of an IPv6 /64, share the limit; others have limits of their own."""
+        first, second, other = (self.admit(self.factory, f"2001:db8::{host}")[0] for host in ("1", "2", "1:0:0:0:1"))
+        self.assertEqual(first.admitRequest(), 0)
+        self.assertEqual((first.admitRequest(), second.admitRequest()), (2, 2))
+        self.assertEqual(other.admitRequest(), 0)
+
+    def test_exempt(self) -> None:
+        """Local connections have no limit, and neither has a factory without one."""
+        unlimited = LimitedFactory(Factory.forProtocol(Half), "webport")
+        for factory, host in ((self.factory, "127.0.0.1"), (self.factory, "::1"), (unlimited, "192.0.2.1")):
+            protocol, _ = self.admit(factory, host)
+            self.assertEqual([protocol.admitRequest() for _ in range(9)], [0] * 9)
+
+    def test_transport(self) -> None:
+        """The protocol inside finds the limit at its transport, through TLS as well."""
+        certificate = ReloadingCertificate(developmentCertificate, "test", self.clock)
+        secure = TLSMemoryBIOFactory(certificate, False, Factory.forProtocol(Half), clock=self.clock)
+        protocol, _ = self.admit(LimitedFactory(secure, "httpsport", buckets=Buckets(self.clock, 2, 2.0)))
+        inner = asType(Protocol, asType(TLSMemoryBIOProtocol, protocol.wrappedProtocol).wrappedProtocol)
+        limit = ILimitedTransport(inner.transport)
+        self.assertEqual([limit.admitRequest() for _ in range(2)], [0, 2])
 
 
 class DrainTests(LimitedTestCase):
