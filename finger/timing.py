@@ -69,6 +69,10 @@ class Timer:
         self._call = None
 
 
+ROUNDING = 1e-6
+"""The time, in seconds, by which sums of a bucket's intervals may be wrong."""
+
+
 class Bucket:
     """
     A token bucket.
@@ -86,7 +90,8 @@ class Bucket:
 
     def wait(self) -> float:
         """Return the time until a token is available, in seconds."""
-        return max(0.0, self._full - self._ahead - self._clock.seconds())
+        seconds = self._full - self._ahead - self._clock.seconds()
+        return seconds if seconds > ROUNDING else 0.0
 
     def take(self) -> None:
         """Take a token, even if none is available: this delays the next ones."""

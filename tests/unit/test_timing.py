@@ -129,6 +129,15 @@ class BucketTests(TimingTestCase):
         bucket.take()
         self.assertEqual(bucket.wait(), 10)
 
+    def test_rounding(self) -> None:
+        """A full bucket gives all its tokens, and no more, whatever its interval and the time."""
+        for size in (1, 3, 40, 100, 1000):
+            for interval in (0.1, 1 / 3, 1 / 7, 0.01, 60.0):
+                bucket = Bucket(self.clock, size, interval)
+                self.assertEqual([bucket.tryTake() for _ in range(size + 1)], [True] * size + [False])
+                self.clock.advance(interval)
+                self.assertEqual([bucket.tryTake() for _ in range(2)], [True, False])
+
     def test_tryTake(self) -> None:
         """A token is taken only if one is available; a failed attempt does not count."""
         bucket = Bucket(self.clock, 1, 10.0)
