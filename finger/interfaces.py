@@ -11,7 +11,7 @@ adapter's interface makes that adapter, which depends only on the interfaces in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Hashable, Set
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
@@ -102,6 +102,23 @@ class ICountsUsers(Interface):
         Return the users' names, so that a chain of back ends counts a user of several of them once.
 
         @return: the names.  The caller must not change the set: it may be a view of the back end's own data.
+        """
+
+
+class IVersioned(Interface):
+    """
+    A back end that knows when its answers change, so that adapters can keep what they have made of an answer.
+
+    An answer of such a back end depends only on the version and the call, and a call after a change gets the new
+    answer.  A back end whose answers have another source, such as the time or another server, does not provide this.
+    Answers about C{user@host} are never kept, because the policy may forward them.
+    """
+
+    def version() -> Hashable | None:
+        """
+        Return the version of the data: a small value that differs from all earlier ones once any answer may have
+        changed.  L{None} if answers must not be kept at present, for example because lookups fail for a while.  Never
+        blocks and never fails.
         """
 
 

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.errors import BackendUnavailable, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IFingerSetterService
+from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IFingerSetterService, IVersioned
 from finger.profile import Profile
 
 
@@ -151,7 +151,7 @@ class FingerServiceContract:
     def test_interface(self) -> None:
         """The back end provides the interfaces that it declares."""
         service = self.makeService()
-        for interface in (IFingerService, IFingerProfileService, IFingerSetterService, ICountsUsers):
+        for interface in (IFingerService, IFingerProfileService, IFingerSetterService, ICountsUsers, IVersioned):
             if interface is IFingerService or interface.providedBy(service):
                 verifyObject(interface, service)
 
@@ -198,6 +198,18 @@ class FingerServiceContract:
             users = self.result(service.getUsers())
             assert sorted(service.userNames()) == users
             assert service.countUsers() == len(users)
+
+    def test_version(self) -> None:
+        """The version of the data stays the same until a status is set."""
+        service = self.makeService()
+        if IVersioned.providedBy(service):
+            first = service.version()
+            self.result(service.getUser(self.known))
+            assert service.version() == first
+            hash(first)
+            if IFingerSetterService.providedBy(service):
+                self.result(service.setUser(self.known, "a newer status"))
+                assert service.version() != first
 
     def test_set(self) -> None:
         """A back end whose statuses can be set returns the new status."""

@@ -6,7 +6,7 @@ It stands between every adapter and every back end, so that a setting applies to
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused
-from finger.interfaces import IFingerForwarder, IFingerProfileService, IFingerService
+from finger.interfaces import IFingerForwarder, IFingerProfileService, IFingerService, IVersioned
+from finger.net.answercache import versionOf
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.wire import splitHost
 
@@ -23,7 +24,7 @@ ANSWER_TIMEOUT = 30.0
 """The timeout of a back end's answer, in seconds."""
 
 
-@implementer(IFingerService, IFingerProfileService, IFingerForwarder)
+@implementer(IFingerService, IFingerProfileService, IFingerForwarder, IVersioned)
 class PolicyFingerService:
     """
     A back end that restricts what another one discloses (RFC 1288, section 3.2), and limits its time.
@@ -83,6 +84,10 @@ class PolicyFingerService:
             self._listed = profiles
             self._disclosed = [disclose(profile, self._atoms) for profile in profiles]
         return self._disclosed
+
+    def version(self) -> Hashable | None:
+        """See L{IVersioned.version}.  The policy itself never changes."""
+        return versionOf(self._service)
 
     def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
         """See L{IFingerForwarder.forward}."""

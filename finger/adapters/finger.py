@@ -24,6 +24,7 @@ from finger.interfaces import (
     IFingerService,
 )
 from finger.log.querylog import QueryLog
+from finger.net.answercache import AnswerCache, versionOf
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.profile import Profile
 from finger.protocol.hosts import hostOf
@@ -46,6 +47,9 @@ MAX_DISCARDED = 64 * 1024
 MAX_LOGGED = 100
 """Maximum length of an overlong query in the log, in bytes."""
 
+MAX_LIST_BYTES = 256 * 1024 * 1024
+"""Maximum size of the kept user lists, in bytes.  A list of 1,000,000 users has 45 MB."""
+
 TOO_MANY = encode("Too many connections, try again later")
 """The reply to a connection that exceeds a limit."""
 
@@ -65,7 +69,7 @@ class FingerProtocol(LineReceiver):
 
     factory: FingerFactory
     transport: ITCPTransport
-    _answering: Deferred[str] | None = None
+    _answering: Deferred[bytes] | None = None
     _discarded = 0
     _isTooLong = False
     _isLost = False
@@ -90,7 +94,7 @@ class FingerProtocol(LineReceiver):
         self.setRawMode()
         self._isTooLong = True
         self.factory.queries.begin("finger", self._peer(), _escaped(line[:MAX_LOGGED]))("BadQuery")
-        self._write(BadQuery.words)
+        self.transport.write(self.factory.encode(BadQuery.words))
         self._deadline.start(self.factory.discardTimeout, self._close)
         self.rawDataReceived(line)
 
@@ -112,15 +116,13 @@ class FingerProtocol(LineReceiver):
         if self.line_mode:
             self._deadline.start(DRAIN_GRACE, self.transport.loseConnection)
 
-    def _answer(self, result: str | Failure) -> None:
+    def _answer(self, result: bytes | Failure) -> None:
         self._answering = None
         if not self._isLost:
-            explain = self.factory.queries.failures.explain
-            self._write(explain(result, self.log) if isinstance(result, Failure) else result)
+            if isinstance(result, Failure):
+                result = self.factory.encode(self.factory.queries.failures.explain(result, self.log))
+            self.transport.write(result)
             self._close()
-
-    def _write(self, text: str) -> None:
-        self.transport.write(self.factory.encode(text))
 
     def _close(self) -> None:
         self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)
@@ -158,50 +160,51 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     discardTimeout = 2.0
 
     def __init__(self, service: IFingerService) -> None:
+        self._service = service
         self._profiles = IFingerProfileService(service)
         self._forwarder = IFingerForwarder(service, None)
         self.queries = QueryLog()
-        self._listed: list[Profile] | None = None
-        self._written: dict[bool, str] = {}
-        self._encoded: dict[bool, bytes] = {}
+        self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
 
-    def answer(self, line: bytes, peer: str) -> Deferred[str]:
+    def answer(self, line: bytes, peer: str) -> Deferred[bytes]:
         """
         Answer a query, and log it.
 
         @param line: the query as received.
         @param peer: the peer's address, for the log.
-        @return: the text to send; fails only when cancelled.
+        @return: the bytes to send; fails only when cancelled.
         """
         return Deferred.fromCoroutine(self._answer(line, peer))
 
-    def encode(self, answer: str) -> bytes:
-        """
-        Return an answer as bytes.  The encoded user list is cached: encoding 100,000 users would block other
-        connections.
-        """
-        for verbose, written in self._written.items():
-            if written is answer:
-                if verbose not in self._encoded:
-                    self._encoded[verbose] = encode(answer, self.utf8)
-                return self._encoded[verbose]
-        return encode(answer, self.utf8)
+    def encode(self, text: str) -> bytes:
+        """Return a text as bytes to send."""
+        return encode(text, self.utf8)
 
-    async def _answer(self, line: bytes, peer: str) -> str:
+    async def _answer(self, line: bytes, peer: str) -> bytes:
         finish = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
         try:
-            lookups = self._lookups(parseQuery(line))
+            query = parseQuery(line)
         except BadQuery as error:
-            answers = [(error.words, "BadQuery")]
-        else:
-            waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in lookups]
-            try:
-                answers = await gatherResults(waiting, consumeErrors=True)
-            except Exception:  # Cancelled: the peer has left.
-                finish("Gone")
-                raise
-        finish(",".join(outcome for _, outcome in answers))
-        return "\n".join(answer for answer, _ in answers)
+            finish("BadQuery")
+            return self.encode(error.words)
+        # The user list may be long, so it is kept.
+        version = None if query.names else versionOf(self._service)
+        kept = self._lists.get(version, (query.verbose, self.utf8))
+        if kept is not None:
+            finish("ok")
+            return kept
+        waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in self._lookups(query)]
+        try:
+            answers = await gatherResults(waiting, consumeErrors=True)
+        except Exception:  # Cancelled: the peer has left.
+            finish("Gone")
+            raise
+        outcome = ",".join(outcome for _, outcome in answers)
+        answer = self.encode("\n".join(text for text, _ in answers))
+        finish(outcome)
+        if outcome == "ok":
+            self._lists.put(version, (query.verbose, self.utf8), answer, len(answer))
+        return answer
 
     def _lookups(self, query: Query) -> list[Awaitable[str]]:
         if not query.names:
@@ -222,12 +225,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     async def _list(self, verbose: bool) -> str:
         profiles = await self._profiles.getProfiles()
-        if profiles is not self._listed:  # The list may be long, so its text is cached.
-            self._listed, self._written, self._encoded = profiles, {}, {}
-        if verbose not in self._written:
-            long = verbose and bool(profiles)
-            self._written[verbose] = _formatProfiles(profiles, verbose) if long else formatList(profiles)
-        return self._written[verbose]
+        return _formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
 
     async def _one(self, name: str, verbose: bool) -> str:
         remote = splitHost(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Hashable, Sequence, Set
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from zope.interface import alsoProvides, implementer
 
 from finger.errors import BackendUnavailable, NoSuchUser, PeerError
-from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService
+from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IVersioned
+from finger.net.answercache import versionOf
 from finger.profile import Profile
 
 T = TypeVar("T")
@@ -24,7 +25,8 @@ class ChainFingerService:
     A back end that fails is skipped.  If no other one has the user, the result is that failure and not
     L{NoSuchUser}, since the failed back end may have the user.
 
-    The chain provides L{ICountsUsers} if all its back ends do; otherwise the number would be too small.
+    The chain provides L{ICountsUsers} if all its back ends do; otherwise the number would be too small.  It provides
+    L{IVersioned} if all its back ends do.
 
     @param services: the back ends, at least one.
     """
@@ -37,6 +39,8 @@ class ChainFingerService:
         self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
         if len(self._counted) == len(services):
             alsoProvides(self, ICountsUsers)
+        if all(IVersioned.providedBy(service) for service in services):
+            alsoProvides(self, IVersioned)
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
@@ -61,6 +65,11 @@ class ChainFingerService:
     def userNames(self) -> Set[str]:
         """See L{ICountsUsers.userNames}."""
         return frozenset().union(*[service.userNames() for service in self._counted])
+
+    def version(self) -> Hashable | None:
+        """See L{IVersioned.version}."""
+        versions = tuple(versionOf(service) for service in self._services)
+        return None if None in versions else versions
 
     async def _first(self, lookups: Sequence[Callable[[str], Deferred[T]]], user: str) -> T:
         broken: Exception | None = None

@@ -20,7 +20,14 @@ from finger.backends.usersfile import UsersFile, parseUsers
 from finger.client.singleflight import SingleFlight
 from finger.config.files import MAX_DATA_BYTES, readFile
 from finger.errors import ConfigError, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerBackend, IFingerProfileService, IFingerService, ISelfReloading
+from finger.interfaces import (
+    ICountsUsers,
+    IFingerBackend,
+    IFingerProfileService,
+    IFingerService,
+    ISelfReloading,
+    IVersioned,
+)
 from finger.profile import Profile
 
 DEFAULT_PATH = "/etc/users"
@@ -59,7 +66,7 @@ def _signature(path: str) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@implementer(IFingerService, IFingerProfileService, ICountsUsers, ISelfReloading)
+@implementer(IFingerService, IFingerProfileService, ICountsUsers, ISelfReloading, IVersioned)
 class FileFingerService(Service):
     """
     The users of a file (L{finger.backends.usersfile}).
@@ -81,6 +88,7 @@ class FileFingerService(Service):
         self._unreadable = ""
         self._reloads: SingleFlight[bool] = SingleFlight(1, cancelAbandoned=False)
         self._reloaded = 0
+        self._readings = 1
         self.reloader: Callable[[], Deferred[bool] | Deferred[None]] = self.reload
         self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._looking.clock = reactor
@@ -116,6 +124,10 @@ class FileFingerService(Service):
     def userNames(self) -> Set[str]:
         """See L{ICountsUsers.userNames}."""
         return self._profiles.keys()
+
+    def version(self) -> int:
+        """See L{IVersioned.version}.  Each reading is a version."""
+        return self._readings
 
     @property
     def _profiles(self) -> Mapping[str, Profile]:
@@ -162,6 +174,7 @@ class FileFingerService(Service):
 
     def _readAgain(self, reading: _Reading) -> bool:
         self._reading = reading
+        self._readings += 1
         self._unreadable = ""
         self.log.info("read {users} users from {path}", users=len(reading.logins), path=self.path)
         self._tellProblems()

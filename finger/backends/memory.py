@@ -19,7 +19,7 @@ from zope.interface import implementer
 from finger.client.singleflight import SingleFlight
 from finger.config.files import MAX_DATA_BYTES, readFile
 from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService
+from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService, IVersioned
 
 MAX_STATUS = 64 * 1024
 """The maximum length of a status, in characters."""
@@ -27,7 +27,7 @@ MAX_STATUS = 64 * 1024
 Users = Mapping[str, str]
 
 
-@implementer(IFingerService, IFingerSetterService, ICountsUsers)
+@implementer(IFingerService, IFingerSetterService, ICountsUsers, IVersioned)
 class MemoryFingerService:
     """
     Users in memory.
@@ -46,6 +46,7 @@ class MemoryFingerService:
         self._changes: dict[str, str] = {}
         self._batches: SingleFlight[None] = SingleFlight(1, cancelAbandoned=False)
         self._kept = 0
+        self._changed = 0
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
@@ -76,6 +77,10 @@ class MemoryFingerService:
         """See L{ICountsUsers.userNames}."""
         return self._users.keys()
 
+    def version(self) -> int:
+        """See L{IVersioned.version}.  Each change is a version."""
+        return self._changed
+
     def _keepChanges(self) -> Deferred[None]:
         self._kept += 1
         users, self._changes = self._users | self._changes, {}
@@ -83,6 +88,7 @@ class MemoryFingerService:
 
     def _change(self, result: object, users: dict[str, str]) -> None:
         self._users = users
+        self._changed += 1
 
     def _notKept(self, failure: Failure) -> NoReturn:
         raise BackendUnavailable(f"the users could not be kept: {failure.getErrorMessage()}") from failure.value

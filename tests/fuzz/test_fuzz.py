@@ -356,8 +356,7 @@ class FingerTests(ServerTestCase):
             if len(line) > wire.MAX_LINE + 1:
                 self.assertEqual(answer, b"Bad query\r\n")
             elif end:
-                text = self.successResultOf(factory.answer(line, "again"))
-                self.assertEqual(answer, encode(text, utf8))
+                self.assertEqual(answer, self.successResultOf(factory.answer(line, "again")))
             else:
                 self.assertEqual(answer, b"")
 
@@ -607,6 +606,7 @@ class OtherServerTests(FuzzTestCase):
                 if isinstance(found[0], Failure):
                     self.assertIsInstance(found[0].value, FingerError)
             factory = asType(FingerFactory, IFingerFactory(PolicyFingerService(proxy, Clock())))
-            answer = encode(self.successResultOf(factory.answer(query.partition(b"\n")[0], "x")), utf8)
+            factory.utf8 = utf8
+            answer = self.successResultOf(factory.answer(query.partition(b"\n")[0], "x"))
             self.assertClean(answer, utf8=utf8)
             self.flushLoggedErrors(FingerError)  # Some of these answers report that the other server is broken.

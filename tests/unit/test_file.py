@@ -76,6 +76,18 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.users(), ["c"])
         self.failureResultOf(self.service.getUser("a"), NoSuchUser)
 
+    def test_version(self) -> None:
+        """Each reading has its own version; a file that cannot be read leaves users and version as they are."""
+        versions = [self.service.version()]
+        for text in ("c: 3\n", "a: 1\nb (B): 2\n"):
+            self.path.write_text(text)
+            self.reactor.advance(INTERVAL)
+            versions.append(self.service.version())
+        self.assertEqual(len(set(versions)), 3)
+        self.path.unlink()
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(self.service.version(), versions[-1])
+
     def test_renamed(self) -> None:
         """A new file with the same name, size and time, as editors make it, is noticed as well."""
         status = self.path.stat()

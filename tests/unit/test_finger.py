@@ -23,6 +23,7 @@ from finger.profile import Profile
 from finger.protocol.wire import MAX_LINE, MAX_NAMES
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
 from finger.timing import DRAIN_GRACE
+from tests.support.doubles import CountingDouble
 from tests.support.typed import asType, notNone
 
 ADA = Profile("ada", "Ada Lovelace", "Weaving", home="/home/ada")
@@ -94,21 +95,44 @@ class QueryTests(FingerTestCase):
         self.assertEqual(self.ask(b"\r\n", MemoryFingerService()), b"No one logged on\r\n")
 
     def test_listAgain(self) -> None:
-        """An unchanged list is formatted and encoded once; a new list is formatted again."""
-        double, listed = ProfilesDouble(), [ADA, MOSHEZ]
-        double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
+        """The list of a back end with versions is looked up and encoded once a version, for each form."""
+        double = CountingDouble(ADA, MOSHEZ)
         self.connect(double)
         for query in (b"", b"/W"):
             answers = [self.successResultOf(self.factory.answer(query, "192.0.2.7")) for _ in range(2)]
             self.assertIs(answers[0], answers[1])
-            sent = [self.factory.encode(answer) for answer in answers]
-            self.assertIs(sent[0], sent[1])
-            self.assertIn(b"Ada Lovelace", sent[0])
-        listed = [MOSHEZ]
+            self.assertIn(b"Ada Lovelace", answers[0])
+        self.assertEqual(double.listed, 2)
+        self.factory.utf8 = False
+        self.successResultOf(self.factory.answer(b"", "192.0.2.7"))
+        self.assertEqual(double.listed, 3)
+        double.change(MOSHEZ)
         for query in (b"", b"/W"):
-            answer = self.factory.encode(self.successResultOf(self.factory.answer(query, "192.0.2.7")))
+            answer = self.successResultOf(self.factory.answer(query, "192.0.2.7"))
             self.assertNotIn(b"Ada Lovelace", answer)
             self.assertIn(b"moshez", answer)
+
+    def test_listAgainUnversioned(self) -> None:
+        """The list of another back end is looked up each time, and so is that of one without a version now."""
+        double = CountingDouble(ADA)
+        double.version = lambda: None  # type: ignore[method-assign]
+        for service in (double, ProfilesDouble(ADA)):
+            self.connect(service)
+            answers = [self.successResultOf(self.factory.answer(b"", "192.0.2.7")) for _ in range(2)]
+            self.assertIsNot(answers[0], answers[1])
+        self.assertEqual(double.listed, 2)
+
+    def test_refusedList(self) -> None:
+        """A failure is not kept."""
+        double = CountingDouble(ADA)
+        double.error = ListRefused()
+        self.assertEqual(self.ask(b"\r\n", double), b"Finger online user list denied\r\n")
+        double.error = None
+        self.protocol = notNone(self.factory.buildProtocol(None))
+        transport = StringTransport()
+        self.protocol.makeConnection(transport)
+        self.protocol.dataReceived(b"\r\n")
+        self.assertEqual(transport.value(), b"ada              Ada Lovelace\r\n")
 
     def test_verboseList(self) -> None:
         """/W gives the list in the long form."""
