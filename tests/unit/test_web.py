@@ -21,6 +21,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
@@ -523,6 +524,7 @@ class PutTests(SynchronousTestCase):
         """A user can set their own status and gets the page with it; the final line end is dropped."""
         answer = self.put(body="  zażółć\n\ngęślą ☕\n".encode())
         self.assertEqual((answer.code, answer.texts("h1")), (200, ["ada"]))
+        self.assertNotIn("etag", answer.headers)
         self.assertIn("  zażółć\n\ngęślą ☕</pre>", answer.html)
         self.assertEqual(self.status(), "  zażółć\n\ngęślą ☕")
 
@@ -705,6 +707,7 @@ class _Request:
     """A request for the root, over a socket without an address."""
 
     method = b"GET"
+    requestHeaders = Headers()
     prepath: list[bytes] = []
     args: dict[bytes, list[bytes]] = {}
 

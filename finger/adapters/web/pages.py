@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
@@ -32,6 +32,19 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """
+    A page that has been looked up, but is not filled yet.
+
+    @ivar key: the page's name among all pages of the same users; L{None} for a page that must not be kept.
+    @ivar fill: makes the page.
+    """
+
+    key: Hashable | None
+    fill: Callable[[], Page]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """
     One page.
@@ -50,6 +63,20 @@ class Page:
     isIndex: bool = False
 
 
+def nearestNumber(number: int, count: int, size: int = PAGE_SIZE) -> int:
+    """
+    Return the number of the page of the user list that is nearest to a number.
+
+    @param count: the number of users.
+    @param size: see L{listPage}.
+    """
+    return min(max(1, number), _lastNumber(count, size))
+
+
+def _lastNumber(count: int, size: int) -> int:
+    return max(1, -(-count // size))
+
+
 def listPage(
     profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = (), size: int = PAGE_SIZE
 ) -> Page:
@@ -61,8 +88,8 @@ def listPage(
     @param taken: the paths that are not users'.
     @param size: maximum number of users on one page.
     """
-    last = max(1, -(-len(profiles) // size))
-    number = min(max(1, number), last)
+    last = _lastNumber(len(profiles), size)
+    number = nearestNumber(number, len(profiles), size)
     shown = profiles[(number - 1) * size : number * size]
     parts: dict[str, bool | Sequence[Values]] = {
         "users": [_userValues(profile, taken) for profile in shown],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Final, NoReturn
@@ -18,7 +18,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from finger.access.authority import Authority
-from finger.adapters.web.pages import Page, errorPage, listPage, userPage
+from finger.adapters.web.pagecache import PageCache
+from finger.adapters.web.pages import Draft, errorPage, listPage, nearestNumber, userPage
+from finger.adapters.web.representation import Representation, acceptsGzip, isCurrent
 from finger.adapters.web.templating import Templates
 from finger.errors import (
     INTERNAL_ERROR,
@@ -34,7 +36,10 @@ from finger.errors import (
 )
 from finger.interfaces import IFingerProfileService, IFingerService
 from finger.log.querylog import QueryLog
+from finger.net.answercache import versionOf
+from finger.profile import Profile
 from finger.protocol.hosts import hostOf
+from finger.protocol.wire import splitHost
 
 HEADERS: Final = {
     b"content-type": b"text/html; charset=utf-8",
@@ -97,6 +102,10 @@ class FingerResource(Resource):
     Names that cannot be paths, such as C{..}, or C{RPC2} if that is a child, have C{/?user=username} instead.  All
     links are relative, so a reverse proxy can mount the resource below any path.
 
+    The pages of a back end that is L{IVersioned <finger.interfaces.IVersioned>} are kept: each is rendered once, and
+    compressed once, until users or templates change.  Error pages are not kept, because anyone can request any number
+    of unknown names.
+
     @ivar templates: the templates of the pages.
     @ivar queries: the log of queries.
     @ivar clock: the clock for the time limit; with L{None} there is no limit.
@@ -112,7 +121,9 @@ class FingerResource(Resource):
 
     def __init__(self, service: IFingerService) -> None:
         super().__init__()
+        self._service = service
         self._profiles = IFingerProfileService(service)
+        self._pages = PageCache()
         self.templates = Templates()
         self.queries = QueryLog()
 
@@ -126,53 +137,80 @@ class FingerResource(Resource):
             return _redirectIntoDirectory(request)
         user = _argument(request, b"user")
         if user:
-            return self.answer(request, partial(self.lookUp, user), user)
-        return self.answer(request, partial(self._list, _argument(request, b"page")))
-
-    def lookUp(self, user: str) -> Deferred[Page]:
-        """Look up the page of a user."""
-        return self._profiles.getProfile(user).addCallback(userPage)
-
-    def _list(self, number: str) -> Deferred[Page]:
+            return self.answerUser(request, user)
+        number = _argument(request, b"page")
         page = int(number) if number.isdecimal() and len(number) < 10 else 1
-        taken = {_decode(path) for path in self.children}
-        return self._profiles.getProfiles().addCallback(listPage, page, taken)
+        return self.answer(request, partial(self._list, page), key=page)
 
-    def answer(self, request: Request, look: Callable[[], Deferred[Page]], asked: str = "") -> int:
+    def answerUser(self, request: Request, user: str) -> int:
+        """Answer a user's page.  That of C{user@host} is not kept, because it is another server's answer."""
+        key = user if splitHost(user) is None else None
+        return self.answer(request, partial(self._lookUp, user, key), user, key)
+
+    def _lookUp(self, user: str, key: Hashable | None) -> Deferred[Draft]:
+        return self._profiles.getProfile(user).addCallback(lambda profile: Draft(key, partial(userPage, profile)))
+
+    def _list(self, number: int) -> Deferred[Draft]:
+        return self._profiles.getProfiles().addCallback(self._draftList, number)
+
+    def _draftList(self, profiles: Sequence[Profile], number: int) -> Draft:
+        """Return a page of the list.  All numbers that are out of range have the key of the nearest page."""
+        number = nearestNumber(number, len(profiles))
+        taken = {_decode(path) for path in self.children}
+        return Draft(number, partial(listPage, profiles, number, taken))
+
+    def answer(
+        self, request: Request, look: Callable[[], Deferred[Draft]], asked: str = "", key: Hashable | None = None
+    ) -> int:
         """
         Answer a request.
 
         @param look: looks up the page, or fails.
         @param asked: the user the request is for; empty if it is not for a user.
+        @param key: the page's key (see L{Draft}); L{None} for a page that must not be kept.
         """
         allowed = (*ALLOWED, b"PUT") if asked and self.authority is not None else ALLOWED
         if request.method not in allowed:
             request.setHeader(b"allow", b", ".join(allowed))
-            look = partial(fail, MethodRefused())
+            look, key = partial(fail, MethodRefused()), None
         elif request.method == b"PUT":
-            look = partial(self._put, request, asked)
-        Deferred.fromCoroutine(self._answer(request, look, asked))
+            look, key = partial(self._put, request, asked), None
+        Deferred.fromCoroutine(self._answer(request, look, asked, key))
         return NOT_DONE_YET
 
-    async def _answer(self, request: Request, look: Callable[[], Deferred[Page]], asked: str) -> None:
+    async def _answer(
+        self, request: Request, look: Callable[[], Deferred[Draft]], asked: str, key: Hashable | None
+    ) -> None:
         finish = self.queries.begin("web", hostOf(request.getClientAddress()), asked)
+        version = None if key is None else self._version()  # Before the lookup; see AnswerCache.
+        page = self._pages.find(version, key, _acceptsGzip(request))
+        if page is not None:
+            _send(request, page)
+            finish("ok")
+            return
         looking = self._inTime(look)
         ended = request.notifyFinish().addErrback(lambda reason: looking.cancel())
         try:
-            page, code, outcome = await looking, HTTPStatus.OK, "ok"
+            draft, code, outcome = await looking, HTTPStatus.OK, "ok"
         except Exception as error:
             failure = Failure(Gone() if ended.called else error)
             code, outcome = _statusOf(failure), type(failure.value).__name__
             words = self.queries.failures.explain(failure, self.log)
-            page = errorPage(words, code, asked, "../" * len(request.postpath or ()) or "./")
+            index = "../" * len(request.postpath or ()) or "./"
+            draft, version = Draft(None, partial(errorPage, words, code, asked, index)), None
         if not ended.called:
-            await self._send(request, page, code)
+            await self._sendDraft(request, draft, code, version)
         finish(outcome)
 
-    def _put(self, request: Request, user: str) -> Deferred[Page]:
+    def _version(self) -> Hashable | None:
+        """Return the version of all that pages are made from; L{None} if they must not be kept."""
+        version = versionOf(self._service)
+        return None if version is None else (version, self.templates.version, *self.children)
+
+    def _put(self, request: Request, user: str) -> Deferred[Draft]:
         return Deferred.fromCoroutine(self._set(request, user))
 
-    async def _set(self, request: Request, user: str) -> Page:
+    async def _set(self, request: Request, user: str) -> Draft:
         """Set a status to a request's body.  Over plain HTTP, refuse without checking the password: it is exposed."""
         assert self.authority is not None
         assert request.content is not None
@@ -189,29 +227,27 @@ class FingerResource(Resource):
             request.setHeader(b"www-authenticate", b'Basic realm="finger", charset="UTF-8"')
             raise
         await self.authority.set(actor, user, status.removesuffix("\n"))
-        return userPage(await self._profiles.getProfile(user))
+        return await self._lookUp(user, None)
 
-    def _inTime(self, look: Callable[[], Deferred[Page]]) -> Deferred[Page]:
+    def _inTime(self, look: Callable[[], Deferred[Draft]]) -> Deferred[Draft]:
         looking = maybeDeferred(look)
         if self.clock is not None:
             looking.addTimeout(self.answerTimeout, self.clock, _tooLate)
         return looking
 
-    async def _send(self, request: Request, page: Page, code: HTTPStatus) -> None:
-        try:
-            html = await self.templates.render(page)
-        except Exception:
-            self.log.failure("{template} could not be rendered", template=page.template)
-            html, code = (
-                b"<!DOCTYPE html>\n<title>%b</title>\n" % INTERNAL_ERROR.encode(),
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-            )
-        request.setResponseCode(code)
-        for name, value in HEADERS.items():
-            request.setHeader(name, value)
-        request.setHeader(b"content-length", b"%d" % len(html))
-        request.write(html)
-        request.finish()
+    async def _sendDraft(self, request: Request, draft: Draft, code: HTTPStatus, version: Hashable | None) -> None:
+        """Send a page that was looked up, unless an equal one has been kept meanwhile."""
+        compressed = _acceptsGzip(request)
+        page = self._pages.find(version, draft.key, compressed)
+        if page is None:
+            try:
+                html = await self.templates.render(draft.fill())
+            except Exception:
+                self.log.failure("a page could not be rendered")
+                code, version = HTTPStatus.INTERNAL_SERVER_ERROR, None
+                html = b"<!DOCTYPE html>\n<title>%b</title>\n" % INTERNAL_ERROR.encode()
+            page = self._pages.keep(version, draft.key, html, compressed)
+        _send(request, page, code)
 
 
 registerAdapter(FingerResource, IFingerService, IResource)
@@ -231,7 +267,28 @@ class _Path(Resource):
         """Answer C{/username}."""
         if request.postpath:
             return self._root.answer(request, partial(fail, NoSuchPage()))
-        return self._root.answer(request, partial(self._root.lookUp, self._user), self._user)
+        return self._root.answerUser(request, self._user)
+
+
+def _send(request: Request, page: Representation, code: HTTPStatus = HTTPStatus.OK) -> None:
+    """
+    Send a page, or 304 if the client has it already.  Only a page that answers GET or HEAD has a tag: in a response
+    to PUT, a tag would be that of the status as it was sent (RFC 9110 section 9.3.4).
+    """
+    tags = page.tags if code == HTTPStatus.OK and request.method in ALLOWED else {}
+    if tags and isCurrent(request.requestHeaders.getRawHeaders(b"if-none-match", ()), page):
+        code, headers, body = HTTPStatus.NOT_MODIFIED, {b"cache-control": HEADERS[b"cache-control"]}, b""
+    else:
+        headers, body = HEADERS | page.headers, page.body
+    request.setResponseCode(code)
+    for name, value in (headers | tags).items():
+        request.setHeader(name, value)
+    request.write(body)
+    request.finish()
+
+
+def _acceptsGzip(request: Request) -> bool:
+    return acceptsGzip(request.requestHeaders.getRawHeaders(b"accept-encoding", ()))
 
 
 def _redirectIntoDirectory(request: Request) -> int:

@@ -65,6 +65,7 @@ class Templates:
 
     @param directory: the directory; the package's own by default.
     @param reactor: for the threads in which a reload reads; with L{None} a reload blocks.
+    @ivar version: an object that is replaced when the templates have been read again.
     @raise ConfigError: if the package's own templates are missing, or if a template cannot be read, is not
         well-formed, or cannot be filled with the values of a page.
     """
@@ -74,6 +75,7 @@ class Templates:
     def __init__(self, directory: Path | None = None, reactor: Any | None = None) -> None:
         self._directory = PACKAGE_TEMPLATES if directory is None else Path(directory)
         self._templates = self._read()
+        self.version = object()
         self._readAgain = ThreadedReader(reactor, self._read)
 
     def reload(self) -> Deferred[bool]:
@@ -83,6 +85,7 @@ class Templates:
     async def _reload(self) -> bool:
         try:
             self._templates = await self._readAgain()
+            self.version = object()
         except ConfigError as error:
             self.log.error("the templates in use are kept: {error}", error=str(error))
             return False
