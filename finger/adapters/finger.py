@@ -25,6 +25,7 @@ from finger.interfaces import (
 )
 from finger.log.querylog import QueryLog
 from finger.net.answercache import AnswerCache, versionOf
+from finger.net.slices import sendInSlices
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.profile import Profile
 from finger.protocol.hosts import hostOf
@@ -121,8 +122,8 @@ class FingerProtocol(LineReceiver):
         if not self._isLost:
             if isinstance(result, Failure):
                 result = self.factory.encode(self.factory.queries.failures.explain(result, self.log))
-            self.transport.write(result)
-            self._close()
+            self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)
+            sendInSlices(self.transport, result, self.transport.loseConnection)
 
     def _close(self) -> None:
         self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)

@@ -1,8 +1,10 @@
-"""Back ends that only tests need."""
+"""Back ends and transports that only tests need."""
 
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress
+from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from finger.interfaces import IVersioned
@@ -45,3 +47,55 @@ class CountingDouble(ProfilesDouble):
     def version(self) -> int | None:
         """See L{IVersioned.version}."""
         return self._version
+
+
+class FullTransport(StringTransport):
+    """
+    A transport whose peer reads only when the test says so.  As Twisted's own, it asks its producer for a pause when
+    it holds more than C{MOST} bytes, and to go on when it holds none.
+
+    @ivar received: all that the peer has read.
+    @ivar isClosed: whether the connection is closed, after all is sent.
+    @ivar isAborted: whether it is aborted.
+    """
+
+    MOST = 64 * 1024
+    isClosed = isAborted = False
+
+    def __init__(self, peerAddress: IAddress | None = None) -> None:
+        super().__init__(peerAddress=peerAddress)
+        self.received = b""
+        self._isPaused = False
+
+    def write(self, data: bytes) -> None:
+        """Hold data."""
+        super().write(data)
+        if len(self.value()) > self.MOST and self.producer is not None:
+            self._isPaused = True
+            self.producer.pauseProducing()
+
+    def read(self) -> bytes:
+        """Let the peer read what the transport holds, and return it."""
+        data: bytes = self.value()
+        self.clear()
+        self.received += data
+        if self._isPaused and self.producer is not None:
+            self._isPaused = False
+            self.producer.resumeProducing()
+        self.isClosed = self.disconnecting and not self.value()
+        return data
+
+    def readAll(self) -> bytes:
+        """Let the peer read everything, and return all that it has read."""
+        while self.read():
+            pass
+        return self.received
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Do nothing."""
+
+    def abortConnection(self) -> None:
+        """Drop the connection."""
+        self.isAborted = True
+        if self.producer is not None:
+            self.producer.stopProducing()

@@ -37,6 +37,7 @@ from finger.errors import (
 from finger.interfaces import IFingerProfileService, IFingerService
 from finger.log.querylog import QueryLog
 from finger.net.answercache import versionOf
+from finger.net.slices import sendInSlices
 from finger.profile import Profile
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import splitHost
@@ -283,8 +284,7 @@ def _send(request: Request, page: Representation, code: HTTPStatus = HTTPStatus.
     request.setResponseCode(code)
     for name, value in (headers | tags).items():
         request.setHeader(name, value)
-    request.write(body)
-    request.finish()
+    sendInSlices(request, body, request.finish)
 
 
 def _acceptsGzip(request: Request) -> bool:
