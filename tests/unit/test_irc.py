@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from subprocess import check_output
 from typing import Any
@@ -39,10 +40,12 @@ from finger.adapters.irc.messages import (
 )
 from finger.adapters.irc.outbox import ANSWERS, ANSWERS_PER_SENDER, BURST, LINE_INTERVAL, Outbox
 from finger.adapters.irc.service import BackoffPolicy, checkChannel, checkNickname, ircEndpoint, ircService
+from finger.adapters.irc.writer import MAX_HELD, READ_WITHIN
 from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, ForwardingRefused
 from finger.interfaces import IFingerService, IIRCClientFactory
 from finger.testing import BrokenDouble, SilentDouble
+from tests.support.doubles import FullTransport
 from tests.support.tools import ROOT
 from tests.support.typed import asType, notNone
 
@@ -238,6 +241,7 @@ class BotTestCase(SynchronousTestCase):
 
     nickname = "fingerbot"
     channels: tuple[str, ...] = ("#twisted",)
+    transportType: Callable[[], StringTransport] = StringTransport
 
     def setUp(self) -> None:
         """Connect a bot, and complete its registration."""
@@ -255,7 +259,7 @@ class BotTestCase(SynchronousTestCase):
         self.welcomes: list[None] = []
         factory.welcomed = lambda: self.welcomes.append(None)
         self.bot: Any = notNone(factory.buildProtocol(None))
-        self.transport = StringTransport()
+        self.transport: Any = self.transportType()
         self.bot.makeConnection(self.transport)
 
     def welcome(self, nickname: str = nickname) -> None:
@@ -288,6 +292,55 @@ class BotTestCase(SynchronousTestCase):
         self.say(text, **where)
         self.clock.pump([LINE_INTERVAL] * 6)
         return self.sent()
+
+
+class UnreadTests(BotTestCase):
+    """A server that does not read what the bot sends."""
+
+    transportType = FullTransport
+
+    def flood(self, *lines: str) -> None:
+        """Send lines many times without reading; what the bot holds stays bounded."""
+        for _ in range(20_000 // len(lines)):
+            self.server(*lines)
+        self.assertLess(len(self.transport.value()), FullTransport.MOST + MAX_HELD + 512)
+
+    def test_pings(self) -> None:
+        """Answers to pings are dropped once the transport is full, and after a while the connection is closed."""
+        self.flood("PING :" + "x" * 100)
+        self.assertGreater(len(self.transport.value()), FullTransport.MOST)
+        self.clock.advance(READ_WITHIN - 1)
+        self.flood("PING :x")
+        self.assertFalse(self.transport.isAborted)
+        with capturedLogs() as events:
+            self.clock.advance(1)
+        self.assertTrue(self.transport.isAborted)
+        self.assertEqual(events[0]["reason"], "the server does not read what is sent to it")
+        self.bot.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_reads(self) -> None:
+        """When the server reads, the bot answers again, and the connection stays."""
+        for _ in range(3):
+            self.flood("PING :x")
+            self.transport.readAll()
+            self.server("PING :again")
+            self.assertEqual(self.sent(), ["PONG :again"])
+            self.clock.advance(READ_WITHIN - 1)
+        self.assertFalse(self.transport.isAborted)
+
+    def test_others(self) -> None:
+        """All other lines that a server can provoke are bounded, too, and so are those that wait to be sent."""
+        welcome = ":irc.example.org 001 fingerbot :Welcome"
+        kick = ":op!o@h KICK #twisted fingerbot :Out"
+        nick, question = ":fingerbo!x@h QUIT", ":joe!u@example.net PRIVMSG fingerbot :moshez"
+        self.flood(welcome, kick, nick, ":irc.example.org 433 * fingerbot", question, "PING :x")
+        self.assertEqual(len(self.welcomes), 1)
+        for _ in range(50):
+            self.server(kick)
+            self.clock.advance(_ircclient.REJOIN_AFTER)
+        waiting = sum(len(answers) for answers in self.bot.outbox._waiting.values())
+        self.assertLessEqual(waiting, ANSWERS + len(self.channels))
 
 
 class AskTests(BotTestCase):
@@ -964,6 +1017,15 @@ class ServiceTests(SynchronousTestCase):
         with capturedLogs() as events:
             self.successResultOf(self.service.stopService())
         self.assertEqual([event for event in events if "server" in event], [])
+
+    def test_stopConnected(self) -> None:
+        """A service that is stopped closes its connection, and does not wait for the bot to end as a producer."""
+        self.service.startService()
+        _, transport = self.endpoint.succeed()
+        self.assertIsNotNone(transport.producer)
+        self.service.stopService()
+        self.assertTrue(transport.disconnecting)
+        self.assertIsNone(transport.producer)
 
     def test_ownPolicy(self) -> None:
         """The retry policy can be replaced."""

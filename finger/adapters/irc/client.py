@@ -8,7 +8,8 @@ disconnect it with a byte that is not UTF-8, or with a DCC offer that holds one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 
 from finger.adapters.irc.messages import MAX_LINE, Features, Message, formatMessage, otherNicknames, parseMessage
 from finger.adapters.irc.outbox import Outbox
+from finger.adapters.irc.writer import BoundedWriter
 from finger.protocol.wire import cleanLine
 from finger.timing import Timer
 
@@ -68,19 +70,24 @@ class ResidentIRCClient(LineReceiver):
         self, clock: IReactorTime, wanted: str, channels: tuple[str, ...], welcomed: Callable[[], object]
     ) -> None:
         self.nickname = self.wanted = wanted
+        self._clock = clock
         self._channels = channels
+        self._queued: set[str] = set()
         self._welcomed = welcomed
         self._others = otherNicknames(wanted)
         self.features = Features()
         self._isWelcome = False
         self._regainDelay = REGAIN_AFTER
         self._timers: defaultdict[str, Timer] = defaultdict(lambda: Timer(clock))
-        self.outbox = Outbox(clock, lambda line: self.transport.write(line))
+        self.outbox = Outbox(clock, lambda line: self._writer.write(line))
 
     # The connection.
 
     def connectionMade(self) -> None:
         """Register with the server."""
+        self._writer = BoundedWriter(
+            self.transport, self._clock, partial(self._abort, "the server does not read what is sent to it")
+        )
         self._timers["welcome"].start(WELCOME_WITHIN, self._abort, "registration timed out")
         self._sendNow("NICK", self.wanted)
         self._sendNow("USER", "finger", "0", "*", "a finger service")
@@ -96,6 +103,7 @@ class ResidentIRCClient(LineReceiver):
         """Stop.  Answers that are still being looked up are dropped."""
         for timer in self._timers.values():
             timer.cancel()
+        self._writer.stopProducing()
         self.outbox.close()
         self.log.info("irc: connection lost: {reason}", reason=cleanLine(reason.getErrorMessage()))
 
@@ -109,6 +117,8 @@ class ResidentIRCClient(LineReceiver):
 
     def irc_001(self, message: Message) -> None:
         """RPL_WELCOME: registration is complete.  The nickname it names may be shorter than the one requested."""
+        if self._isWelcome:
+            return
         self.nickname = message.param(0) or self.nickname
         self._isWelcome = True
         self._timers["welcome"].cancel()
@@ -232,4 +242,11 @@ class ResidentIRCClient(LineReceiver):
                 self._timers[f"join {ours}"].start(seconds, self._join, ours)
 
     def _join(self, channel: str) -> None:
-        self.outbox.put(_OURS, [formatMessage("JOIN", channel)])
+        if channel not in self._queued:  # A server may kick the bot out faster than the outbox sends.
+            self._queued.add(channel)
+            self.outbox.put(_OURS, self._joinLine(channel))
+
+    def _joinLine(self, channel: str) -> Iterator[bytes]:
+        """Make the line when the outbox takes it."""
+        self._queued.discard(channel)
+        yield formatMessage("JOIN", channel)

@@ -53,7 +53,7 @@ class Outbox:
         return True
 
     def put(self, sender: str, lines: Iterable[bytes]) -> None:
-        """Queue an answer."""
+        """Queue an answer, whose lines are made when it is taken from the queue."""
         if not self._isClosed:
             self._waiting.setdefault(sender, deque()).append(lines)
             self._send()

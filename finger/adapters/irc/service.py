@@ -17,6 +17,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -105,7 +106,7 @@ def ircService(
     policy = BackoffPolicy()
     factory.clock = factory.clock or reactor
     factory.welcomed = policy.reset
-    endpoint = _LoggingEndpoint(ircEndpoint(reactor, server), server)
+    endpoint = _BotEndpoint(ircEndpoint(reactor, server), server)
     return ClientService(endpoint, factory, retryPolicy or policy, clock=reactor)
 
 
@@ -172,9 +173,27 @@ class BackoffPolicy:
         self._attempts = 0
 
 
+class _Connection(ProtocolWrapper):
+    """A connection whose producer, the bot, does not end by itself."""
+
+    def loseConnection(self) -> None:
+        """Close the connection without waiting for the producer."""
+        self.unregisterProducer()
+        super().loseConnection()
+
+
+class _Connections(WrappingFactory):
+    """Makes a factory's connections L{_Connection}s."""
+
+    protocol = _Connection
+    noisy = False
+
+
 @implementer(IStreamClientEndpoint)
-class _LoggingEndpoint:
-    """An endpoint that logs why it could not connect; L{ClientService} only logs that it retries."""
+class _BotEndpoint:
+    """
+    An endpoint of L{_Connection}s that logs why it could not connect; L{ClientService} only logs that it retries.
+    """
 
     log = Logger()
 
@@ -187,7 +206,8 @@ class _LoggingEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """See L{IStreamClientEndpoint.connect}."""
-        return self._endpoint.connect(protocolFactory).addErrback(self._report)
+        connecting = self._endpoint.connect(_Connections(protocolFactory))
+        return connecting.addCallbacks(lambda connection: connection.wrappedProtocol, self._report)
 
     def _report(self, failure: Failure) -> Failure:
         if not failure.check(CancelledError, ConnectingCancelledError):
