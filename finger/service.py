@@ -263,7 +263,13 @@ class _Composition:
                 wanted=config.maxConnections,
             )
         limited = LimitedFactory(
-            ports.factory, option, most, config.maxConnectionsPerAddress, ports.refusal, self._makeBuckets()
+            ports.factory,
+            option,
+            most,
+            config.maxConnectionsPerAddress,
+            ports.refusal,
+            self._makeBuckets(),
+            config.maxConnectionsPerUID,
         )
         limited.queries = self._makeRefusalLog()
         limited.needsProtocol = any(value.startswith(PREFIX) for value in ports.ports)

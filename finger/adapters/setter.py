@@ -8,8 +8,6 @@ TCP port the client is anonymous: use one on loopback only, and only if all loca
 from __future__ import annotations
 
 import pwd
-import socket
-import struct
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -26,11 +24,15 @@ from finger.config.types import Port
 from finger.errors import BadQuery
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
 from finger.log.querylog import QueryLog, finishQuery
+from finger.net.peercredentials import peerUID
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, formatReply, parseMessage
 from finger.protocol.wire import encode
 from finger.timing import Timer
+
+TOO_MANY = encode("Nothing was set: too many connections, try again later")
+"""The reply to a connection that exceeds a limit."""
 
 
 def peerUser(transport: object, users: Any = pwd) -> str | None:
@@ -41,13 +43,9 @@ def peerUser(transport: object, users: Any = pwd) -> str | None:
     @return: the login; C{@uid}, which is not a valid login, if the user has none; L{None} if the transport does not
         identify users, as with TCP.
     """
-    getHandle = getattr(transport, "getHandle", None)
-    handle = getHandle() if getHandle is not None else None
-    if handle is None or handle.family != socket.AF_UNIX:
+    uid = peerUID(transport)
+    if uid is None:
         return None
-    _pid, uid, _gid = struct.unpack(
-        "3i", handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    )
     try:
         return str(users.getpwuid(uid).pw_name)
     except KeyError:
@@ -193,4 +191,4 @@ class SetterAdapter:
         factory.queries = context.queries
         factory.authority = authority
         factory.timeout = context.config.answerSeconds
-        context.listen("setport", factory)
+        context.listen("setport", factory, refusal=TOO_MANY)

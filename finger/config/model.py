@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 
-from finger.net.limits import BURST, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, RATE
+from finger.net.limits import BURST, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_CONNECTIONS_PER_UID, RATE
 from finger.profile import DEFAULT_ATOMS
 
 
@@ -29,6 +29,8 @@ class CommonConfig:
     @ivar disclose: the fields of a user to disclose (section 3.2.3), as keys of L{finger.profile.FIELD_OF_ATOM}.
     @ivar maxConnections: the maximum number of simultaneous connections of an adapter.
     @ivar maxConnectionsPerAddress: the maximum number of these per client address (IPv6: per /64).
+    @ivar maxConnectionsPerUID: the maximum number of these per user of this machine at UNIX sockets; at most half of
+        C{maxConnections}.
     @ivar connectionsPerSecond: the sustained rate of new connections, and of further HTTP requests on them, per
         client address; 0 for no limit.
     @ivar connectionBurst: the number of these per client address before that rate applies.
@@ -49,6 +51,7 @@ class CommonConfig:
     disclose: frozenset[str] = DEFAULT_ATOMS
     maxConnections: int = MAX_CONNECTIONS
     maxConnectionsPerAddress: int = MAX_CONNECTIONS_PER_ADDRESS
+    maxConnectionsPerUID: int = MAX_CONNECTIONS_PER_UID
     connectionsPerSecond: float = RATE
     connectionBurst: int = BURST
     querySeconds: float = 10.0

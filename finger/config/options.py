@@ -254,6 +254,14 @@ COMMON: Final = (
         value="NUMBER",
     ),
     _common(
+        "max-per-uid",
+        "maxConnectionsPerUID",
+        Whole(1),
+        LIMITS,
+        "Maximum connections per adapter from one user at UNIX sockets, at most half of --max-connections.",
+        value="NUMBER",
+    ),
+    _common(
         "rate",
         "connectionsPerSecond",
         Number(0),

@@ -1,4 +1,4 @@
-"""Connection limits: total, and per client address."""
+"""Connection limits: total, per client address, and per user of this machine."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from zope.interface import alsoProvides, implementer
 
 from finger.interfaces import IDrainable, ILimitedTransport
 from finger.log.querylog import QueryLog
+from finger.net.peercredentials import peerUID
 from finger.protocol.hosts import hostOf, isLocal, parseAddress
 from finger.timing import Buckets, Timer
 
@@ -26,6 +27,12 @@ MAX_CONNECTIONS = 500
 
 MAX_CONNECTIONS_PER_ADDRESS = 20
 """The connections at once from one IPv4 address, or one IPv6 /64, which is one subscriber's (RFC 6177)."""
+
+MAX_CONNECTIONS_PER_UID = 100
+"""
+The connections at once from one user of this machine at UNIX sockets.  All clients of a reverse proxy share its
+user's.
+"""
 
 RATE = 10.0
 """The requests per second that one address may send in the long run.  A connection counts as its first request."""
@@ -84,10 +91,19 @@ class LimitedProtocol(ProtocolWrapper):
     factory: LimitedFactory
 
     def makeConnection(self, transport: Any) -> None:
-        """Count the connection.  Half-closes are passed on, too, which L{ProtocolWrapper} alone does not do."""
+        """
+        Count the connection, or refuse it if its user has too many; only the transport knows the user.  Half-closes
+        are passed on, too, which L{ProtocolWrapper} alone does not do.
+        """
+        # Behind the PROXY protocol, the user is the proxy's.
+        uid = None if isinstance(transport, ProtocolWrapper) else peerUID(transport)
         self._host = hostOf(transport.getPeer())
-        self._place = rateLimitKey(self._host)
-        self.factory.take(self._place)
+        self._place = rateLimitKey(self._host) if uid is None else f"uid {uid}"
+        self._isCounted = uid is None or self.factory.hasRoomFor(self._place)
+        if self._isCounted:
+            self.factory.take(self._place)
+        else:
+            self.wrappedProtocol = self.factory.refuse(self._host, self._place)
         super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
@@ -103,7 +119,8 @@ class LimitedProtocol(ProtocolWrapper):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Stop counting the connection."""
         super().connectionLost(reason)
-        self.factory.giveBack(self._place)
+        if self._isCounted:
+            self.factory.giveBack(self._place)
 
     def admitRequest(self) -> float:
         """See L{ILimitedTransport.admitRequest}."""
@@ -121,15 +138,19 @@ class LimitedProtocol(ProtocolWrapper):
 
 
 class _Refusal(Protocol):
-    """Sends a refusal and closes the connection."""
+    """
+    Sends a refusal and closes the connection.
 
-    def __init__(self, words: bytes, ended: Callable[[], object]) -> None:
-        self._words = words
+    @ivar words: the refusal; empty for none.
+    """
+
+    def __init__(self, words: bytes = b"", ended: Callable[[], object] = lambda: None) -> None:
+        self.words = words
         self._ended = ended
 
     def connectionMade(self) -> None:
         assert self.transport is not None
-        self.transport.write(self._words)
+        self.transport.write(self.words)
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -147,6 +168,8 @@ class LimitedFactory(WrappingFactory):
     @param refusal: the bytes sent to a refused connection, in the adapter's protocol; if empty, it is just closed.
     @param buckets: the rate limit of each L{rateLimitKey}, in requests, of which each connection is one; local
         connections are exempt.
+    @param mostPerUID: the most connections at once from one user of this machine at UNIX sockets.  A user never gets
+        more than half of C{most}.
     @ivar queries: the log for refusals.
     @ivar label: the adapter's name, for the log.
     @ivar most: the most connections at once.
@@ -168,6 +191,7 @@ class LimitedFactory(WrappingFactory):
         mostPerAddress: int = MAX_CONNECTIONS_PER_ADDRESS,
         refusal: bytes = b"",
         buckets: Buckets | None = None,
+        mostPerUID: int = MAX_CONNECTIONS_PER_UID,
     ) -> None:
         super().__init__(wrappedFactory)
         self.label = label
@@ -175,6 +199,7 @@ class LimitedFactory(WrappingFactory):
         self._mostPerAddress = mostPerAddress
         self._refusal = refusal
         self._buckets = buckets
+        self._mostPerUID = min(mostPerUID, max(1, most // 2))
         self.queries = QueryLog()
         self._draining: Deferred[None] | None = None
         self.taken = 0
@@ -186,11 +211,8 @@ class LimitedFactory(WrappingFactory):
         host = hostOf(addr)
         if not self._isFull(host):
             return self._build(addr)
-        self.queries.begin(self.label, host, "")("TooManyConnections")
-        if not self._refusal or self._refusing >= min(MAX_REFUSING, self.most // 2):
-            return self._hangUp()
-        self._refusing += 1
-        return _Refusal(self._refusal, self._refused)
+        refusal = self.refuse(host)
+        return refusal if refusal.words or self.needsProtocol else None
 
     def _build(self, addr: IAddress | None) -> Any:
         """Build the protocol; if that fails, close the connection, which would otherwise stay open unserved."""
@@ -198,11 +220,21 @@ class LimitedFactory(WrappingFactory):
             return super().buildProtocol(addr)
         except Exception:
             self.log.failure("{label}: a connection could not be served", label=self.label)
-            return self._hangUp()
+            return _Refusal() if self.needsProtocol else None
 
-    def _hangUp(self) -> Any:
-        """Return what closes the connection: L{None}, or a protocol that does so if one is required."""
-        return _Refusal(b"", lambda: None) if self.needsProtocol else None
+    def refuse(self, host: str, user: str = "") -> _Refusal:
+        """
+        Log a connection that exceeds a limit.
+
+        @param host: the peer's address.
+        @param user: the user whose limit it is, for the log.
+        @return: a protocol that closes it; without words, if it need not be served.
+        """
+        self.queries.begin(self.label, host, user)("TooManyConnections")
+        if not self._refusal or self._refusing >= min(MAX_REFUSING, self.most // 2):
+            return _Refusal()
+        self._refusing += 1
+        return _Refusal(self._refusal, self._refused)
 
     def _refused(self) -> None:
         self._refusing -= 1
@@ -218,11 +250,19 @@ class LimitedFactory(WrappingFactory):
             self.queries.begin(self.label, host, "")("TooManyRequests")
         return wait
 
+    def hasRoomFor(self, user: str) -> bool:
+        """
+        Return whether a user of this machine may have one more connection.
+
+        @param user: the place of that user's connections.
+        """
+        return self._takenBy[user] < self._mostPerUID
+
     def take(self, place: str) -> None:
         """
         Count a new connection.
 
-        @param place: its L{rateLimitKey}.
+        @param place: its L{rateLimitKey}, or its user on this machine.
         """
         self.taken += 1
         self._takenBy[place] += 1
@@ -231,7 +271,7 @@ class LimitedFactory(WrappingFactory):
         """
         Stop counting a connection that has ended.
 
-        @param place: its L{rateLimitKey}.
+        @param place: see L{take}.
         """
         self.taken -= 1
         self._takenBy[place] -= 1

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.process.test_blackbox import BlackBoxTestCase, run, url
-from tests.support.tools import DEADLINE, FAMILIES, Server, ask, need, needRoot
+from tests.support.tools import DEADLINE, FAMILIES, Server, ask, need, needRoot, receive
 
 PASSWORDS = "ada:lovelace\nboss:secret\n"
 
@@ -172,6 +175,38 @@ class SocketTests(SettingTestCase):
         self.assertEqual(self.status(server, "root"), "here")
         server.stop()
         self.path.unlink(missing_ok=True)
+
+    def test_places(self) -> None:
+        """A user who takes all the connections they can get leaves room for others, and so does root."""
+        needRoot("a client run by another user")
+        server = self.start("--backend=memory", f"--setport=unix:{self.path}", "--max-connections=12")
+        refusal = b"Nothing was set: too many connections, try again later\r\n"
+        for greedy, other in (("nobody", "root"), ("root", "daemon")):
+            with ExitStack() as stack:
+                connections = [stack.enter_context(self.connect(greedy)) for _ in range(20)]
+                refused = [receive(connection) for connection in connections[6:]]
+                self.assertIn(refusal, refused)
+                self.assertEqual(set(refused) - {refusal, b""}, set())  # Only a few get the words.
+                readable, _, _ = select.select(connections[:6], [], [], 0)
+                self.assertEqual(readable, [])
+                served = stack.enter_context(self.connect(other))
+                served.sendall(f"{other}\nhere\n".encode())
+                served.shutdown(socket.SHUT_WR)
+                self.assertEqual(receive(served), f"Status of {other} is set\r\n".encode())
+        self.assertIn(f"setport local 'uid {pwd.getpwnam('nobody').pw_uid}' TooManyConnections", server.log)
+        server.stop()
+        self.path.unlink(missing_ok=True)
+
+    def connect(self, user: str) -> socket.socket:
+        """Connect as a user; the kernel reports the effective one."""
+        connection = socket.socket(socket.AF_UNIX)
+        os.seteuid(pwd.getpwnam(user).pw_uid)
+        try:
+            connection.connect(str(self.path))
+        finally:
+            os.seteuid(0)
+        connection.settimeout(DEADLINE)
+        return connection
 
     def test_wide(self) -> None:
         """A TCP port that other machines can reach is refused at the start."""

@@ -26,7 +26,9 @@ class SlowReaderTests(BlackBoxTestCase):
         """Start a server with many users."""
         self.path = self.users("".join(f"u{number:06} ({name}): x\n" for number in range(count)))
         self.socket = str(self.path.with_name("socket"))
-        self.server = self.start(f"--file={self.path}", f"--{option}=unix:{self.socket}", *options)
+        self.server = self.start(
+            f"--file={self.path}", f"--{option}=unix:{self.socket}", "--max-per-uid=200", *options
+        )
 
     def connect(self, tls: ssl.SSLContext | None = None) -> socket.socket:
         """Connect to the server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -242,6 +243,98 @@ class LimitedFactoryTests(LimitedTestCase):
         with capturedLogs() as logs:
             self.connect(self.make(most=0), "::ffff:192.0.2.1")
         self.assertEqual(logs[0]["peer"], "192.0.2.1")
+
+
+class UserTests(SynchronousTestCase):
+    """Limits on connections at UNIX sockets from one user of this machine."""
+
+    def make(self, most: int = 100, mostPerUID: int = 2, refusal: bytes = b"") -> LimitedFactory:
+        """Make a factory with limits."""
+        return LimitedFactory(Factory.forProtocol(Half), "setport", most, 1, refusal, mostPerUID=mostPerUID)
+
+    def connect(self, factory: LimitedFactory, uid: int | None = None) -> tuple[Any, StringTransport]:
+        """Connect as a user; by default as the one who runs the tests, through a UNIX socket."""
+        here, there = socket.socketpair(socket.AF_UNIX)
+        self.addCleanup(here.close)
+        self.addCleanup(there.close)
+        transport = StringTransport(peerAddress=UNIXAddress(None))
+        transport.getHandle = lambda: here  # type: ignore[attr-defined]
+        protocol = factory.buildProtocol(UNIXAddress(None))
+        if uid is None:
+            protocol.makeConnection(transport)
+        else:
+            with patch("finger.net.limits.peerUID", return_value=uid):
+                protocol.makeConnection(transport)
+        return protocol, transport
+
+    def test_perUID(self) -> None:
+        """Each user has their own limit, also root; a closed connection makes room for another."""
+        for uid in (None, 0, 1000):
+            factory = self.make()
+            first, _ = self.connect(factory, uid)
+            self.assertFalse(self.connect(factory, uid)[1].disconnecting)
+            self.assertTrue(self.connect(factory, uid)[1].disconnecting)
+            self.assertFalse(self.connect(factory, 1001)[1].disconnecting)
+            first.connectionLost(connectionDone)
+            self.assertFalse(self.connect(factory, uid)[1].disconnecting)
+            self.assertTrue(self.connect(factory, uid)[1].disconnecting)
+
+    def test_half(self) -> None:
+        """A user has at most half of all connections, but always one."""
+        for most, share in ((10, 5), (3, 1), (1, 1)):
+            factory = self.make(most=most, mostPerUID=100)
+            heard = [self.connect(factory)[1].disconnecting for _ in range(share)]
+            self.assertEqual(heard, [False] * share)
+            if most > 1:
+                self.assertTrue(self.connect(factory)[1].disconnecting)
+
+    def test_notCounted(self) -> None:
+        """Refused connections take no place from others, and are not counted when they end."""
+        factory = self.make(most=4)
+        protocols = [self.connect(factory, 1000)[0] for _ in range(20)]
+        self.assertEqual(factory.taken, 2)
+        self.assertFalse(self.connect(factory, 1001)[1].disconnecting)
+        for protocol in protocols:
+            protocol.connectionLost(connectionDone)
+        self.assertEqual((factory.taken, factory._takenBy), (1, {"uid 1001": 1}))
+
+    def test_refusal(self) -> None:
+        """A refused connection gets the refusal text, and nothing that it sends is read."""
+        factory = self.make(refusal=b"too many\r\n")
+        for _ in range(2):
+            self.connect(factory)
+        for _ in range(3):
+            protocol, transport = self.connect(factory)
+            protocol.dataReceived(b"moshez\nbusy")
+            self.assertEqual((transport.value(), transport.disconnecting), (b"too many\r\n", True))
+            protocol.connectionLost(connectionDone)
+        self.assertEqual(factory._refusing, 0)
+
+    def test_log(self) -> None:
+        """A refusal is logged with the user."""
+        factory = self.make(mostPerUID=1)
+        with capturedLogs() as logs:
+            for _ in range(2):
+                self.connect(factory, 1000)
+        logged = [(event["peer"], event["query"], event["outcome"]) for event in logs]
+        self.assertEqual(logged, [("local", "uid 1000", "TooManyConnections")])
+
+    def test_behindProxy(self) -> None:
+        """Behind the PROXY protocol, all clients have the proxy's user, and there is no such limit."""
+        outer: Any = WrappingFactory(self.make())
+        for _ in range(3):
+            self.assertFalse(self.connect(outer)[1].disconnecting)
+
+    def test_drain(self) -> None:
+        """A drain does not wait for refused connections."""
+        clock, factory = Clock(), self.make(mostPerUID=1)
+        served, _ = self.connect(factory)
+        self.connect(factory)
+        drained = factory.drain(clock, 10)
+        self.assertNoResult(drained)
+        served.connectionLost(connectionDone)
+        self.successResultOf(drained)
+        self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class RateTests(LimitedTestCase):

@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from finger.adapters.finger import TOO_MANY
+from finger.adapters import finger as fingeradapter
+from finger.adapters import setter
 from finger.adapters.web.tls import developmentCertificate
 from finger.backends.chain import ChainFingerService
 from finger.config.model import Config
@@ -171,6 +172,12 @@ class Transport(StringTransport):
         """Ignore this."""
 
 
+SPOKEN = {"finger": fingeradapter.TOO_MANY, "set": setter.TOO_MANY}
+"""The refusals of adapters that have words for it."""
+
+REFUSALS = {None, *SPOKEN.values()}
+
+
 class LimitTests(SynchronousTestCase):
     """The limits of each adapter."""
 
@@ -195,24 +202,33 @@ class LimitTests(SynchronousTestCase):
         return protocol, transport
 
     def test_inAll(self) -> None:
-        """Every adapter has its own limit of connections; finger tells the peer why it is refused."""
+        """Every adapter has its own limit of connections; finger and the setter tell the peer why it is refused."""
         for name, factory in self.factories(maxConnections=2).items():
             for _ in range(2):
-                self.assertNotIn(self.ask(factory, "127.0.0.1"), (None, TOO_MANY))
-            self.assertEqual(self.ask(factory, "127.0.0.1"), TOO_MANY if name == "finger" else None)
+                self.assertNotIn(self.ask(factory, "127.0.0.1"), REFUSALS)
+            self.assertEqual(self.ask(factory, "127.0.0.1"), SPOKEN.get(name))
 
     def test_perAddress(self) -> None:
         """Every adapter limits the connections of each address."""
         for factory in self.factories(maxConnectionsPerAddress=1).values():
-            self.assertIsNotNone(self.ask(factory))
-            self.assertIn(self.ask(factory), (None, TOO_MANY))
-            self.assertNotIn(self.ask(factory, "192.0.2.2"), (None, TOO_MANY))
+            self.assertNotIn(self.ask(factory), REFUSALS)
+            self.assertIn(self.ask(factory), REFUSALS)
+            self.assertNotIn(self.ask(factory, "192.0.2.2"), REFUSALS)
+
+    def test_perUID(self) -> None:
+        """Every adapter limits the connections of each user at UNIX sockets."""
+        for name, factory in self.factories(maxConnectionsPerUID=1).items():
+            with patch("finger.net.limits.peerUID", return_value=1000):
+                self.assertNotIn(self.ask(factory), REFUSALS)
+                self.assertEqual(self.ask(factory), SPOKEN.get(name, b""))
+            with patch("finger.net.limits.peerUID", return_value=0):
+                self.assertNotIn(self.ask(factory, "192.0.2.2"), REFUSALS)
 
     def test_rate(self) -> None:
         """Every adapter limits the rate of connections, unless the rate is 0."""
         for rate, most in ((1.0, 3), (0.0, 15)):
             for factory in self.factories(connectionsPerSecond=rate, connectionBurst=3).values():
-                heard = [self.ask(factory) not in (None, TOO_MANY) for _ in range(15)]
+                heard = [self.ask(factory) not in REFUSALS for _ in range(15)]
                 self.assertEqual(heard, [True] * most + [False] * (15 - most))
 
     def test_scarce(self) -> None:
