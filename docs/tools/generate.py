@@ -62,6 +62,10 @@ LIMITS: Final = (
     ("further lines of queries per second", "", "finger.log.querylog.PER_SECOND"),
     ("log entries at once for one internal error", "", "finger.log.failures.BURST"),
     ("interval between further entries", "seconds", "finger.log.failures.INTERVAL"),
+    ("lines at once in the log for another event that peers cause", "", "finger.log.peerlog.BURST"),
+    ("interval between further lines", "seconds", "finger.log.peerlog.INTERVAL"),
+    ("value from a peer in such a line", "characters", "finger.log.peerlog.MAX_VALUE"),
+    ("query in the log", "characters", "finger.log.querylog.MAX_QUERY"),
 )
 """The limits that no option sets: what is limited, the unit, and the constant."""
 

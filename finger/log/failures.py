@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from finger.errors import INTERNAL_ERROR, FingerError, PeerError
+from finger.log.peerlog import EscapedFailure, bounded
 from finger.timing import Buckets
 
 BURST = 3
@@ -21,7 +22,7 @@ INTERVAL = 60.0
 class FailureLog:
     """
     The log of failures that are the server's fault, with tracebacks.  Each kind of failure has its own rate limit, so
-    that none floods the log or hides another.
+    that none floods the log or hides another.  Messages may hold what a peer sent: they are cut and escaped.
 
     @param clock: the clock for the rate limit; L{None} for no limit.
     """
@@ -39,16 +40,26 @@ class FailureLog:
         @return: one line, without internal details.
         """
         if not failure.check(PeerError):
-            self._log(failure, log)
+            self.report(log, "a query failed", failure)
         return failure.value.words if isinstance(failure.value, FingerError) else INTERNAL_ERROR
 
-    def _log(self, failure: Failure, log: Logger) -> None:
-        place = _place(failure)
-        if self._buckets is not None and not self._buckets.of(place).tryTake():
-            self._leftOut[place] += 1
+    def report(self, log: Logger, format: str, failure: Failure | None = None, **values: object) -> None:
+        """
+        Log a failure.
+
+        @param log: the logger to use.
+        @param format: a constant format, as of L{Logger.failure}.
+        @param failure: the failure; by default, of the current exception.
+        @param values: the values of the format's fields.
+        """
+        failure = failure or Failure()
+        kind = f"{format} {_place(failure)}"
+        if self._buckets is not None and not self._buckets.of(kind).tryTake():
+            self._leftOut[kind] += 1
             return
-        more = self._leftOut.pop(place, 0)
-        log.failure("a query failed{more}", failure, more=f" ({more} more since the last one logged)" if more else "")
+        count = self._leftOut.pop(kind, 0)
+        more = f" ({count} more since the last one logged)" if count else ""
+        log.failure(f"{format}{{more}}", EscapedFailure(failure), more=more, **bounded(format, values))
 
 
 def _place(failure: Failure) -> str:

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from finger.log.failures import FailureLog
+from finger.log.peerlog import PeerLog
 from finger.protocol.hosts import parseAddress
-from finger.timing import Bucket
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class QueryLog:
     @param burst: the lines written at once.
     @param perSecond: the lines written per second in the long run.
     @ivar failures: the log for failures that are the server's fault.
+    @ivar events: the log for other events that hold values from peers.
     @ivar listeners: called after every query, logged or not, with the adapter, outcome, and duration in seconds.
     """
 
@@ -40,9 +41,9 @@ class QueryLog:
 
     def __init__(self, clock: IReactorTime | None = None, burst: int = BURST, perSecond: float = PER_SECOND) -> None:
         self._clock = clock
-        self._bucket = Bucket(clock, burst, 1 / perSecond) if clock is not None else None
-        self._leftOut = 0
+        self._lines = PeerLog(clock, burst, 1 / perSecond, MAX_QUERY, "{count} queries not logged (rate limit)")
         self.failures = FailureLog(clock)
+        self.events = PeerLog(clock)
         self.listeners: list[Callable[[str, str, float], object]] = []
 
     def begin(self, adapter: str, peer: str, query: str) -> Callable[[str], None]:
@@ -66,17 +67,12 @@ class QueryLog:
         return finish
 
     def _log(self, adapter: str, peer: str, query: str, outcome: str, milliseconds: float) -> None:
-        if self._bucket is not None and not self._bucket.tryTake():
-            self._leftOut += 1
-            return
-        if self._leftOut:
-            self.log.warn("{count} queries not logged (rate limit)", count=self._leftOut)
-            self._leftOut = 0
-        self.log.info(
+        self._lines.info(
+            self.log,
             "{adapter} {peer} {query!r} {outcome} {milliseconds:.1f} ms",
             adapter=adapter,
             peer=str(parseAddress(peer) or peer),
-            query=query[:MAX_QUERY],
+            query=query,
             outcome=outcome,
             milliseconds=milliseconds,
         )
