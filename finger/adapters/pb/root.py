@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, NoReturn, Self
 
 from twisted.cred.portal import Portal
@@ -53,13 +54,23 @@ class _Challenger(pb.Referenceable):
 
     def remoteMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
         """See L{pb.Referenceable.remoteMessageReceived}."""
-        return _politely(self._challenger.remoteMessageReceived, broker, message, args, kw)
+        challenger = self._challenger
+        return _politely(challenger.remoteMessageReceived, challenger, "remote", broker, message, args, kw)
 
 
-def _politely(receive: Callable[..., Any], *call: Any) -> Any:
-    """Pass on a call.  Refuse an invalid one: it is the client's error, and must not put a traceback in the log."""
+def _politely(
+    receive: Callable[..., Any], target: object, prefix: str, broker: pb.Broker, message: Any, args: Any, kw: Any
+) -> Any:
+    """
+    Pass on a call.  Refuse an invalid one: it is the client's error, and must not put a traceback in the log.
+    Arguments that do not fit the method are refused here, because Twisted would log them as they are.
+    """
     try:
-        return receive(*call)
+        name = message.decode("utf-8") if isinstance(message, bytes) else message
+        method = getattr(target, f"{prefix}_{name}", None)
+        if method is not None:
+            signature(method).bind(*broker.unserialize(args), **broker.unserialize(kw))
+        return receive(broker, message, args, kw)
     except pb.Error:
         raise
     except Exception as error:
@@ -76,7 +87,7 @@ class ActorPerspective(pb.Avatar):
 
     def perspectiveMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
         """See L{pb.Avatar.perspectiveMessageReceived}."""
-        return _politely(super().perspectiveMessageReceived, broker, message, args, kw)
+        return _politely(super().perspectiveMessageReceived, self, "perspective", broker, message, args, kw)
 
     def perspective_setStatus(self, status: str) -> Deferred[None]:
         """Set the status of the logged-in user."""
@@ -119,7 +130,7 @@ class PerspectiveFinger(pb.Root):
 
     def remoteMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
         """See L{pb.Referenceable.remoteMessageReceived}."""
-        return _politely(super().remoteMessageReceived, broker, message, args, kw)
+        return _politely(super().remoteMessageReceived, self, "remote", broker, message, args, kw)
 
     def remote_getUser(self, user: str) -> Deferred[str]:
         """See L{IPerspectiveFinger.remote_getUser}."""
@@ -187,5 +198,6 @@ class PBAdapter:
         root.authority = context.authority
         factory = BoundedPBServerFactory(root, context.reactor)
         factory.messageTimeout = context.config.querySeconds
+        factory.events = context.queries.events
         factory.closeTimeout = context.config.answerSeconds
         context.listen("pbport", factory)
