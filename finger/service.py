@@ -193,7 +193,8 @@ class _Composition:
         return ports
 
     def _makePolicy(self) -> PolicyFingerService:
-        service = self._services[0] if len(self._services) == 1 else ChainFingerService(self._services)
+        isChain = len(self._services) > 1
+        service = ChainFingerService(self._services, self._reactor) if isChain else self._services[0]
         self._server.counted = ICountsUsers(service, None)
         return PolicyFingerService(
             service,

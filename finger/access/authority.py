@@ -18,6 +18,7 @@ from zope.interface import Interface, implementer
 from finger.errors import NotAllowed, NotAuthenticated
 from finger.interfaces import IFingerSetterService
 from finger.log.failures import FailureLog
+from finger.log.peerlog import PeerLog
 from finger.net.limits import rateLimitKey
 from finger.timing import Buckets
 
@@ -63,6 +64,7 @@ class Authority:
         self._attempts = Buckets(clock, ATTEMPTS, ATTEMPT_INTERVAL) if clock is not None else None
         self.hasPasswords = bool(checkers)
         self.failures = FailureLog(clock)
+        self._events = PeerLog(clock)
         self.portal = Portal(_Realm(self), [_AnyOf(checkers)] if checkers else [])
 
     def mayTry(self, peer: str) -> bool:
@@ -74,7 +76,7 @@ class Authority:
         attempt = self._attempts.of(rateLimitKey(peer)) if self._attempts is not None else None
         if attempt is None or attempt.tryTake():
             return True
-        self.log.warn("{peer} tries to log in too often", peer=peer)
+        self._events.warn(self.log, "{peer} tries to log in too often", peer=peer)
         return False
 
     def login(self, credentials: ICredentials, peer: str) -> Deferred[str]:
@@ -99,7 +101,7 @@ class Authority:
         @raise NotAuthenticated: if the failure is an error of L{twisted.cred}.
         """
         failure.trap(Unauthorized, LoginFailed)
-        self.log.warn("{peer} failed to log in", peer=peer)
+        self._events.warn(self.log, "{peer} failed to log in", peer=peer)
         raise NotAuthenticated("wrong name or password")
 
     def set(self, actor: str | None, user: str, status: str) -> Deferred[None]:
@@ -113,11 +115,13 @@ class Authority:
         @return: as for L{IFingerSetterService.setUser}; also fails with L{NotAllowed}.
         """
         if actor is not None and actor != user and actor not in self._administrators:
-            self.log.warn("{actor!r} may not set {user!r}", actor=actor, user=user)
+            self._events.warn(self.log, "{actor!r} may not set {user!r}", actor=actor, user=user)
             return fail(NotAllowed(user))
         done = self.service.setUser(user, status)
         name = UNAUTHENTICATED if actor is None else actor
-        return done.addCallback(lambda _: self.log.info("{actor!r} set {user!r}", actor=name, user=user))
+        return done.addCallback(
+            lambda _: self._events.info(self.log, "{actor!r} set {user!r}", actor=name, user=user)
+        )
 
 
 @implementer(ICredentialsChecker)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Hashable, Sequence, Set
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import alsoProvides, implementer
 
 from finger.errors import BackendUnavailable, NoSuchUser, PeerError
 from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IVersioned
+from finger.log.failures import FailureLog
 from finger.net.answercache import versionOf
 from finger.profile import Profile
 
@@ -29,11 +31,13 @@ class ChainFingerService:
     L{IVersioned} if all its back ends do.
 
     @param services: the back ends, at least one.
+    @param clock: the clock for the rate limit of the log; L{None} for no limit.
     """
 
     log = Logger()
 
-    def __init__(self, services: Sequence[IFingerService]) -> None:
+    def __init__(self, services: Sequence[IFingerService], clock: IReactorTime | None = None) -> None:
+        self._failures = FailureLog(clock)
         self._services = services
         self._profiles = [IFingerProfileService(service) for service in services]
         self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
@@ -97,7 +101,7 @@ class ChainFingerService:
             except CancelledError:
                 raise
             except Exception:
-                self.log.failure("a back end of the chain cannot list its users; the list lacks them")
+                self._failures.report(self.log, "a back end of the chain cannot list its users; the list lacks them")
             else:
                 answered = True
                 for profile in profiles:

@@ -23,6 +23,7 @@ from finger.backends._accounts import Accounts, Found, isLogin
 from finger.client.singleflight import SingleFlight
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerProfileService, IFingerService
+from finger.log.peerlog import PeerLog
 from finger.profile import Profile
 
 DEADLINE = 10.0
@@ -131,6 +132,7 @@ class LocalFingerService:
     ) -> None:
         self._accounts = accounts or Accounts()
         self._readings = Readings(reactor, deadline, maxThreads, start)
+        self._events = PeerLog()  # Without a limit: each refusal is logged once.
         self._logged: set[str] = set()
 
     def getUser(self, user: str) -> Deferred[str]:
@@ -161,7 +163,7 @@ class LocalFingerService:
         for refusal in found.refusals:
             if refusal not in self._logged:
                 self._logged.add(refusal)
-                self.log.info("not served: {refusal}", refusal=refusal)
+                self._events.info(self.log, "not served: {refusal}", refusal=refusal)
         return list(found.profiles)
 
 

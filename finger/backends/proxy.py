@@ -24,6 +24,7 @@ from finger.errors import (
     RemoteUnreachable,
 )
 from finger.interfaces import IFingerBackend, IFingerForwarder, IFingerProfileService, IFingerService
+from finger.log.peerlog import PeerLog
 from finger.profile import Profile
 from finger.protocol.hosts import parseHost, parseHostPort
 from finger.protocol.wire import formatQuery, parseList, splitHost
@@ -56,6 +57,7 @@ class ProxyFingerService:
     @ivar port: its port.
     @param client: the client that queries it.
     @param forwarder: forwards queries for C{user@host}; without one, they are refused.
+    @param events: the log for queries without an answer.
     """
 
     log = Logger()
@@ -66,7 +68,9 @@ class ProxyFingerService:
         host: str = "localhost",
         port: int = FINGER_PORT,
         forwarder: IFingerForwarder | None = None,
+        events: PeerLog | None = None,
     ) -> None:
+        self._events = events or PeerLog()
         self._client = client
         self.host = parseHost(host)
         self.port = port
@@ -118,7 +122,9 @@ class ProxyFingerService:
     def _unreachable(self, failure: Failure) -> Failure:
         if failure.check(RemoteUnreachable):
             why = failure.getErrorMessage()
-            self.log.warn("{host} port {port} does not answer: {why}", host=self.host, port=self.port, why=why)
+            self._events.warn(
+                self.log, "{host} port {port} does not answer: {why}", host=self.host, port=self.port, why=why
+            )
         return failure
 
 
@@ -147,4 +153,4 @@ class ProxyBackend:
             host, port = parseHostPort(argument or "localhost", FINGER_PORT)
         except ValueError as error:
             raise ConfigError(f"--backend=proxy:{argument}: {error}; give HOST, HOST:PORT or [IPV6]:PORT") from error
-        return ProxyFingerService(FingerClient(reactor), host, port)
+        return ProxyFingerService(FingerClient(reactor), host, port, events=PeerLog(reactor))

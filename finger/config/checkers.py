@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from finger.config.files import readFile
 from finger.config.threads import ThreadedReader
+from finger.log.peerlog import PeerLog
 
 REFUSED: Final = frozenset({"memory"})
 """Types whose argument contains passwords."""
@@ -102,6 +103,7 @@ class PasswordFile:
 
     def __init__(self, path: str, reactor: Any | None = None) -> None:
         self.path = path
+        self._events = PeerLog(reactor)  # Anybody can try to log in.
         self._read = ThreadedReader(reactor, lambda: readFile(path))
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
@@ -119,7 +121,9 @@ class PasswordFile:
         try:
             return await self._read()
         except OSError as error:
-            self.log.error("--auth=file:{path}: cannot be read: {why}", path=self.path, why=error.strerror)
+            self._events.error(
+                self.log, "--auth=file:{path}: cannot be read: {why}", path=self.path, why=error.strerror
+            )
             raise UnauthorizedLogin from error
 
 

@@ -219,7 +219,7 @@ class LimitedFactory(WrappingFactory):
         try:
             return super().buildProtocol(addr)
         except Exception:
-            self.log.failure("{label}: a connection could not be served", label=self.label)
+            self.queries.failures.report(self.log, "{label}: a connection could not be served", label=self.label)
             return _Refusal() if self.needsProtocol else None
 
     def refuse(self, host: str, user: str = "") -> _Refusal:

@@ -15,7 +15,7 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -656,7 +656,8 @@ class ConnectionTests(BotTestCase):
         """The server's error message is logged."""
         with capturedLogs() as events:
             self.server("ERROR :K-lined\x1b")
-        self.assertEqual([e["reason"] for e in events if e["log_level"] is LogLevel.warn], ["K-lined?"])
+        warnings = [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+        self.assertEqual(warnings, [r"irc: error from the server: 'K-lined\x1b'"])
 
     def test_lost(self) -> None:
         """A lost connection leaves no timers, and its reason is logged."""

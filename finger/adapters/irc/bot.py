@@ -68,8 +68,8 @@ class FingerBot(ResidentIRCClient):
         if not query:
             return
         if not self.outbox.reserve(message.host):
-            self.log.info(
-                "irc {peer} {query!r} ignored: too many queries", peer=cleanLine(message.prefix), query=query
+            self.events.info(
+                self.log, "irc {peer} {query!r} ignored: too many queries", peer=message.prefix, query=query
             )
             return
         self.factory.answer(query, message.prefix, self.nickname).addCallback(self._answer, message.host, target)
@@ -134,6 +134,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
             raise RuntimeError("an IRC bot needs a clock: set the factory's clock, for example to the reactor")
         bot = FingerBot(self.clock, self.nickname, self.channels, self.welcomed)
         bot.factory = self
+        bot.events = self.queries.events
         return bot
 
     def answer(self, query: str, peer: str, nickname: str) -> Deferred[str]:
@@ -148,7 +149,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         return Deferred.fromCoroutine(self._answer(query, peer, nickname))
 
     async def _answer(self, query: str, peer: str, nickname: str) -> str:
-        finish = self.queries.begin("irc", cleanLine(peer), query)
+        finish = self.queries.begin("irc", peer, query)
         words, outcome = await self._look(query)
         finish(outcome.__name__ if outcome else "ok")
         if outcome is NoSuchUser and query.lower() in HELP_WORDS:

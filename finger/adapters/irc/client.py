@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from finger.adapters.irc.messages import MAX_LINE, Features, Message, formatMessage, otherNicknames, parseMessage
 from finger.adapters.irc.outbox import Outbox
 from finger.adapters.irc.writer import BoundedWriter
-from finger.protocol.wire import cleanLine
+from finger.log.peerlog import PeerLog
 from finger.timing import Timer
 
 WELCOME_WITHIN = 60.0
@@ -58,6 +58,7 @@ class ResidentIRCClient(LineReceiver):
     @ivar nickname: the current nickname.
     @ivar features: the features the server supports.
     @ivar outbox: the queue of lines that can wait.
+    @ivar events: the log for what the server says.
     """
 
     delimiter = b"\n"
@@ -79,6 +80,7 @@ class ResidentIRCClient(LineReceiver):
         self._isWelcome = False
         self._regainDelay = REGAIN_AFTER
         self._timers: defaultdict[str, Timer] = defaultdict(lambda: Timer(clock))
+        self.events = PeerLog(clock)
         self.outbox = Outbox(clock, lambda line: self._writer.write(line))
 
     # The connection.
@@ -105,7 +107,7 @@ class ResidentIRCClient(LineReceiver):
             timer.cancel()
         self._writer.stopProducing()
         self.outbox.close()
-        self.log.info("irc: connection lost: {reason}", reason=cleanLine(reason.getErrorMessage()))
+        self.events.info(self.log, "irc: connection lost: {reason}", reason=reason.getErrorMessage())
 
     def irc_PING(self, message: Message) -> None:
         """Answer the server's ping."""
@@ -113,7 +115,7 @@ class ResidentIRCClient(LineReceiver):
 
     def irc_ERROR(self, message: Message) -> None:
         """Log the reason for which the server closes the connection."""
-        self.log.warn("irc: error from the server: {reason}", reason=cleanLine(message.param(0)))
+        self.events.warn(self.log, "irc: error from the server: {reason!r}", reason=message.param(0))
 
     def irc_001(self, message: Message) -> None:
         """RPL_WELCOME: registration is complete.  The nickname it names may be shorter than the one requested."""
@@ -122,10 +124,8 @@ class ResidentIRCClient(LineReceiver):
         self.nickname = message.param(0) or self.nickname
         self._isWelcome = True
         self._timers["welcome"].cancel()
-        self.log.info(
-            "irc: registered at {server} as {nickname}",
-            server=cleanLine(message.prefix),
-            nickname=cleanLine(self.nickname),
+        self.events.info(
+            self.log, "irc: registered at {server} as {nickname}", server=message.prefix, nickname=self.nickname
         )
         self._welcomed()
         for channel in self._channels:
@@ -141,7 +141,7 @@ class ResidentIRCClient(LineReceiver):
         self._sendNow("PING", "finger")
 
     def _abort(self, reason: str) -> None:
-        self.log.warn("irc: closing the connection: {reason}", reason=reason)
+        self.events.warn(self.log, "irc: closing the connection: {reason}", reason=reason)
         self.transport.abortConnection()
 
     def _sendNow(self, command: str, *params: str) -> None:
@@ -173,7 +173,7 @@ class ResidentIRCClient(LineReceiver):
         """Note the bot's own new nickname.  When another user gives up the wanted nickname, request it."""
         if self.isMe(message.nick):
             self.nickname = message.param(0)
-            self.log.info("irc: nickname is now {nickname}", nickname=cleanLine(self.nickname))
+            self.events.info(self.log, "irc: nickname is now {nickname}", nickname=self.nickname)
             self._regainLater()
         else:
             self._left(message.nick)
@@ -208,16 +208,17 @@ class ResidentIRCClient(LineReceiver):
     def irc_JOIN(self, message: Message) -> None:
         """Log that the bot has joined a channel."""
         if self.isMe(message.nick):
-            self.log.info("irc: joined {channel}", channel=cleanLine(message.param(0)))
+            self.events.info(self.log, "irc: joined {channel}", channel=message.param(0))
 
     def irc_KICK(self, message: Message) -> None:
         """If the bot was kicked out of a channel, rejoin it after a delay."""
         if self.isMe(message.param(1)):
-            self.log.warn(
-                "irc: kicked from {channel} by {peer}: {reason}",
-                peer=cleanLine(message.prefix),
-                channel=cleanLine(message.param(0)),
-                reason=cleanLine(message.param(2)),
+            self.events.warn(
+                self.log,
+                "irc: kicked from {channel} by {peer}: {reason!r}",
+                peer=message.prefix,
+                channel=message.param(0),
+                reason=message.param(2),
             )
             self._joinLater(message.param(0), REJOIN_AFTER)
 
@@ -228,9 +229,7 @@ class ResidentIRCClient(LineReceiver):
 
     def _joinRefused(self, message: Message) -> None:
         channel = message.param(1)
-        self.log.warn(
-            "irc: cannot join {channel}: {reason}", channel=cleanLine(channel), reason=cleanLine(message.param(2))
-        )
+        self.events.warn(self.log, "irc: cannot join {channel}: {reason!r}", channel=channel, reason=message.param(2))
         self._joinLater(channel, JOIN_AGAIN_AFTER)
 
     # No such channel; too many channels; full; invite only; banned; key needed; bad mask; not registered; TLS only.

@@ -26,6 +26,7 @@ from finger.config.options import IRC, Option
 from finger.config.types import Kind
 from finger.errors import ConfigError
 from finger.interfaces import IIRCClientFactory
+from finger.log.peerlog import PeerLog
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.wire import cleanLine
 
@@ -200,6 +201,7 @@ class _BotEndpoint:
     def __init__(self, endpoint: IStreamClientEndpoint, server: str) -> None:
         self._endpoint = endpoint
         self._server = server
+        self._events = PeerLog()  # Without a limit: the retry policy is one.
 
     def __repr__(self) -> str:
         return f"<IRC server {self._server}>"
@@ -211,8 +213,9 @@ class _BotEndpoint:
 
     def _report(self, failure: Failure) -> Failure:
         if not failure.check(CancelledError, ConnectingCancelledError):
-            self.log.warn(
-                "irc: cannot connect to {server}: {reason}", server=self._server, reason=failure.getErrorMessage()
+            reason = failure.getErrorMessage()
+            self._events.warn(
+                self.log, "irc: cannot connect to {server}: {reason}", server=self._server, reason=reason
             )
         return failure
 

@@ -14,6 +14,7 @@ from twisted.spread.jelly import SecurityOptions, globalSecurity, unjelly
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable
+from finger.log.peerlog import PeerLog
 from finger.protocol.hosts import hostOf
 from finger.timing import Timer
 
@@ -70,6 +71,7 @@ class BoundedBroker(pb.Broker):
     @ivar messageTimeout: time limit for a message to arrive completely, in seconds.
     @ivar idleTimeout: time limit between messages, in seconds.
     @ivar closeTimeout: time limit for the peer to receive what was sent, in seconds.
+    @ivar events: the log for refused messages.
     """
 
     log = Logger()
@@ -82,6 +84,7 @@ class BoundedBroker(pb.Broker):
 
     def __init__(self, isClient: bool = False, security: Any = globalSecurity) -> None:
         super().__init__(isClient, security)
+        self.events = PeerLog()
         self.listStack = _Stack()
         self._received = 0
         self._unfinished = 0
@@ -203,7 +206,7 @@ class BoundedBroker(pb.Broker):
 
     def _refuse(self, error: Exception) -> None:
         peer = hostOf(self.transport.getPeer())
-        self.log.info("pb {peer} refused: {reason}", peer=peer, reason=repr(error)[:200])
+        self.events.info(self.log, "pb {peer} refused: {reason}", peer=peer, reason=repr(error))
         self.dataReceived = lambda chunk: None  # type: ignore[method-assign]
         self.transport.abortConnection()
 
@@ -215,6 +218,7 @@ class BoundedPBServerFactory(pb.PBServerFactory):
     @param clock: the clock for their time limits.
     @ivar messageTimeout: see L{BoundedBroker}.
     @ivar closeTimeout: see L{BoundedBroker}.
+    @ivar events: see L{BoundedBroker}.
     """
 
     protocol = BoundedBroker
@@ -225,11 +229,13 @@ class BoundedPBServerFactory(pb.PBServerFactory):
     def __init__(self, root: Any, clock: IReactorTime) -> None:
         super().__init__(root)
         self._clock = clock
+        self.events = PeerLog(clock)
 
     def buildProtocol(self, addr: Any) -> BoundedBroker:
         """See L{pb.PBServerFactory.buildProtocol}."""
         broker: BoundedBroker = super().buildProtocol(addr)
         broker.clock = self._clock
+        broker.events = self.events
         broker.messageTimeout = self.messageTimeout
         broker.closeTimeout = self.closeTimeout
         return broker

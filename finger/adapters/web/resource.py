@@ -244,7 +244,7 @@ class FingerResource(Resource):
             try:
                 html = await self.templates.render(draft.fill())
             except Exception:
-                self.log.failure("a page could not be rendered")
+                self.queries.failures.report(self.log, "a page could not be rendered")
                 code, version = HTTPStatus.INTERNAL_SERVER_ERROR, None
                 html = b"<!DOCTYPE html>\n<title>%b</title>\n" % INTERNAL_ERROR.encode()
             page = self._pages.keep(version, draft.key, html, compressed)
