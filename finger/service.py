@@ -34,6 +34,7 @@ from finger.net.proxyprotocol import PREFIX, parseTrusted
 from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
 from finger.ops.notify import Notifier
 from finger.ops.server import FingerServer
+from finger.ops.turns import TurnWatch
 from finger.plugins.context import (
     AdapterContext,
     Additions,
@@ -90,6 +91,8 @@ class _Composition:
         self._backends = findBackends()
         self._checkSettings()
         self._server = FingerServer(reactor, config.drainSeconds)
+        self._turns = TurnWatch(reactor)
+        self._server.adopt(self._turns)
         self._environment = startEnvironment(os.environ)
         self._inherited = InheritedSockets(self._environment, os.getpid())
         self._trusted = parseTrusted(config.trustedProxies)
@@ -299,6 +302,11 @@ class _Composition:
             metrics.expectConnections(limited)
         for name in self._additions.queries + (self._additions.webQueries if self._additions.isWebOpen else []):
             metrics.expectQueries(name)
+        metrics.addGauge(
+            "finger_reactor_turn_seconds_max",
+            "Longest turn of the reactor in the last one to two minutes; it may be up to 0.05 s longer.",
+            self._turns.longest.value,
+        )
         for gauge in self._additions.gauges:
             try:
                 metrics.addGauge(gauge.name, gauge.documentation, gauge.value)
