@@ -304,7 +304,7 @@ class LimitedFactory(WrappingFactory):
         try:
             protocol.drain()
         except Exception:
-            self.log.failure("{label}: a connection could not be drained", label=self.label)
+            self.queries.failures.report(self.log, "{label}: a connection could not be drained", label=self.label)
             protocol.abortConnection()
 
     def _abortAll(self) -> None:

@@ -66,7 +66,7 @@ ALLOWED = {
     },
     "what is installed; logged at the start": {
         "ops/health.py": {"--statusport: {words} ({error})"},
-        "service.py": {"{broken}", "{problem}"},
+        "service.py": {"{broken}", "{problem}", "gauge {name} cannot be used: {why}"},
     },
     "systemd, and this server's own counts; logged once": {
         "ops/notify.py": {"could not send {notification} to systemd: {why}", "users cannot be counted"},

@@ -223,7 +223,6 @@ class IRCTests(KindsTestCase):
             ":irc 437 fingerbot #x{} :{}",
             ":a!b@{} KICK #x{} fingerbot :{}",
             ":fingerbot!u@h JOIN #x{}",
-            ":irc{} 001 fingerbot :hi",
         ):
             self.assertGated(lambda value, format=format: self.server(format.replace("{}", value[:2500])))  # type: ignore[misc]
         self.assertFalse(self.transport.disconnecting)
@@ -244,7 +243,9 @@ class IRCTests(KindsTestCase):
         """Connections that are lost."""
 
         def lose(value: str) -> None:
-            self.factory.buildProtocol(None).connectionLost(Failure(OSError(value)))
+            bot = self.factory.buildProtocol(None)
+            bot.makeConnection(StringTransport())
+            bot.connectionLost(Failure(OSError(value)))
 
         self.assertGated(lose)
 
