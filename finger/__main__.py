@@ -12,6 +12,8 @@ import sys
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from getpass import getpass
+from io import TextIOWrapper
 from typing import Any, Final, NoReturn, TextIO
 
 from twisted.internet.defer import Deferred
@@ -19,10 +21,11 @@ from twisted.internet.task import react
 
 from finger import __version__
 from finger.client.client import FINGER_PORT, Allowed, Answer, FingerClient
-from finger.client.setstatus import Reply, setStatus
+from finger.client.setstatus import Reply, oneself, setStatus
 from finger.config.completion import clientCompletion
 from finger.config.help import discardOutput, printText, showAnything
 from finger.config.options import SHELLS
+from finger.config.passwords import checkUser, formatLine
 from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
 from finger.protocol.hosts import parseAddress, parseHost, parsePort
 from finger.protocol.wire import cleanLine, decode, formatQuery, splitHost
@@ -38,6 +41,8 @@ examples:
                                       set a user's status, at the setter's port
   echo away | %(prog)s --set=/run/finger/set
                                       set your own, at the setter's UNIX socket
+  %(prog)s --hash-password moshez >> passwords
+                                      add a user to the server's password file
 
 exit status: 0 if all queries were answered, 1 if not, 2 for invalid options
 """
@@ -107,6 +112,11 @@ def makeParser() -> Parser:
             metavar="SOCKET",
             help="set a user's status (by default your own) to the text on standard input, through the setter's "
             "UNIX socket, or its port given by -p",
+        ),
+        parser.add_argument(
+            "--hash-password",
+            action="store_true",
+            help="read a user's password (by default your own), and print the line for the server's password file",
         ),
         parser.add_argument("--completion", choices=SHELLS, help="print the completion script for a shell"),
         parser.add_argument("--version", action="version", version=f"finger {__version__}"),
@@ -210,6 +220,41 @@ def _set(where: int | str, user: str) -> int:
     return 1
 
 
+def _readPassword() -> bytes:
+    """
+    Read a password, from a terminal without echo and twice, or from standard input.
+
+    @raise ValueError: if it is not one line.
+    """
+    if sys.stdin is None:
+        raise ValueError("standard input is closed")
+    if sys.stdin.isatty():
+        password = getpass("Password: ")
+        if getpass("Once more: ") != password:
+            raise ValueError("the two passwords are not the same")
+        return password.encode("utf-8", "surrogateescape")
+    line, _, more = sys.stdin.buffer.read().partition(b"\n")
+    if more:
+        raise ValueError("expected a password of one line")
+    return line.removesuffix(b"\r")
+
+
+def _hashPassword(user: str) -> int:
+    try:
+        user = user or oneself()
+        checkUser(user)
+        line = formatLine(user, _readPassword())
+    except (BadQuery, OSError, EOFError, ValueError) as error:
+        print(f"finger: could not hash a password: {str(error) or 'there is none'}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # The file is in UTF-8, whatever the terminal is.
+    printText(line)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoReturn:
     """
     Run the command.
@@ -222,6 +267,10 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     if options.completion:
         printText(clientCompletion(options.completion, parser.options))
         sys.exit(0)
+    if options.hash_password:
+        if len(options.targets) > 1 or options.set is not None:
+            parser.error("--hash-password takes one user")
+        sys.exit(_hashPassword("".join(options.targets)))
     # Ctrl-C ends the process at once and silently, with the exit status 130, as shells expect.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     showAnything(sys.stdout)

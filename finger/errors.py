@@ -5,6 +5,8 @@ The `words` of each class are the message for the peer, which each adapter sends
 exception is a bug of ours: the peer sees `INTERNAL_ERROR`, without details.
 """
 
+from math import ceil
+
 INTERNAL_ERROR = "Internal error in server"
 
 
@@ -46,6 +48,20 @@ class NotAuthenticated(PeerError):
     """The peer has not logged in."""
 
     words = "Log in first"
+
+
+class TooManyAttempts(PeerError):
+    """
+    The peer, or all peers together for one user name, have tried too often to log in.
+
+    @ivar seconds: the time until another attempt is allowed, in seconds; at least 1.
+    """
+
+    words = "Too many attempts to log in, try again later"
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(self.words)
+        self.seconds = max(1, ceil(wait))
 
 
 class NotAllowed(PeerError):

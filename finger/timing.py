@@ -97,6 +97,10 @@ class Bucket:
         """Take a token, even if none is available: this delays the next ones."""
         self._full = max(self._full, self._clock.seconds()) + self._interval
 
+    def giveBack(self) -> None:
+        """Return a token that was taken."""
+        self._full -= self._interval
+
     def tryTake(self) -> bool:
         """Take a token if one is available, and return whether it was."""
         if self.wait() > 0:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ICredentials
 from twisted.cred.error import LoginFailed, Unauthorized, UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from finger.errors import NotAllowed, NotAuthenticated
+from finger.access.attempts import Attempts
+from finger.errors import NotAllowed, NotAuthenticated, TooManyAttempts
 from finger.interfaces import IFingerSetterService
 from finger.log.failures import FailureLog
 from finger.log.peerlog import PeerLog
-from finger.net.limits import rateLimitKey
-from finger.timing import Buckets
-
-ATTEMPTS = 10
-"""The number of login attempts that an address has at once."""
-
-ATTEMPT_INTERVAL = 6.0
-"""The time until an address has one more attempt, in seconds."""
 
 UNAUTHENTICATED = "unauthenticated client"
 """The name, in the log, of a client that sets a status at a port without authentication."""
@@ -61,23 +53,11 @@ class Authority:
     ) -> None:
         self.service = service
         self._administrators = frozenset(administrators)
-        self._attempts = Buckets(clock, ATTEMPTS, ATTEMPT_INTERVAL) if clock is not None else None
+        self._attempts = Attempts(clock) if clock is not None else None
         self.hasPasswords = bool(checkers)
         self.failures = FailureLog(clock)
         self._events = PeerLog(clock)
         self.portal = Portal(_Realm(self), [_AnyOf(checkers)] if checkers else [])
-
-    def mayTry(self, peer: str) -> bool:
-        """
-        Count a login attempt, and return whether it is within the limit.
-
-        @param peer: the client's address.
-        """
-        attempt = self._attempts.of(rateLimitKey(peer)) if self._attempts is not None else None
-        if attempt is None or attempt.tryTake():
-            return True
-        self._events.warn(self.log, "{peer} tries to log in too often", peer=peer)
-        return False
 
     def login(self, credentials: ICredentials, peer: str) -> Deferred[str]:
         """
@@ -85,24 +65,43 @@ class Authority:
 
         @param credentials: the name and password.
         @param peer: the client's address.
-        @return: the user's name.  Fails with L{NotAuthenticated}.
+        @return: the user's name.  Fails as L{attempt} does.
         """
-        if not self.mayTry(peer):
-            return fail(NotAuthenticated("too many attempts"))
-        login: Deferred[Any] = self.portal.login(credentials, None, IAvatarName)
-        return login.addCallbacks(lambda avatar: str(avatar[1]), self.denied, errbackArgs=(peer,))
+        login = self.attempt(credentials, peer, lambda: self.portal.login(credentials, None, IAvatarName))
+        return login.addCallback(lambda avatar: str(avatar[1]))
 
-    def denied(self, failure: Failure, peer: str) -> NoReturn:
+    def attempt(self, credentials: ICredentials, peer: str, login: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         """
-        Log a failed login.
+        Count an attempt to log in, make it if it is within the limits (L{finger.access.attempts}), and log a failure.
 
-        @param failure: an error of L{twisted.cred}; any other failure is raised again.
+        @param credentials: the name and password.
         @param peer: the client's address.
-        @raise NotAuthenticated: if the failure is an error of L{twisted.cred}.
+        @param login: makes the attempt.
+        @return: its result.  Fails with L{NotAuthenticated} if the name or password is wrong, and with
+            L{TooManyAttempts} if a limit is exceeded.
         """
-        failure.trap(Unauthorized, LoginFailed)
-        self._events.warn(self.log, "{peer} failed to log in", peer=peer)
-        raise NotAuthenticated("wrong name or password")
+        return Deferred.fromCoroutine(self._attempt(_nameIn(credentials), peer, login))
+
+    async def _attempt(self, name: str, peer: str, login: Callable[[], Deferred[Any]]) -> Any:
+        end, isIn = self._begin(name, peer), False
+        try:
+            avatar = await maybeDeferred(login)
+            isIn = True
+        except (Unauthorized, LoginFailed):
+            self._events.warn(self.log, "{peer} failed to log in", peer=peer)
+            raise NotAuthenticated("wrong name or password") from None
+        finally:
+            end(isIn)
+        return avatar
+
+    def _begin(self, name: str, peer: str) -> Callable[[bool], None]:
+        if self._attempts is None:
+            return lambda isIn: None
+        try:
+            return self._attempts.begin(peer, name)
+        except TooManyAttempts:
+            self._events.warn(self.log, "{peer} tries to log in too often", peer=peer)
+            raise
 
     def set(self, actor: str | None, user: str, status: str) -> Deferred[None]:
         """
@@ -124,9 +123,18 @@ class Authority:
         )
 
 
+def _nameIn(credentials: ICredentials) -> str:
+    name = getattr(credentials, "username", "")
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
 @implementer(ICredentialsChecker)
 class _AnyOf:
-    """Several checkers as one.  A L{Portal} itself would use only the last of those with the same credentials."""
+    """
+    Several checkers as one.  A L{Portal} itself would use only the last of those with the same credentials.
+
+    All are asked, even if the first accepts, so that the time does not tell which of them knows the user.
+    """
 
     def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
         self._checkers = checkers
@@ -136,13 +144,18 @@ class _AnyOf:
         return Deferred.fromCoroutine(self._request(credentials))
 
     async def _request(self, credentials: ICredentials) -> Any:
-        for checker in self._checkers:
-            if any(kind.providedBy(credentials) for kind in checker.credentialInterfaces):
-                try:
-                    return await maybeDeferred(checker.requestAvatarId, credentials)
-                except (Unauthorized, LoginFailed):
-                    continue
+        able = [checker for checker in self._checkers if _canCheck(checker, credentials)]
+        asked: list[Deferred[Any]] = [maybeDeferred(checker.requestAvatarId, credentials) for checker in able]
+        for isIn, result in await DeferredList(asked, consumeErrors=True):
+            if isIn:
+                return result
+            if not result.check(Unauthorized, LoginFailed):
+                result.raiseException()
         raise UnauthorizedLogin
+
+
+def _canCheck(checker: ICredentialsChecker, credentials: ICredentials) -> bool:
+    return any(kind.providedBy(credentials) for kind in checker.credentialInterfaces)
 
 
 @implementer(IRealm)

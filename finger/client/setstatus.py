@@ -41,7 +41,7 @@ def setStatus(where: int | str, user: str, status: str) -> Reply:
     @raise BadQuery: if the user is not a single line, or the user that runs this process has no name.
     @raise OSError: if the setter cannot be reached.
     """
-    user = user or _oneself()
+    user = user or oneself()
     message = formatMessage(user, status)
     with _connect(where) as connection:
         connection.sendall(message)
@@ -50,11 +50,16 @@ def setStatus(where: int | str, user: str, status: str) -> Reply:
     return Reply(text, parseReply(text) is not None)
 
 
-def _oneself() -> str:
+def oneself() -> str:
+    """
+    Return the name of the user that runs this process.
+
+    @raise BadQuery: if there is none.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise BadQuery("this account has no name; give the user whose status to set") from None
+        raise BadQuery("this account has no name; give the name of the user") from None
 
 
 def _connect(where: int | str) -> socket.socket:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import stat
 from textwrap import dedent
 from typing import Any, Final
 
@@ -14,11 +18,20 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from finger.config.files import readFile
+from finger.config.passwords import COMMAND, Hash, Passwords, Problems, parsePasswords
 from finger.config.threads import ThreadedReader
 from finger.log.peerlog import PeerLog
 
 REFUSED: Final = frozenset({"memory"})
 """Types whose argument contains passwords."""
+
+FILE_ARGUMENT: Final = "Path of a password file."
+FILE_HELP: Final = f"""\
+The file has a line 'user:password' for each user.  The command
+'{COMMAND} USER' prints a line with the hash of a
+password.  A password in plain text must not contain a colon.  Lines that
+begin with # are comments."""
+"""The help on the type C{file}, in place of Twisted's."""
 
 
 def makeChecker(description: str) -> ICredentialsChecker:
@@ -45,7 +58,7 @@ def checkersHelp() -> str:
     """Return the help of C{--help-auth}: the types that L{makeChecker} accepts, and their arguments."""
     factories = _factories()
     width = max(map(len, ("TYPE", *factories)))
-    lines = [f"{kind:<{width}}  {factory.argStringFormat}" for kind, factory in factories.items()]
+    lines = [f"{kind:<{width}}  {_argument(factory)}" for kind, factory in factories.items()]
     about = "Usage: --auth=TYPE[:ARGUMENT]\nFor the help of one type: --help-auth-type=TYPE\n"
     return "\n".join([about, f"{'TYPE':<{width}}  ARGUMENT", *lines])
 
@@ -60,8 +73,12 @@ def checkerHelp(kind: str) -> str:
     if kind not in factories:
         raise ValueError(f"is not an available type; available are {', '.join(factories)}")
     factory = factories[kind]
-    about = dedent(factory.authHelp).strip()
-    return f"Usage: --auth={kind}[:ARGUMENT]\nARGUMENT: {factory.argStringFormat}\n\n{about}"
+    about = FILE_HELP if kind == "file" else dedent(factory.authHelp).strip()
+    return f"Usage: --auth={kind}[:ARGUMENT]\nARGUMENT: {_argument(factory)}\n\n{about}"
+
+
+def _argument(factory: Any) -> str:
+    return FILE_ARGUMENT if factory.authType == "file" else str(factory.argStringFormat)
 
 
 def _factories() -> dict[str, Any]:
@@ -75,26 +92,41 @@ def _factories() -> dict[str, Any]:
 
 def _passwordFile(path: str) -> PasswordFile:
     try:
-        readFile(path)
+        problems = PasswordFile(path).read().problems
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}; give a file of 'user:password' lines") from error
+    if problems:
+        raise ValueError(_inWords(path, problems))
     return PasswordFile(path)
 
 
+def _inWords(path: str, problems: Problems) -> str:
+    (number, problem), *others = problems
+    return f"{path}:{number}: {problem}" + (f"; other lines that are not valid: {len(others)}" if others else "")
+
+
 def inThreads(checker: ICredentialsChecker, reactor: Any) -> ICredentialsChecker:
-    """Return the checker for a running server, which reads a password file in the reactor's threads."""
-    return PasswordFile(checker.path, reactor) if isinstance(checker, PasswordFile) else checker
+    """
+    Return the checker for a running server, which reads a password file and computes hashes in the reactor's threads.
+    Warn if the passwords in the file are not safe.
+    """
+    if not isinstance(checker, PasswordFile):
+        return checker
+    checker.warn()
+    return PasswordFile(checker.path, reactor)
 
 
 @implementer(ICredentialsChecker)
 class PasswordFile:
     """
-    A checker for passwords in a file of C{user:password} lines, in the format of
-    L{twisted.cred.checkers.FilePasswordDB}.  Unlike that one, it does not read the file on the reactor's thread at
-    each login, and does not block on a FIFO.
+    A checker for passwords in a file (L{finger.config.passwords}), which is read at each login.
+
+    Logins are checked one at a time, so that the hashes of a flood of logins use one processor and the memory of one
+    hash.  A password of which the file has only the hash cannot be checked against the response to a challenge, as
+    Perspective Broker sends it.
 
     @param path: the file.
-    @param reactor: the reactor whose threads read the file; L{None} to read it in the caller's thread.
+    @param reactor: the reactor whose threads do the work; L{None} to do it in the caller's thread.
     @ivar path: the file.
     """
 
@@ -103,8 +135,40 @@ class PasswordFile:
 
     def __init__(self, path: str, reactor: Any | None = None) -> None:
         self.path = path
-        self._events = PeerLog(reactor)  # Anybody can try to log in.
-        self._read = ThreadedReader(reactor, lambda: readFile(path))
+        self._events = PeerLog(reactor)  # Any client can try to log in.
+        self._content = b""
+        self._passwords = Passwords({})
+        self._problems: Problems = ()
+        self._isHashReported = False
+        self._call: ThreadedReader[tuple[Passwords, Any]] = ThreadedReader(reactor, self._look)
+
+    def read(self) -> Passwords:
+        """
+        Read the file, and parse it if it has changed.
+
+        @raise OSError: if it cannot be read.
+        """
+        content = readFile(self.path)
+        if content != self._content:
+            self._passwords, self._content = parsePasswords(content), content
+        return self._passwords
+
+    def warn(self) -> None:
+        """Warn of a file that other users of this machine can read or change, and of passwords in plain text."""
+        with contextlib.suppress(OSError):
+            if os.stat(self.path).st_mode & (stat.S_IROTH | stat.S_IWOTH):
+                self.log.warn(
+                    "--auth=file:{path}: other users of this machine can read or change it; only the server's should",
+                    path=self.path,
+                )
+            if plain := self.read().countPlain():
+                self.log.warn(
+                    "--auth=file:{path}: passwords in plain text: {plain}; replace these lines by the output of "
+                    "'{command} USER'",
+                    path=self.path,
+                    plain=plain,
+                    command=COMMAND,
+                )
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """See L{ICredentialsChecker.requestAvatarId}."""
@@ -112,22 +176,41 @@ class PasswordFile:
 
     async def _request(self, credentials: Any) -> bytes | tuple[()]:
         name: bytes = credentials.username
-        password = _passwordOf(name, await self._content())
-        if password is None or not await maybeDeferred(credentials.checkPassword, password):
+        if IUsernamePassword.providedBy(credentials):
+            isRight = await self._inThread(name, credentials.password)
+        else:
+            isRight = await maybeDeferred(credentials.checkPassword, await self._inThread(name, None))
+        if not isRight:
             raise UnauthorizedLogin
         return name
 
-    async def _content(self) -> bytes:
+    async def _inThread(self, name: bytes, password: bytes | None) -> Any:
         try:
-            return await self._read()
+            passwords, result = await self._call(name, password)
         except OSError as error:
             self._events.error(
                 self.log, "--auth=file:{path}: cannot be read: {why}", path=self.path, why=error.strerror
             )
             raise UnauthorizedLogin from error
+        if passwords.problems and passwords.problems != self._problems:
+            self.log.error("--auth=file: {problem}", problem=_inWords(self.path, passwords.problems))
+        self._problems = passwords.problems
+        if password is None and isinstance(passwords.entries.get(name), Hash):
+            self._reportHash()
+        return result
 
+    def _look(self, name: bytes, password: bytes | None) -> tuple[Passwords, bool | bytes]:
+        """Return the passwords, and whether a password is right; without a password, the one in plain text."""
+        passwords = self.read()
+        if password is not None:
+            return passwords, passwords.matches(name, password)
+        entry = passwords.entries.get(name)
+        return passwords, entry if isinstance(entry, bytes) else secrets.token_bytes(16)
 
-def _passwordOf(name: bytes, content: bytes) -> bytes | None:
-    """Return the password on the first line with a name; L{None} if there is no such line."""
-    lines = (line.rstrip().split(b":") for line in content.split(b"\n"))
-    return next((fields[1] for fields in lines if len(fields) > 1 and fields[0] == name), None)
+    def _reportHash(self) -> None:
+        if not self._isHashReported:
+            self.log.warn(
+                "--auth=file:{path}: Perspective Broker sends no passwords, so users with a hash cannot log in there",
+                path=self.path,
+            )
+        self._isHashReported = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -23,20 +24,21 @@ class ThreadedReader(Generic[T]):
     @param read: the function.
     """
 
-    def __init__(self, reactor: Any | None, read: Callable[[], T]) -> None:
+    def __init__(self, reactor: Any | None, read: Callable[..., T]) -> None:
         self._reactor = reactor
         self._read = read
         self._calls: SingleFlight[T] = SingleFlight(1, cancelAbandoned=False)  # A thread cannot be stopped.
 
-    def __call__(self) -> Deferred[T]:
+    def __call__(self, *arguments: object) -> Deferred[T]:
         """
         Call the function.
 
+        @param arguments: the arguments to pass to it.
         @return: its result.  Fails as it does.
         """
-        return self._calls.join(object(), self._start)
+        return self._calls.join(object(), partial(self._start, *arguments))
 
-    def _start(self) -> Deferred[T]:
+    def _start(self, *arguments: object) -> Deferred[T]:
         if self._reactor is None:
-            return maybeDeferred(self._read)
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read)
+            return maybeDeferred(self._read, *arguments)
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read, *arguments)

@@ -52,6 +52,7 @@ PEERS: Final = frozenset(
         "NotAuthenticated",
         PeerError.__name__,
         "RemoteUnreachable",
+        "TooManyAttempts",
     }
 )
 """The outcomes that are the peer's fault."""

@@ -145,7 +145,8 @@ class ProgramTests(SynchronousTestCase):
     def test_serverOptions(self) -> None:
         """twisted-fingerd(8) names only options that exist."""
         twistd = {name.strip("-=") for name in TWISTD}
-        known = {name for option in TABLE for name in (option.name, option.off)} | {"name", "no-name", "set"}
+        client = {"set", "hash-password"}
+        known = client | {name for option in TABLE for name in (option.name, option.off)} | {"name", "no-name"}
         self.assertEqual(page("twisted-fingerd.8").options - known - twistd, set())
 
     def test_configurationExamples(self) -> None:

@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from tests.process.test_blackbox import BlackBoxTestCase, run, url
-from tests.support.tools import DEADLINE, FAMILIES, Server, ask, need, needRoot, receive
+from tests.support.tools import DEADLINE, FAMILIES, Server, ask, need, needRoot, receive, twistdPath
 
 PASSWORDS = "ada:lovelace\nboss:secret\n"
 
@@ -42,11 +44,11 @@ react(lambda reactor, *arguments: main(reactor, *arguments), sys.argv[1:])
 class SettingTestCase(BlackBoxTestCase):
     """A server with a memory back end and passwords."""
 
-    def startServer(self, *options: str) -> Server:
+    def startServer(self, *options: str, passwords: str = PASSWORDS) -> Server:
         """Start the server, with C{--auth} and a file of passwords."""
-        passwords = self.users(PASSWORDS)
+        path = self.users(passwords)
         return self.start(
-            *("--backend=memory", f"--auth=file:{passwords}", "--admin=boss", "--ssl"),
+            *("--backend=memory", f"--auth=file:{path}", "--admin=boss", "--ssl"),
             *("--fingerport=0", "--webport=0", "--httpsport=0", "--pbport=0", *options),
         )
 
@@ -97,10 +99,56 @@ class HTTPSTests(SettingTestCase):
     def test_guessing(self) -> None:
         """After too many wrong passwords, the right one is refused, too."""
         server = self.startServer()
-        for _ in range(12):
-            self.assertEqual(self.put(server, "ada", "x", "--user", "ada:guess"), "401")
-        self.assertEqual(self.put(server, "ada", "x", "--user", "ada:lovelace"), "401")
+        answers = [self.put(server, "ada", "x", "--user", "ada:guess") for _ in range(14)]
+        self.assertEqual(answers[:10], ["401"] * 10)
+        self.assertIn("429", answers)
+        headers = server.directory / "headers"
+        self.assertEqual(self.put(server, "ada", "x", "--user", "ada:lovelace", "-D", str(headers)), "429")
+        self.assertRegex(headers.read_text().lower(), r"\nretry-after: [1-6]\n")
         self.assertIn("127.0.0.1 tries to log in too often", server.log)
+
+    def test_manyNetworks(self) -> None:
+        """
+        Sixty networks that guess at one user's password have few attempts in all.  The user gets in meanwhile, at a
+        network where the user was before.
+        """
+        server = self.startServer()
+        user = ("--user", "ada:lovelace", "--interface", "127.0.9.1")
+        self.assertEqual(self.put(server, "ada", "before", *user), "200")
+        guess = [("--user", "ada:guess", "--interface", f"127.0.0.{number}") for number in range(2, 62)]
+        with ThreadPoolExecutor(8) as threads:
+            answers = Counter(threads.map(lambda options: self.put(server, "ada", "x", *options), guess))
+        self.assertGreaterEqual(answers["401"], 10)
+        self.assertGreaterEqual(answers["429"], 30)
+        self.assertEqual(set(answers), {"401", "429"})
+        self.assertEqual(self.put(server, "ada", "meanwhile", *user), "200")
+        self.assertEqual(self.status(server, "ada"), "meanwhile")
+
+    def test_hash(self) -> None:
+        """A line that the client's command makes lets in its user, with a password that has a colon."""
+        made = run(sys.executable, "-m", "finger", "--hash-password", "zoë", stdin="love:lace\n")
+        self.assertEqual((made.returncode, made.stderr), (0, ""))
+        server = self.startServer(passwords=made.stdout)
+        self.assertEqual(self.put(server, "zo%C3%AB", "Weaving", "--user", "zoë:love:lace"), "200")
+        self.assertEqual(self.status(server, "zoë"), "Weaving")
+        for wrong in ("zoë:love", "zoë:", made.stdout.strip(), "ada:love:lace"):
+            self.assertEqual(self.put(server, "zo%C3%AB", "x", "--user", wrong), "401")
+        self.assertNotIn("plain text", server.log)
+        self.assertNotIn("Traceback", server.log)
+
+    def test_badFile(self) -> None:
+        """A line that lets anybody in, or that is ambiguous, is refused at the start, in one line with its number."""
+        for line in ("empty:", "a:b:c", "nonsense", "a:$6$salt$hash"):
+            path = self.users(f"# passwords\n{line}\n")
+            done = run(twistdPath(), "-n", "--pidfile=", "finger", "--backend=memory", f"--auth=file:{path}")
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+            self.assertIn(f"--auth=file:{path}: is not a usable credentials checker ({path}:2: ", done.stderr)
+
+    def test_warnings(self) -> None:
+        """Passwords in plain text, and a file that others can read, are worth one warning each."""
+        server = self.startServer()
+        self.assertEqual(server.log.count("'twisted-finger --hash-password USER'"), 1)
+        self.assertEqual(server.log.count("only the server's should"), 1)
 
     def test_notOffered(self) -> None:
         """Without --auth, PUT gets 405."""

@@ -12,17 +12,19 @@ from twisted.cred.checkers import (
     InMemoryUsernamePasswordDatabaseDontUse as Passwords,
 )
 from twisted.cred.credentials import IAnonymous, ICredentials, IUsernamePassword, UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementer
 from zope.interface.verify import verifyObject
 
-from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Actor, Authority, IAvatarName
+from finger.access.attempts import ATTEMPT_INTERVAL, ATTEMPTS
+from finger.access.authority import Actor, Authority, IAvatarName
 from finger.backends.memory import MemoryFingerService
-from finger.errors import BackendUnavailable, NotAllowed, NotAuthenticated
+from finger.errors import BackendUnavailable, NotAllowed, NotAuthenticated, TooManyAttempts
 from finger.testing import BrokenDouble
 
 PEER = "192.0.2.1"
@@ -35,11 +37,24 @@ class Checker:
     credentialInterfaces: tuple[type[ICredentials], ...] = (IUsernamePassword,)
 
     def __init__(self, result: Any) -> None:
+        self.asked = 0
         self._result = result
 
     def requestAvatarId(self, credentials: Any) -> Any:
         """Return the result."""
+        self.asked += 1
         return fail(self._result) if isinstance(self._result, Exception) else succeed(self._result)
+
+
+class Waiting(Checker):
+    """A checker without a result."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def requestAvatarId(self, credentials: Any) -> Any:
+        """Wait."""
+        return Deferred()
 
 
 class AuthorityTestCase(SynchronousTestCase):
@@ -134,25 +149,38 @@ class LoginTests(AuthorityTestCase):
         for _ in range(ATTEMPTS):
             self.failureResultOf(self.login(password=b"x"), NotAuthenticated)
         with capturedLogs() as logs:
-            failure = self.failureResultOf(self.login(), NotAuthenticated)
-        self.assertEqual(str(failure.value), "too many attempts")
+            self.failureResultOf(self.login(), TooManyAttempts)
         self.assertEqual(formatEvent(logs[0]), f"{PEER} tries to log in too often")
-        self.assertEqual(self.successResultOf(self.login(peer="192.0.2.2")), "ada")
+        self.assertEqual(self.successResultOf(self.login(b"boss", b"secret", "192.0.2.2")), "boss")
         self.clock.advance(ATTEMPT_INTERVAL)
         self.assertEqual(self.successResultOf(self.login()), "ada")
-        self.failureResultOf(self.login(), NotAuthenticated)
+        self.failureResultOf(self.login(), TooManyAttempts)
 
-    def test_attemptsOfSubnet(self) -> None:
-        """The IPv6 addresses of a subnet share their attempts."""
-        for number in range(ATTEMPTS):
-            self.assertTrue(self.authority.mayTry(f"2001:db8::{number}"))
-        self.assertFalse(self.authority.mayTry("2001:db8::ffff"))
-        self.assertTrue(self.authority.mayTry("2001:db8:0:1::1"))
+    def test_attemptsAtName(self) -> None:
+        """All addresses together have a limit for a user name, which does not keep the user out."""
+        self.assertEqual(self.successResultOf(self.login()), "ada")
+        refused = [self.failureResultOf(self.login(b"ada", b"x", f"198.51.100.{number}")) for number in range(60)]
+        self.assertEqual([bool(failure.check(TooManyAttempts)) for failure in refused].count(False), ATTEMPTS)
+        self.assertEqual(self.successResultOf(self.login()), "ada")
+        self.failureResultOf(self.login(peer="192.0.2.2"), TooManyAttempts)
+        self.clock.advance(ATTEMPT_INTERVAL)
+        self.assertEqual(self.successResultOf(self.login(peer="192.0.2.2")), "ada")
+
+    def test_cancelled(self) -> None:
+        """A login that is cancelled still counts as an attempt, and is no longer in progress."""
+        self.authority = Authority(self.service, self.clock, [Waiting()])
+        for _ in range(ATTEMPTS):
+            login = self.login()
+            login.cancel()
+            self.failureResultOf(login, CancelledError)
+        self.failureResultOf(self.login(), TooManyAttempts)
+        self.assertNoResult(self.login(b"boss", b"x", "192.0.2.2"))
 
     def test_noClock(self) -> None:
         """Without a clock there is no limit."""
-        authority = Authority(self.service)
-        self.assertTrue(all(authority.mayTry(PEER) for _ in range(ATTEMPTS * 10)))
+        self.authority = Authority(self.service, None, [Passwords(ada=b"lovelace")])
+        for _ in range(ATTEMPTS * 10):
+            self.assertEqual(self.successResultOf(self.login()), "ada")
 
     def test_hasPasswords(self) -> None:
         """Without a checker, every login fails."""
@@ -170,6 +198,14 @@ class LoginTests(AuthorityTestCase):
         self.assertEqual(self.successResultOf(self.login(b"boss", b"two")), "boss")
         for name, password in ((b"ada", b"two"), (b"boss", b"one"), (b"nobody", b"one")):
             self.failureResultOf(self.login(name, password), NotAuthenticated)
+
+    def test_allAsked(self) -> None:
+        """All checkers are asked, even if the first one accepts; what the others answer then does not matter."""
+        last = Checker(UnauthorizedLogin())
+        self.authority = Authority(self.service, None, [Checker(b"ada"), Checker(ZeroDivisionError()), last])
+        self.assertEqual(self.successResultOf(self.login()), "ada")
+        self.assertEqual(last.asked, 1)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class RealmTests(AuthorityTestCase):

@@ -26,7 +26,7 @@ from twisted.spread.pb import PBClientFactory
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.access.authority import ATTEMPTS
+from finger.access.attempts import ATTEMPTS
 from finger.access.policy import PolicyFingerService
 from finger.backends.memory import MemoryFingerService
 from finger.client.client import Answer, FingerClient

@@ -21,7 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.access.attempts import ATTEMPT_INTERVAL, ATTEMPTS
+from finger.access.authority import Authority
 from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
@@ -198,7 +199,7 @@ class LoginTests(SynchronousTestCase):
         for _ in range(ATTEMPTS):
             self.refusal(self.login(password=b"x"))
         self.assertIn("too many attempts", self.refusal(self.login()))
-        self.successResultOf(self.login(host="192.0.2.2"))
+        self.successResultOf(self.login(b"boss", b"secret", "192.0.2.2"))
         self.clock.advance(ATTEMPT_INTERVAL)
         self.successResultOf(self.login())
 

@@ -194,6 +194,7 @@ class OptionsTests(TestCase):
                 error = self.assertRaises(SystemExit, self.parse, f"--help-auth-type={kind}")
             self.assertEqual(error.code, 0)
             self.assertTrue(out.getvalue().startswith(f"Usage: --auth={kind}[:ARGUMENT]\nARGUMENT: "))
+            self.assertEqual("--hash-password" in out.getvalue(), kind == "file")
 
     def test_helpAuthRefused(self) -> None:
         """--help-auth-type reports a type that --auth refuses or does not know."""

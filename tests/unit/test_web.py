@@ -30,7 +30,8 @@ from zope.interface.verify import verifyObject
 
 import finger.adapters.profile  # noqa: F401  (registers the adapter)
 from finger import errors
-from finger.access.authority import ATTEMPT_INTERVAL, ATTEMPTS, Authority
+from finger.access.attempts import ATTEMPT_INTERVAL, ATTEMPTS
+from finger.access.authority import Authority
 from finger.adapters.web.pages import PAGE_SIZE
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
@@ -579,8 +580,21 @@ class PutTests(SynchronousTestCase):
         """The number of wrong passwords is limited."""
         for _ in range(ATTEMPTS):
             self.put(password=b"ada:guess")
-        self.assertEqual((self.put().code, self.status()), (401, "old"))
-        self.clock.advance(ATTEMPT_INTERVAL)
+        answer = self.put()
+        self.assertEqual((answer.code, answer.texts("h1")), (429, ["Too many attempts to log in, try again later"]))
+        self.assertEqual(answer.headers["retry-after"], "6")
+        self.assertNotIn("www-authenticate", answer.headers)
+        self.assertEqual(self.status(), "old")
+        self.clock.advance(ATTEMPT_INTERVAL - 0.5)
+        self.assertEqual(self.put().headers["retry-after"], "1")
+        self.clock.advance(0.5)
+        self.assertEqual((self.put().code, self.status()), (200, "new"))
+
+    def test_noPassword(self) -> None:
+        """A request without a name and password is no attempt: clients send one to receive the challenge."""
+        for _ in range(ATTEMPTS * 2):
+            for password in (None, b":", b":love:lace"):
+                self.assertEqual(self.put(password=password).code, 401)
         self.assertEqual((self.put().code, self.status()), (200, "new"))
 
     def test_log(self) -> None:

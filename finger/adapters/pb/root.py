@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any, NoReturn, Self
 
@@ -36,12 +37,12 @@ class _LoginPortal(Portal):
         self._peer = peer
 
     def login(self, credentials: Any, mind: object, *interfaces: Any) -> Deferred[Any]:
-        if not self._authority.mayTry(self._peer):
-            raise Refused("too many attempts to log in, try again later")
-        login: Deferred[Any] = super().login(credentials, mind, *interfaces)
-        return login.addErrback(self._authority.denied, self._peer).addErrback(self._refuse)
+        login = partial(super().login, credentials, mind, *interfaces)
+        return self._authority.attempt(credentials, self._peer, login).addErrback(self._refuse)
 
     def _refuse(self, failure: Failure) -> NoReturn:
+        if failure.check(errors.TooManyAttempts):
+            raise Refused("too many attempts to log in, try again later")
         failure.trap(errors.NotAuthenticated)
         raise Refused("wrong name or password")
 

@@ -33,6 +33,7 @@ from finger.errors import (
     NotAuthenticated,
     PeerError,
     RemoteUnreachable,
+    TooManyAttempts,
 )
 from finger.interfaces import IFingerProfileService, IFingerService
 from finger.log.querylog import QueryLog
@@ -86,6 +87,7 @@ STATUS_OF_ERROR: Final = {
     NoSuchPage: HTTPStatus.NOT_FOUND,
     MethodRefused: HTTPStatus.METHOD_NOT_ALLOWED,
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     NotAllowed: HTTPStatus.FORBIDDEN,
     InsecureRefused: HTTPStatus.FORBIDDEN,
     ListRefused: HTTPStatus.FORBIDDEN,
@@ -223,12 +225,22 @@ class FingerResource(Resource):
         except UnicodeDecodeError:
             raise BadQuery("not UTF-8") from None
         try:
-            actor = await self.authority.login(UsernamePassword(request.getUser(), request.getPassword()), peer)
+            actor = await self._logIn(request, peer)
         except NotAuthenticated:
             request.setHeader(b"www-authenticate", b'Basic realm="finger", charset="UTF-8"')
             raise
+        except TooManyAttempts as error:
+            request.setHeader(b"retry-after", b"%d" % error.seconds)
+            raise
         await self.authority.set(actor, user, status.removesuffix("\n"))
         return await self._lookUp(user, None)
+
+    async def _logIn(self, request: Request, peer: str) -> str:
+        """Log in.  A request without a name is not an attempt: clients send one first to receive the challenge."""
+        assert self.authority is not None
+        if not request.getUser():
+            raise NotAuthenticated
+        return await self.authority.login(UsernamePassword(request.getUser(), request.getPassword()), peer)
 
     def _inTime(self, look: Callable[[], Deferred[Draft]]) -> Deferred[Draft]:
         looking = maybeDeferred(look)
