@@ -70,6 +70,18 @@ class NotAllowed(PeerError):
     words = "Permission denied"
 
 
+class SetRefused(PeerError):
+    """
+    A status cannot be set, for a reason that the peer may know.
+
+    @param reason: the reason, which is also sent to the peer.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.words = reason
+
+
 class RemoteUnreachable(PeerError):
     """The server that the query is forwarded to does not answer."""
 

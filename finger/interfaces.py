@@ -83,9 +83,33 @@ class IFingerSetterService(Interface):
         @param user: the user's name.
         @param status: the new status.
         @return: fires once the status is stored: durably, if the back end keeps its users in a file.  Fails with
-            L{finger.errors.BadQuery} if the name or the status is not valid, and with
-            L{finger.errors.BackendUnavailable} if the status could not be stored; then nothing has changed.
+            L{finger.errors.BadQuery} if the name or the status is not valid, with L{finger.errors.SetRefused} for
+            another reason that the client may know, and with L{finger.errors.BackendUnavailable} if the status could
+            not be stored; then nothing has changed.
         """
+
+
+class IBoundsUsers(Interface):
+    """A back end to which clients can add users, up to a number that the administrator chooses."""
+
+    maxUsers: int = Attribute("The number of users up to which one may be added (C{--max-users}).")
+
+
+class IOpenable(Interface):
+    """
+    A back end, or another part of a server, that takes something for itself: what only one server may use at a time.
+    When the configuration is only checked, it is made but not opened.
+    """
+
+    def open() -> None:
+        """
+        Take it, before the server opens its ports.
+
+        @raise finger.errors.ConfigError: if it cannot be taken, for example because another server uses it.
+        """
+
+    def close() -> None:
+        """Give it back.  The server has stopped, and all its connections are closed."""
 
 
 class ICountsUsers(Interface):

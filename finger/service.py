@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
-from finger.backends.chain import ChainFingerService
+from finger.backends.chain import ChainFingerService, ChainSetterService
 from finger.backends.proxy import ProxyFingerService
 from finger.client.client import FingerClient
 from finger.client.forward import Forwarder
@@ -24,7 +24,7 @@ from finger.config.model import Config
 from finger.config.options import Option, didYouMean
 from finger.config.types import DatagramPort, Port
 from finger.errors import ConfigError
-from finger.interfaces import ICountsUsers, IFingerService, IFingerSetterService
+from finger.interfaces import IBoundsUsers, ICountsUsers, IFingerService, IFingerSetterService
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import LimitedDatagramProtocol
 from finger.net.inherited import InheritedSockets
@@ -178,6 +178,8 @@ class _Composition:
             service = self._backends.make(specification, self._reactor)
             if isinstance(service, ProxyFingerService):
                 self._refuseSelf(service, specification)
+            if IBoundsUsers.providedBy(service):
+                cast(IBoundsUsers, service).maxUsers = self._config.maxUsers
             self._server.adopt(service, specification.partition(":")[0])
             services.append(service)
         return services
@@ -210,17 +212,26 @@ class _Composition:
 
     def _makeAuthority(self) -> Authority | None:
         """Make the authority over the first back end that can be set, if there is one."""
-        settable = [service for service in self._services if IFingerSetterService.providedBy(service)]
-        if not settable:
+        service = self._makeSetter()
+        if service is None:
             if self._config.checkers:
                 raise nothingToSet("--auth", self._config)
             return None
         return Authority(
-            cast(IFingerSetterService, settable[0]),
+            service,
             self._reactor,
             [inThreads(checker, self._reactor) for checker in self._config.checkers],
             self._config.administrators,
         )
+
+    def _makeSetter(self) -> IFingerSetterService | None:
+        earlier: list[tuple[str, IFingerService]] = []
+        for specification, service in zip(self._config.backends, self._services, strict=True):
+            if IFingerSetterService.providedBy(service):
+                settable = cast(IFingerSetterService, service)
+                return ChainSetterService(earlier, settable) if earlier else settable
+            earlier.append((specification.partition(":")[0], service))
+        return None
 
     def _addStreams(self) -> None:
         for ports in self._additions.streams:

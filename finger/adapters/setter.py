@@ -143,7 +143,8 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
         @param peer: the peer's address, for the log.
         @return: the reply; never fails.
         """
-        finish = self.queries.begin("setter", peer, message.partition(b"\n")[0].decode("utf-8", "backslashreplace"))
+        user = message.partition(b"\n")[0].strip().decode("utf-8", "backslashreplace")
+        finish = self.queries.begin("setter", peer, user)
         done = Deferred.fromCoroutine(self._set(message, actor))
         done.addBoth(finishQuery, finish)
         return done.addErrback(self._refuse)

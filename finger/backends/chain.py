@@ -10,13 +10,23 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import alsoProvides, implementer
 
-from finger.errors import BackendUnavailable, NoSuchUser, PeerError
-from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IVersioned
+from finger.errors import BackendUnavailable, NoSuchUser, PeerError, SetRefused
+from finger.interfaces import (
+    ICountsUsers,
+    IFingerProfileService,
+    IFingerService,
+    IFingerSetterService,
+    IVersioned,
+)
 from finger.log.failures import FailureLog
 from finger.net.answercache import versionOf
 from finger.profile import Profile
+from finger.protocol.wire import cleanLine
 
 T = TypeVar("T")
+
+MAX_SHOWN = 255
+"""The characters of a user's name that a refusal shows."""
 
 
 @implementer(IFingerService, IFingerProfileService)
@@ -109,3 +119,32 @@ class ChainFingerService:
         if not answered:
             raise refused or BackendUnavailable("no back end of the chain can list its users")
         return [merged[login] for login in sorted(merged)]
+
+
+@implementer(IFingerSetterService)
+class ChainSetterService:
+    """
+    Sets statuses in one back end of a chain.  The status of a user of an earlier back end is refused, since queries
+    would not show it.  If an earlier back end fails, so does the change.
+
+    @param earlier: the back ends before that one, with their names.
+    @param service: the back end whose statuses are set.
+    """
+
+    def __init__(self, earlier: Sequence[tuple[str, IFingerService]], service: IFingerSetterService) -> None:
+        self._earlier = earlier
+        self._service = service
+
+    def setUser(self, user: str, status: str) -> Deferred[None]:
+        """See L{IFingerSetterService.setUser}."""
+        return Deferred.fromCoroutine(self._set(user, status))
+
+    async def _set(self, user: str, status: str) -> None:
+        for name, service in self._earlier:
+            try:
+                await service.getUser(user)
+            except NoSuchUser:
+                continue
+            shown = cleanLine(user[:MAX_SHOWN])
+            raise SetRefused(f"{shown}'s status comes from the {name} back end, which cannot be set")
+        await self._service.setUser(user, status)

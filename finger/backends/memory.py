@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import stat
-from collections.abc import Callable, Mapping, Set
-from pathlib import Path
+from collections.abc import Callable, Set
 from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -16,18 +11,25 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.backends.usersjson import Users, UsersJSON
 from finger.client.singleflight import SingleFlight
-from finger.config.files import MAX_DATA_BYTES, readFile
-from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerBackend, IFingerService, IFingerSetterService, IVersioned
+from finger.config.model import MAX_USERS
+from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser, PeerError, SetRefused
+from finger.interfaces import (
+    IBoundsUsers,
+    ICountsUsers,
+    IFingerBackend,
+    IFingerService,
+    IFingerSetterService,
+    IOpenable,
+    IVersioned,
+)
 
 MAX_STATUS = 64 * 1024
 """The maximum length of a status, in characters."""
 
-Users = Mapping[str, str]
 
-
-@implementer(IFingerService, IFingerSetterService, ICountsUsers, IVersioned)
+@implementer(IFingerService, IFingerSetterService, ICountsUsers, IBoundsUsers, IVersioned)
 class MemoryFingerService:
     """
     Users in memory.
@@ -36,7 +38,10 @@ class MemoryFingerService:
     @param keep: called with all users before a change takes effect and is acknowledged.  The change takes effect when
         its Deferred fires, and is refused if it fails.  It is not called again before that: changes that arrive in
         the meantime share the next call.
+    @ivar maxUsers: see L{IBoundsUsers}.
     """
+
+    maxUsers: int = MAX_USERS
 
     def __init__(
         self, users: Users = {}, keep: Callable[[Users], Deferred[Any]] = lambda users: succeed(None)
@@ -44,6 +49,7 @@ class MemoryFingerService:
         self._users = dict(users)
         self._keep = keep
         self._changes: dict[str, str] = {}
+        self._added: set[str] = set()  # The new users of all changes that have not taken effect.
         self._batches: SingleFlight[None] = SingleFlight(1, cancelAbandoned=False)
         self._kept = 0
         self._changed = 0
@@ -62,7 +68,8 @@ class MemoryFingerService:
         """See L{IFingerSetterService.setUser}."""
         try:
             checkUser(user, status)
-        except BadQuery:
+            self._checkNumber(user)
+        except PeerError:
             return fail()
         self._changes[user] = status
         done: Deferred[None] = Deferred()  # Cancelling it does not undo the change.
@@ -86,11 +93,20 @@ class MemoryFingerService:
         users, self._changes = self._users | self._changes, {}
         return self._keep(users).addCallbacks(self._change, self._notKept, callbackArgs=(users,))
 
+    def _checkNumber(self, user: str) -> None:
+        if user in self._users or user in self._added:
+            return
+        if len(self._users) + len(self._added) >= self.maxUsers:
+            raise SetRefused(f"no user can be added: there are already {self.maxUsers}")
+        self._added.add(user)
+
     def _change(self, result: object, users: dict[str, str]) -> None:
         self._users = users
         self._changed += 1
+        self._added = self._changes.keys() - users.keys()
 
     def _notKept(self, failure: Failure) -> NoReturn:
+        self._added = self._changes.keys() - self._users.keys()
         raise BackendUnavailable(f"the users could not be kept: {failure.getErrorMessage()}") from failure.value
 
 
@@ -106,53 +122,31 @@ def checkUser(user: str, status: str) -> None:
         raise BadQuery(f"a status has at most {MAX_STATUS} characters")
 
 
-class UsersJSON:
+@implementer(IOpenable)
+class KeptFingerService(MemoryFingerService):
     """
-    A file that contains all users as a JSON object, and is replaced as a whole.
+    Users in memory that are kept in a file.
 
-    @param path: the file; its directory must be writable.
+    @param file: the file.
+    @param reactor: the reactor whose threads write the file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, file: UsersJSON, reactor: Any) -> None:
+        super().__init__(file.load(), self._save)
+        self._file = file
+        self._reactor = reactor
 
-    def load(self) -> dict[str, str]:
-        """
-        Read the users; a file that does not exist has none.
+    def open(self) -> None:
+        """See L{IOpenable.open}.  Read the file again: until it is locked, another server may have changed it."""
+        self._file.open()
+        self._users = self._file.load()
 
-        @raise ConfigError: if the file cannot be read or does not contain users.
-        """
-        try:
-            content = readFile(self.path, MAX_DATA_BYTES)
-            users = json.loads(content) if content else {}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"--backend=memory:{self.path}: cannot be read: {why}") from error
-        if not isinstance(users, dict) or not all(isinstance(status, str) for status in users.values()):
-            raise ConfigError(f"--backend=memory:{self.path}: is not a JSON object of users and statuses")
-        return users
+    def close(self) -> None:
+        """See L{IOpenable.close}."""
+        self._file.close()
 
-    def save(self, users: Users) -> None:
-        """
-        Write the users atomically and durably: after a crash, the file contains either the old or the new ones.
-
-        @raise OSError: if they could not be written; the file then still contains the old ones.
-        """
-        new = self.path.with_name(f".{self.path.name}.new")
-        with open(new, "w", encoding="utf-8") as file:
-            with contextlib.suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), stat.S_IMODE(self.path.stat().st_mode))
-            json.dump(users, file, ensure_ascii=False, indent=0)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self.path)
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    def _save(self, users: Users) -> Deferred[None]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._file.save, users)
 
 
 @implementer(IPlugin, IFingerBackend)
@@ -167,9 +161,7 @@ class MemoryBackend:
         """See L{IFingerBackend.makeBackend}."""
         if not argument:
             return MemoryFingerService()
-        file = UsersJSON(Path(argument))
+        file = UsersJSON(argument)
         if not file.path.parent.is_dir():
             raise ConfigError(f"--backend=memory:{argument}: the directory {file.path.parent} does not exist")
-        return MemoryFingerService(
-            file.load(), lambda users: deferToThreadPool(reactor, reactor.getThreadPool(), file.save, users)
-        )
+        return KeptFingerService(file, reactor)

@@ -12,6 +12,9 @@ from twisted.cred.checkers import ICredentialsChecker
 from finger.net.limits import BURST, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_CONNECTIONS_PER_UID, RATE
 from finger.profile import DEFAULT_ATOMS
 
+MAX_USERS = 100_000
+"""The number of users up to which clients may add one to a back end."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommonConfig:
@@ -34,6 +37,7 @@ class CommonConfig:
     @ivar connectionsPerSecond: the sustained rate of new connections, and of further HTTP requests on them, per
         client address; 0 for no limit.
     @ivar connectionBurst: the number of these per client address before that rate applies.
+    @ivar maxUsers: the number of users up to which clients may add one to a back end.
     @ivar querySeconds: the time to receive a query, in seconds.
     @ivar answerSeconds: the time for a back end to answer, in seconds.
     @ivar drainSeconds: the time for connections to finish when the server stops, in seconds.
@@ -54,6 +58,7 @@ class CommonConfig:
     maxConnectionsPerUID: int = MAX_CONNECTIONS_PER_UID
     connectionsPerSecond: float = RATE
     connectionBurst: int = BURST
+    maxUsers: int = MAX_USERS
     querySeconds: float = 10.0
     answerSeconds: float = 30.0
     drainSeconds: float = 10.0

@@ -277,6 +277,14 @@ COMMON: Final = (
         "Connections and further HTTP requests from one client address before --rate applies.",
         value="NUMBER",
     ),
+    _common(
+        "max-users",
+        "maxUsers",
+        Whole(1),
+        LIMITS,
+        "Maximum users of a back end to which clients can add users.",
+        value="NUMBER",
+    ),
     _common("query-timeout", "querySeconds", Number(), LIMITS, "Time to receive a query.", value="SECONDS"),
     _common("answer-timeout", "answerSeconds", Number(), LIMITS, "Time for a back end to answer.", value="SECONDS"),
     _common(

@@ -52,6 +52,7 @@ PEERS: Final = frozenset(
         "NotAuthenticated",
         PeerError.__name__,
         "RemoteUnreachable",
+        "SetRefused",
         "TooManyAttempts",
     }
 )

@@ -13,7 +13,15 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeD
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from finger.interfaces import ICountsUsers, IFingerService, IReloadable, ISelfReloading, IServerObserver
+from finger.errors import ConfigError
+from finger.interfaces import (
+    ICountsUsers,
+    IFingerService,
+    IOpenable,
+    IReloadable,
+    ISelfReloading,
+    IServerObserver,
+)
 from finger.net.limits import LimitedFactory
 from finger.net.ports import PortService, PortsService, closedPorts, openPorts, portServices
 from finger.timing import DRAIN_GRACE, Timer
@@ -52,6 +60,8 @@ class FingerServer(MultiService):
         self._reactor = reactor
         self._drainSeconds = drainSeconds
         self._handlers: dict[signal.Signals, Handler] = {}
+        self._openables: list[IOpenable] = []
+        self._arePartsOpen = False
 
     def setServiceParent(self, parent: Any) -> None:
         """See L{IService.setServiceParent}.  The log observer becomes a component of an application, for twistd."""
@@ -61,7 +71,7 @@ class FingerServer(MultiService):
 
     def adopt(self, part: object, name: str = "") -> None:
         """
-        Start, stop and reload a part with the server, as far as its interfaces allow.
+        Open, start, stop and reload a part with the server, as far as its interfaces allow.
 
         @param part: the part.
         @param name: the part's name in reports of its reloads; by default the name of its class.
@@ -69,6 +79,8 @@ class FingerServer(MultiService):
         service = IService(part, None)
         if service is not None:
             service.setServiceParent(self)
+        if IOpenable.providedBy(part):
+            self._openables.append(part)
         reloadable = IReloadable(part, None)
         if reloadable is not None:
             self._adoptReloadable(reloadable, name or type(part).__name__)
@@ -83,12 +95,17 @@ class FingerServer(MultiService):
 
     def open(self) -> None:
         """
-        Open all ports, before the service is started.
+        Open all parts and ports, before the service is started.
 
-        @raise ConfigError: if a port cannot be opened.
+        @raise ConfigError: if a part or port cannot be opened.
         """
-        for service in self._portServices():
-            service.open()
+        try:
+            self._openParts()
+            for service in self._portServices():
+                service.open()
+        except ConfigError:
+            self._closeParts()
+            raise
 
     def openPorts(self) -> dict[str, list[Any]]:
         """Return the addresses of the open ports, by option and value."""
@@ -96,6 +113,7 @@ class FingerServer(MultiService):
 
     def startService(self) -> None:
         """Start all parts, and reload at SIGHUP."""
+        self._openParts()
         super().startService()
         self._handle(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self.reload))
         DeferredList([port.whenDone() for port in portServices(self._portServices())]).addCallback(self._started)
@@ -105,6 +123,17 @@ class FingerServer(MultiService):
             self.log.info("finger is ready")
             for observer in self.observers:
                 observer.started()
+
+    def _openParts(self) -> None:
+        if not self._arePartsOpen:
+            self._arePartsOpen = True
+            for part in self._openables:
+                part.open()
+
+    def _closeParts(self) -> None:
+        self._arePartsOpen = False
+        for part in self._openables:
+            part.close()
 
     def problems(self) -> list[str]:
         """Return what keeps the server from answering, one line each.  Back ends are not queried."""
@@ -164,6 +193,7 @@ class FingerServer(MultiService):
     async def _stop(self) -> None:
         await self._stopParts()
         await DeferredList([factory.drain(self._reactor, self._drainSeconds) for factory in self.factories])
+        self._closeParts()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()

@@ -5,6 +5,15 @@ A client connects, sends one message and closes its half of the connection.  The
 the first line and the status on the following ones; it has at most L{MAX_MESSAGE} bytes.  The server applies it,
 sends one line that ends in CRLF, and closes the connection.  If the line is C{Status of NAME is set}, byte for byte,
 the status is set; any other first line is a refusal that says why.
+
+The end of the connection ends the message, so a client that is killed midway would set half a status.  A I{sealed}
+message prevents that: its first line ends in TAB CR LF, and the message in CR LF, with no CR LF in between.  So the
+beginning of such a message is never a whole one, and is refused.  Our client sends sealed messages.  A server that
+does not know them ignores the TAB, which is white space around the name, and the line end at the end.  A message
+without the TAB is applied as it is.
+
+A web page can make a browser send a request to any port of its machine.  A message whose first line looks like that
+of HTTP is therefore refused, whatever follows.  The page cannot choose another first line.
 """
 
 from __future__ import annotations
@@ -21,19 +30,30 @@ MAX_MESSAGE: Final = 256 * 1024
 TOO_LONG: Final = f"Nothing was set: a message has at most {MAX_MESSAGE} bytes"
 USAGE: Final = "Nothing was set: expected the user on the first line and the status from the second on"
 NOT_UTF8: Final = "Nothing was set: the message is not UTF-8"
+INCOMPLETE: Final = "Nothing was set: the message is incomplete"
+IS_HTTP: Final = "Nothing was set: this is not an HTTP server"
+
+_SEAL: Final = b"\t\r\n"
+_END: Final = b"\r\n"
+_HTTP: Final = re.compile(rb"[^\n]*\bHTTP/\d|[ \t]*[\w-]+[ \t]+(/|\*|\w+://)", re.IGNORECASE)
+"""
+The first line of a request, by its version, or by its method and target (RFC 9112, section 3).  The method may be any
+word, since a page can make up its own.
+"""
 
 _REPLY: Final = re.compile(r"Status of ([^\r\n]+) is set(?:\r?\n|\Z)")
 
 
 def formatMessage(user: str, status: str) -> bytes:
     """
-    Return a message as bytes.
+    Return a message as bytes, sealed.
 
     @raise BadQuery: if the user is not a single printable line.
     """
     if not user.isprintable():
         raise BadQuery("a user name must not contain control characters")
-    return f"{user}\n{status}".encode()
+    text = re.sub(r"\r+\n", "\n", status).removesuffix("\n")
+    return user.encode() + _SEAL + text.encode() + _END
 
 
 def parseMessage(message: bytes) -> tuple[str, str]:
@@ -41,8 +61,12 @@ def parseMessage(message: bytes) -> tuple[str, str]:
     Parse a message.
 
     @return: the user and the status.
-    @raise BadQuery: if it is not UTF-8, or a part is missing.
+    @raise BadQuery: if it is not UTF-8, a part is missing, or it is an HTTP request.
     """
+    if _HTTP.match(message):
+        raise BadQuery(IS_HTTP)
+    if _isCut(message):
+        raise BadQuery(INCOMPLETE)
     try:
         text = message.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -51,6 +75,12 @@ def parseMessage(message: bytes) -> tuple[str, str]:
     if not user.strip() or not status.strip():
         raise BadQuery(USAGE)
     return user.strip(), status.strip("\n")
+
+
+def _isCut(message: bytes) -> bool:
+    """Return whether a message is the beginning of a sealed one."""
+    first, _, rest = message.partition(b"\n")
+    return first.endswith(_SEAL[:-1]) and not rest.endswith(_END)
 
 
 def formatReply(user: str) -> str:

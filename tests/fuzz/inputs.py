@@ -116,8 +116,13 @@ queries = st.one_of(
 # The setter.
 
 messages = st.one_of(
-    tokens(b"moshez", b"\r\n", b"\n", b" ", b"@", b"x", b"\xff", b"\x1b", b"\xc3\xab", most=12),
-    mutated(st.just(b"moshez\nHappy and well\n")),
+    tokens(
+        *(b"moshez", b"\r\n", b"\n", b" ", b"@", b"x", b"\xff", b"\x1b", b"\xc3\xab", b"\t\r\n", b"\t", b"/x"),
+        *(b"POST", b"HTTP/1.1"),
+        most=12,
+    ),
+    mutated(st.sampled_from([b"moshez\nHappy and well\n", b"moshez\t\r\nHappy\nand well\r\n"])),
+    mutated(st.just(b"POST /x HTTP/1.1\r\nHost: h\r\n\r\nmoshez\nhere\n")),
     st.builds(
         lambda size, tail: b"moshez\n" + b"x" * size + tail, st.integers(262100, 262200), st.binary(max_size=9)
     ),

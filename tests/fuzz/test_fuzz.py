@@ -63,6 +63,7 @@ from finger.profile import Profile
 from finger.protocol import wire
 from finger.protocol.hosts import isGlobal, parseAddress, parseHost, parseHostPort
 from finger.protocol.setting import MAX_MESSAGE
+from finger.protocol.setting import formatMessage as formatSetting
 from finger.protocol.setting import parseMessage as parseSetting
 from finger.protocol.wire import (
     MAX_NAMES,
@@ -327,6 +328,17 @@ class SetterParserTests(FuzzTestCase):
             user, status = parseSetting(message)
             self.assertTrue(user.strip() == user and user and "\n" not in user)
             self.assertTrue(status.strip())
+            self.assertIsNone(re.search(rb"\bHTTP/1", message.partition(b"\n")[0]))
+
+    @tries()
+    @given(st.text("a\r\n\t\u2028 "), st.data())
+    def test_cut(self, status: str, data: st.DataObject) -> None:
+        """A sealed message is read as it was formatted, and no beginning of it is valid."""
+        message = formatSetting("moshez", status)
+        with contextlib.suppress(BadQuery):
+            self.assertEqual(parseSetting(message)[1], re.sub("\r+\n", "\n", status).strip("\n"))
+        length = data.draw(st.integers(0, len(message) - 1))
+        self.assertRaises(BadQuery, parseSetting, message[:length])
 
 
 class ServerTestCase(FuzzTestCase):

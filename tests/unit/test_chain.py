@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
-from finger.backends.chain import ChainFingerService
+from finger.backends.chain import ChainFingerService, ChainSetterService
 from finger.backends.memory import MemoryFingerService
-from finger.errors import BackendUnavailable, ListRefused, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerService
+from finger.errors import BackendUnavailable, BadQuery, ListRefused, NoSuchUser, SetRefused
+from finger.interfaces import ICountsUsers, IFingerService, IFingerSetterService
 from finger.profile import Profile
 from finger.testing import BrokenDouble, FingerServiceContract, ProfilesDouble, SilentDouble
 
@@ -67,6 +68,35 @@ class ChainTests(SynchronousTestCase):
         """If a back end cannot count its users, the chain cannot either."""
         chain = ChainFingerService([MemoryFingerService({"a": ""}), ProfilesDouble(Profile("b"))])
         self.assertFalse(ICountsUsers.providedBy(chain))
+
+    def test_set(self) -> None:
+        """A status is set only if no earlier back end hides it, and if none of them fails."""
+        last, file = MemoryFingerService({"m": "old"}), ProfilesDouble(Profile("ada"))
+        chain: list[tuple[str, IFingerService]] = [("local", ProfilesDouble(Profile("root"))), ("file", file)]
+        setter = ChainSetterService(chain, last)
+        verifyObject(IFingerSetterService, setter)
+        for user in ("m", "new"):
+            self.successResultOf(setter.setUser(user, "x"))
+            self.assertEqual(self.successResultOf(last.getUser(user)), "x")
+        for user, name in (("ada", "file"), ("root", "local")):
+            refused = self.failureResultOf(setter.setUser(user, "x"), SetRefused)
+            self.assertEqual(
+                refused.value.words, f"{user}'s status comes from the {name} back end, which cannot be set"
+            )
+            self.failureResultOf(last.getUser(user), NoSuchUser)
+        self.failureResultOf(setter.setUser("a@b", "x"), BadQuery)
+        broken = ChainSetterService([*chain, ("proxy", BrokenDouble())], last)
+        self.failureResultOf(broken.setUser("m", "y"), BackendUnavailable)
+        self.failureResultOf(broken.setUser("ada", "y"), SetRefused)
+        self.assertEqual(self.successResultOf(last.getUser("m")), "x")
+
+    def test_refusal(self) -> None:
+        """The refusal is one printable line of bounded length."""
+        user = "\x1b[2J\n" + "x" * 1000
+        setter = ChainSetterService([("file", MemoryFingerService({user: "x"}))], MemoryFingerService())
+        words = self.failureResultOf(setter.setUser(user, "x"), SetRefused).value.words
+        self.assertTrue(words.isprintable())
+        self.assertLess(len(words), 400)
 
     def test_cancelled(self) -> None:
         """A cancelled query is not passed to the next back end, and logs no failure."""

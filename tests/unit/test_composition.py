@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from xmlrpc.client import dumps
@@ -276,6 +277,23 @@ class AuthorityTests(CompositionTestCase):
             self.make(administrators=administrators)
             with patch("finger.adapters.setter.peerUser", return_value="ada"):
                 self.assertEqual(self.set(b"bob\nnew"), reply)
+
+    def test_hidden(self) -> None:
+        """A status that an earlier back end hides is not set."""
+        users = self.mktemp()
+        Path(users).write_text("ada: Weaving\n")
+        self.make(backends=("file", "memory"), usersFile=users)
+        self.assertEqual(self.set(b"moshez\nnew"), b"Status of moshez is set\r\n")
+        why = b"ada's status comes from the file back end, which cannot be set\r\n"
+        self.assertEqual(self.set(b"ada\nnew"), why)
+        self.make(backends=("memory", "file"), usersFile=users)
+        self.assertEqual(self.set(b"ada\nnew"), b"Status of ada is set\r\n")
+
+    def test_maxUsers(self) -> None:
+        """The number of users is limited by each back end to which users can be added."""
+        self.make(maxUsers=1)
+        self.assertEqual(self.set(b"ada\nnew"), b"Status of ada is set\r\n")
+        self.assertEqual(self.set(b"bob\nnew"), b"no user can be added: there are already 1\r\n")
 
     def test_everywhere(self) -> None:
         """A new status is shown by all adapters."""

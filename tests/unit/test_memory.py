@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.backends.memory import MAX_STATUS, MemoryBackend, MemoryFingerService, Users
-from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend, IFingerService
+from finger.backends.memory import MAX_STATUS, MemoryBackend, MemoryFingerService
+from finger.backends.usersjson import Users
+from finger.errors import BackendUnavailable, BadQuery, ConfigError, NoSuchUser, SetRefused
+from finger.interfaces import IBoundsUsers, IFingerBackend, IFingerService, IOpenable
 from finger.testing import FingerServiceContract, ThreadlessReactor
 from tests.support.files import makeFIFO
 
@@ -38,6 +41,34 @@ class SetUserTests(SynchronousTestCase):
             self.failureResultOf(service.setUser(user, "x"), BadQuery)
         self.failureResultOf(service.setUser("a", "x" * (MAX_STATUS + 1)), BadQuery)
         self.assertEqual(self.successResultOf(service.getUsers()), [])
+
+    def test_maxUsers(self) -> None:
+        """Beyond a number of users, none can be added, not even while others are being kept."""
+        kept: list[Deferred[None]] = []
+
+        def keep(users: Users) -> Deferred[None]:
+            kept.append(Deferred())
+            return kept[-1]
+
+        service = MemoryFingerService({"a": "", "b": ""}, keep)
+        verifyObject(IBoundsUsers, service)
+        service.maxUsers = 4
+        first, second, third = service.setUser("c", "1"), service.setUser("d", "1"), service.setUser("d", "2")
+        for user in ("e", "f"):
+            refused = self.failureResultOf(service.setUser(user, "1"), SetRefused)
+            self.assertEqual(refused.value.words, "no user can be added: there are already 4")
+        again = service.setUser("a", "2")
+        kept[0].errback(OSError("disk full"))
+        self.failureResultOf(first, BackendUnavailable)
+        last = service.setUser("e", "1")
+        self.failureResultOf(service.setUser("f", "1"), SetRefused)
+        for number in (1, 2):
+            kept[number].callback(None)
+        for done in (second, third, again, last):
+            self.successResultOf(done)
+        self.assertEqual(self.successResultOf(service.getUsers()), ["a", "b", "d", "e"])
+        self.failureResultOf(service.setUser("f", "1"), SetRefused)
+        self.assertEqual(len(kept), 3)
 
     def test_keptBeforeSeen(self) -> None:
         """A change is acknowledged, and seen, once it is kept; those who come meanwhile share the next keeping."""
@@ -91,9 +122,9 @@ class UsersJSONTests(SynchronousTestCase):
         self.path /= "users.json"
         self.reactor = ThreadlessReactor()
 
-    def make(self) -> MemoryFingerService:
+    def make(self, path: Path | None = None) -> Any:
         """Make a back end that uses the file."""
-        return MemoryBackend().makeBackend(str(self.path), self.reactor)
+        return MemoryBackend().makeBackend(str(path or self.path), self.reactor)
 
     def test_plugin(self) -> None:
         """The plugin provides its interface; without a path, it makes an empty back end."""
@@ -105,6 +136,114 @@ class UsersJSONTests(SynchronousTestCase):
         self.successResultOf(self.make().setUser("zoë", "a\nb ☕"))
         self.assertEqual(self.successResultOf(self.make().getUser("zoë")), "a\nb ☕")
         self.assertEqual(os.listdir(self.path.parent), ["users.json"])
+
+    def test_oneServer(self) -> None:
+        """
+        One server at a time has the file.  A second one is refused in one line, by every path to the file; it can
+        still be made, to check a configuration.
+        """
+        verifyObject(IOpenable, self.make())
+        self.path.write_text('{"a": "1"}')
+        link = self.path.parent / "link"
+        link.symlink_to("users.json")
+        first, second, third = self.make(), self.make(), self.make(link)
+        first.open()
+        self.successResultOf(first.setUser("a", "2"))
+        for path, service in ((self.path, second), (link, third)):
+            error = self.assertRaises(ConfigError, service.open)
+            self.assertEqual(str(error), f"--backend=memory:{path}: is in use by another server")
+        other = self.make(self.path.parent / "other.json")
+        other.open()
+        other.close()
+        first.close()
+        second.open()
+        self.assertEqual(self.successResultOf(second.getUser("a")), "2")
+        self.assertIn("the server has stopped", self.failureResultOf(first.setUser("a", "3")).getErrorMessage())
+        second.close()
+        second.close()
+        first.open()
+        self.successResultOf(first.setUser("a", "4"))
+        first.close()
+
+    def test_lock(self) -> None:
+        """The lock file can be used by the directory's owner and group only, and is never opened through a link."""
+        lock = self.path.parent / ".users.json.lock"
+        for directory, mode in ((0o755, 0o600), (0o775, 0o660)):
+            self.path.parent.chmod(directory)
+            service = self.make()
+            service.open()
+            service.close()
+            self.assertEqual(lock.stat().st_mode & 0o777, mode)
+            lock.unlink()
+        for uid, owners in ((0, [self.path.parent.stat().st_uid]), (1000, [])):
+            with patch("os.geteuid", return_value=uid), patch("os.fchown") as chown:
+                service.open()
+                service.close()
+            self.assertEqual([call.args[1] for call in chown.call_args_list], owners)
+            lock.unlink()
+        target = self.path.parent / "target"
+        lock.symlink_to(target)
+        error = str(self.assertRaises(ConfigError, service.open))
+        self.assertTrue(
+            error.startswith(f"--backend=memory:{self.path}: cannot be locked: {lock.absolute()}: "), error
+        )
+        self.assertFalse(target.exists())
+
+    def test_noLocks(self) -> None:
+        """A file system without locks is reported at the start."""
+        with patch("fcntl.flock", side_effect=OSError(errno.ENOLCK, "No locks available")):
+            self.assertIn("No locks available", str(self.assertRaises(ConfigError, self.make().open)))
+
+    def test_temporaryFile(self) -> None:
+        """What stands at the temporary file's name is replaced, and never written to."""
+        new, victim = self.path.parent / ".users.json.new", self.path.parent / "victim"
+        victim.write_text("precious")
+        service = self.make()
+        for number, make in enumerate(
+            (
+                lambda: new.symlink_to(victim),
+                lambda: new.symlink_to("nowhere"),
+                lambda: new.hardlink_to(victim),
+                lambda: new.write_text("left by a crash"),
+            )
+        ):
+            make()
+            self.successResultOf(service.setUser("a", str(number)))
+            self.assertEqual(json.loads(self.path.read_bytes()), {"a": str(number)})
+            self.assertFalse(self.path.is_symlink())
+            self.assertFalse(new.exists() or new.is_symlink())
+        self.assertEqual(victim.read_text(), "precious")
+        self.assertFalse((self.path.parent / "nowhere").exists())
+        with patch.object(Path, "unlink", side_effect=lambda *_: new.symlink_to(victim)):  # Just after.
+            failure = self.failureResultOf(service.setUser("a", "x"), BackendUnavailable)
+        self.assertIn("File exists", failure.getErrorMessage())
+        self.assertEqual(victim.read_text(), "precious")
+        new.unlink()
+        new.mkdir()
+        self.failureResultOf(service.setUser("a", "x"), BackendUnavailable)
+        self.assertEqual(self.successResultOf(service.getUser("a")), "3")
+
+    def test_symbolicLink(self) -> None:
+        """If the path is a symbolic link, its target is replaced, and the link stays."""
+        (self.path.parent / "data").mkdir()
+        self.path.symlink_to("second")
+        (self.path.parent / "second").symlink_to("data/target")
+        target = self.path.parent / "data" / "target"
+        for status in ("1", "2"):
+            service = self.make()
+            service.open()
+            self.successResultOf(service.setUser("a", status))
+            service.close()
+            self.assertEqual(os.readlink(self.path), "second")
+            self.assertFalse(target.is_symlink())
+            self.assertEqual(json.loads(target.read_bytes()), {"a": status})
+        self.assertEqual(sorted(os.listdir(target.parent)), [".target.lock", "target"])
+        self.path.unlink()
+        self.path.symlink_to("users.json")
+        self.assertRaises(ConfigError, self.make)
+        self.path.unlink()
+        self.path.symlink_to("nowhere/users.json")
+        self.assertIn("nowhere does not exist", str(self.assertRaises(ConfigError, self.make)))
 
     def test_diskFull(self) -> None:
         """If the file cannot be written, the change is refused, and the old users and file stay."""

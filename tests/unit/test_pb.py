@@ -181,6 +181,9 @@ class LoginTests(SynchronousTestCase):
         perspective = self.successResultOf(self.login())
         self.assertIn("one string", self.refusal(self.call(perspective, "setStatus", 5)))
         self.assertEqual(self.status(), "old")
+        self.service.maxUsers = 1
+        boss = self.successResultOf(self.login(b"boss", b"secret"))
+        self.assertEqual(self.refusal(self.call(boss, "setStatus", "x")), "no user can be added: there are already 1")
         perspective = self.successResultOf(self.login(b"not@here", b"x"))
         self.assertEqual(self.refusal(self.call(perspective, "setStatus", "x")), "Bad query")
 

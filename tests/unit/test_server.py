@@ -16,9 +16,10 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from finger.errors import ConfigError
-from finger.interfaces import IReloadable, ISelfReloading
+from finger.interfaces import IOpenable, IReloadable, ISelfReloading
 from finger.net.limits import LimitedFactory
 from finger.net.ports import DualPortService, PortService
 from finger.ops.server import FingerServer
@@ -50,6 +51,25 @@ class SelfReloading(Reloadable):
 
     def __init__(self) -> None:
         self.reloader = self.reload
+
+
+@implementer(IOpenable)
+class Openable:
+    """A part that records what happens to it."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.events: list[str] = []
+        self._error = error
+
+    def open(self) -> None:
+        """Record the call, and fail if there is an error."""
+        self.events.append("open")
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Record the call."""
+        self.events.append("close")
 
 
 class Oops(Exception):
@@ -114,6 +134,47 @@ class AdoptTests(ServerTestCase):
         self.assertEqual(len(self.reactor.tcpServers), 1)
         self.successResultOf(self.server.stopService())
         self.assertEqual(self.server.openPorts(), {"--fingerport=79": []})
+
+
+class OpenTests(ServerTestCase):
+    """Parts that only one server may have at a time."""
+
+    def setUp(self) -> None:
+        """Make a part."""
+        super().setUp()
+        self.part = Openable()
+        verifyObject(IOpenable, self.part)
+        self.server.adopt(self.part)
+
+    def test_open(self) -> None:
+        """They are opened before the ports, once, and closed after the connections."""
+        self.assertEqual(self.part.events, [])
+        port = PortService(TCP4ServerEndpoint(self.reactor, 1), FACTORY, "--port=1")
+        port.open = lambda: self.part.events.append("port")  # type: ignore[method-assign]
+        port.setServiceParent(self.server)
+        self.server.open()
+        self.assertEqual(self.part.events, ["open", "port"])
+        port.disownServiceParent()
+        self.server.startService()
+        self.connect()
+        stopped = self.server.stopService()
+        self.assertEqual(self.part.events, ["open", "port"])
+        self.protocol.connectionLost(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.part.events, ["open", "port", "close"])
+
+    def test_start(self) -> None:
+        """A server that is started without being opened first opens them, too, at each start."""
+        for _ in range(2):
+            self.server.startService()
+            self.successResultOf(self.server.stopService())
+        self.assertEqual(self.part.events, ["open", "close"] * 2)
+
+    def test_failure(self) -> None:
+        """If a part or a port cannot be opened, all parts are closed."""
+        self.server.adopt(Openable(ConfigError("is in use")))
+        self.assertEqual(str(self.assertRaises(ConfigError, self.server.open)), "is in use")
+        self.assertEqual(self.part.events, ["open", "close"])
 
 
 class ProblemTests(ServerTestCase):

@@ -86,20 +86,20 @@ class SetStatusTests(SetClientTestCase):
     """L{setStatus}."""
 
     def test_set(self) -> None:
-        """Through a port or a UNIX socket, the message is the user, then the status, then the end of the stream."""
+        """Through a port or a UNIX socket, the message is the user and the status, sealed, then the end."""
         starts: tuple[Callable[[], tuple[Any, SetterDouble]], ...] = (self.tcp, self.unix)
         for start in starts:
             where, double = start()
             self.assertEqual(setStatus(where, "zoë", "a ☕\n\nb\n"), Reply("Status of moshez is set", True))
             double.end()
-            self.assertEqual(double.taken, "zoë\na ☕\n\nb\n".encode())
+            self.assertEqual(double.taken, "zoë\t\r\na ☕\n\nb\r\n".encode())
 
     def test_oneself(self) -> None:
         """Without a user, the status is the current user's."""
         where, double = self.unix()
         setStatus(where, "", "here")
         double.end()
-        self.assertEqual(double.taken, f"{getpass.getuser()}\nhere".encode())
+        self.assertEqual(double.taken, f"{getpass.getuser()}\t\r\nhere\r\n".encode())
 
     def test_noName(self) -> None:
         """A current user without a name must give one."""
@@ -155,14 +155,14 @@ class MainTests(SetClientTestCase):
             where, double = self.unix()
             self.assertEqual(self.run_(f"--set={where}", *more), (0, "Status of moshez is set\n", ""))
             double.end()
-            self.assertEqual(double.taken, f"{user}\nhere\n".encode())
+            self.assertEqual(double.taken, f"{user}\t\r\nhere\r\n".encode())
 
     def test_port(self) -> None:
         """A port of this machine."""
         port, double = self.tcp()
         self.assertEqual(self.run_("moshez", "-p", str(port), "--set"), (0, "Status of moshez is set\n", ""))
         double.end()
-        self.assertEqual(double.taken, b"moshez\nhere\n")
+        self.assertEqual(double.taken, b"moshez\t\r\nhere\r\n")
 
     def test_refused(self) -> None:
         """A refusal is a failure, with the setter's text."""
@@ -198,7 +198,7 @@ class MainTests(SetClientTestCase):
         where, double = self.unix(b"Nothing was set\r\n")
         self.assertEqual(self.run_(f"--set={where}", "ada", status=None)[0], 1)
         double.end()
-        self.assertEqual(double.taken, b"ada\n")
+        self.assertEqual(double.taken, b"ada\t\r\n\r\n")
 
     def test_ascii(self) -> None:
         """Characters that the terminal's encoding lacks are replaced."""

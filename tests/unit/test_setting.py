@@ -5,20 +5,79 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import BadQuery
-from finger.protocol.setting import NOT_UTF8, USAGE, formatMessage, formatReply, parseMessage, parseReply
+from finger.protocol.setting import (
+    INCOMPLETE,
+    IS_HTTP,
+    NOT_UTF8,
+    USAGE,
+    formatMessage,
+    formatReply,
+    parseMessage,
+    parseReply,
+)
 
 
 class MessageTests(SynchronousTestCase):
     """Messages, which the client sends."""
 
     def test_bytes(self) -> None:
-        """The first line is the user, the rest the status."""
-        self.assertEqual(formatMessage("zoë", "a\n\nb"), "zoë\na\n\nb".encode())
+        """The first line is the user, the rest the status; both are sealed."""
+        self.assertEqual(formatMessage("zoë", "a\n\nb"), "zoë\t\r\na\n\nb\r\n".encode())
+        self.assertEqual(formatMessage("ada", "a\r\nb\r\r\n\nc\r\n"), b"ada\t\r\na\nb\n\nc\r\n")
 
     def test_both(self) -> None:
         """Parsing a formatted message returns its parts."""
-        for user, status in (("ada", "here"), ("zoë", "a ☕\n\n  b"), ("a b", "x")):
+        for user, status in (
+            ("ada", "here"),
+            ("zoë", "a ☕\n\n  b"),
+            ("a b", "x"),
+            ("ada", "a\rb"),
+            ("ada", "\t\nx\t"),
+        ):
             self.assertEqual(parseMessage(formatMessage(user, status)), (user, status))
+        self.assertEqual(parseMessage(formatMessage("ada", "a\r\n\r\nb\n\n")), ("ada", "a\n\nb"))
+
+    def test_old(self) -> None:
+        """A server that does not know sealed messages reads the same user and status."""
+        user, _, status = formatMessage("ada", "a\n\nb\n").replace(b"\r\n", b"\n").partition(b"\n")
+        self.assertEqual((user.strip(), status.strip(b"\n")), (b"ada", b"a\n\nb"))
+
+    def test_cut(self) -> None:
+        """No beginning of a sealed message sets anything."""
+        for status in ("one\n\ntwo\r\n\r\nthree\n", "x\r", "y\r\r\n\r", "☕\t\r\n☕", "a\r\n"):
+            message = formatMessage("zoë", status)
+            parseMessage(message)
+            for length in range(len(message)):
+                self.assertRaises(BadQuery, parseMessage, message[:length])
+        self.assertEqual(str(self.assertRaises(BadQuery, parseMessage, message[:-1])), INCOMPLETE)
+
+    def test_http(self) -> None:
+        """A request of HTTP sets nothing, whatever its method, target, version and body."""
+        for line in (
+            *("POST /x HTTP/1.1", "GET / HTTP/1.0", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0", "post /x http/1.1"),
+            *("PUT http://localhost:1080/x HTTP/1.1", "CONNECT localhost:1080 HTTP/1.1", "MKCOL-X /x HTTP/1.1"),
+            *(
+                "  POST /x HTTP/1.1",
+                "\tPOST\t/x\tHTTP/1.1",
+                "POST /moshez%0Astatus HTTP/1.1",
+                "POST /x",
+                "GET http://x/",
+            ),
+            *("POST /a b c HTTP/1.1", "POST x HTTP/1.1", "HTTP/1.1 200 OK", "X /x HTTP/3"),
+        ):
+            for end in ("\r\n", "\n", "\t\r\n"):
+                for body in ("Host: localhost\r\n\r\n", "Content-Type: text/plain\r\n\r\nmoshez\nhere\r\n"):
+                    message = f"{line}{end}{body}".encode()
+                    self.assertEqual(str(self.assertRaises(BadQuery, parseMessage, message)), IS_HTTP, line)
+
+    def test_notHTTP(self) -> None:
+        """Names and statuses that only resemble it can be set."""
+        for user, status in (
+            *(("moshez", "POST /x HTTP/1.1"), ("moshez", "/away"), ("moshez", "* busy"), ("moshez", "http://x/")),
+            *(("http", "x"), ("GET", "/"), ("a/b", "HTTP/1.1"), ("Ada King", "GET / HTTP/1.1\nHost: x")),
+        ):
+            for message in (f"{user}\n{status}".encode(), formatMessage(user, status)):
+                self.assertEqual(parseMessage(message), (user, status))
 
     def test_read(self) -> None:
         """Lines may end in CRLF; spaces around the user and line ends around the status are removed."""

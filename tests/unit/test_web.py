@@ -625,6 +625,12 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.put("/a%40b", password=b"boss:secret").code, 400)
         self.assertEqual(self.status(), "old")
 
+    def test_refused(self) -> None:
+        """If a back end refuses a status, the page has the reason."""
+        self.service.maxUsers = 2
+        answer = self.put("/new", password=b"boss:secret")
+        self.assertEqual((answer.code, answer.texts("h1")), (403, ["no user can be added: there are already 2"]))
+
     def test_broken(self) -> None:
         """A failure to store a status is logged, and reported as an error."""
         assert self.resource.authority is not None

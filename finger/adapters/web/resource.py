@@ -33,6 +33,7 @@ from finger.errors import (
     NotAuthenticated,
     PeerError,
     RemoteUnreachable,
+    SetRefused,
     TooManyAttempts,
 )
 from finger.interfaces import IFingerProfileService, IFingerService
@@ -89,6 +90,7 @@ STATUS_OF_ERROR: Final = {
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     NotAllowed: HTTPStatus.FORBIDDEN,
+    SetRefused: HTTPStatus.FORBIDDEN,
     InsecureRefused: HTTPStatus.FORBIDDEN,
     ListRefused: HTTPStatus.FORBIDDEN,
     ForwardingRefused: HTTPStatus.FORBIDDEN,
