@@ -68,6 +68,15 @@ ALLOWED = {
         "ops/health.py": {"--statusport: {words} ({error})"},
         "service.py": {"{broken}", "{problem}", "gauge {name} cannot be used: {why}"},
     },
+    "the administrator's password file": {
+        "config/checkers.py": {
+            "--auth=file: {problem}",
+            "--auth=file:{path}: Perspective Broker sends no passwords, so users with a hash cannot log in there",
+            "--auth=file:{path}: other users of this machine can read or change it; only the server's should",
+            "--auth=file:{path}: passwords in plain text: {plain}; replace these lines by the output of "
+            "'{command} USER'",
+        },
+    },
     "systemd, and this server's own counts; logged once": {
         "ops/notify.py": {"could not send {notification} to systemd: {why}", "users cannot be counted"},
     },

@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from finger.access.authority import ATTEMPTS, Authority
+from finger.access.attempts import ATTEMPTS
+from finger.access.authority import Authority
 from finger.adapters.irc.bot import IRCBotFactory
 from finger.adapters.pb import Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
@@ -98,19 +99,23 @@ class AuthorityTests(KindsTestCase):
 
     def test_failedLogin(self) -> None:
         """A failed login, from many networks."""
-        wrong = UsernamePassword(b"ada", b"wrong")
-        addresses = iter(range(1, 60_000))
-        self.assertGated(
-            lambda value: self.failureResultOf(self.authority.login(wrong, f"2001:db8:0:{next(addresses):x}::1"))
-        )
+        numbers = iter(range(1, 60_000))
+
+        def fail(value: str) -> None:
+            number = next(numbers)
+            wrong = UsernamePassword(b"user%d" % number, b"wrong")
+            self.failureResultOf(self.authority.login(wrong, f"2001:db8:0:{number:x}::1"))
+
+        self.assertGated(fail)
 
     def test_tooOften(self) -> None:
         """Too many attempts to log in."""
         authority = Authority(self.service, Clock())  # Its clock stands still: the attempts never become free again.
         authority._events = PeerLog(self.clock)
+        wrong = UsernamePassword(b"ada", b"wrong")
         for _ in range(ATTEMPTS):
-            authority.mayTry("192.0.2.1")
-        self.assertGated(lambda value: authority.mayTry("192.0.2.1"))
+            self.failureResultOf(authority.login(wrong, "192.0.2.1"))
+        self.assertGated(lambda value: self.failureResultOf(authority.login(wrong, "192.0.2.1")))
 
     def test_passwordFile(self) -> None:
         """A password file that cannot be read is logged at each login, which anybody can cause."""
