@@ -287,6 +287,7 @@ class _Composition:
             config.maxConnectionsPerUID,
         )
         limited.queries = self._makeRefusalLog()
+        limited.clock = self._reactor
         limited.needsProtocol = any(value.startswith(PREFIX) for value in ports.ports)
         self._server.factories.append(limited)
         return limited

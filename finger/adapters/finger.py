@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime, ITCPTransport
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
@@ -55,7 +55,7 @@ TOO_MANY = encode("Too many connections, try again later")
 """The reply to a connection that exceeds a limit."""
 
 
-@implementer(IDrainable)
+@implementer(IHalfCloseableProtocol, IDrainable)
 class FingerProtocol(LineReceiver):
     """
     A connection, which carries one query and one answer; then the server closes it (section 2.1).
@@ -105,6 +105,16 @@ class FingerProtocol(LineReceiver):
         if self._isTooLong and (b"\n" in data or self._discarded > MAX_DISCARDED):
             self._close()
 
+    def readConnectionLost(self) -> None:
+        """Take the end of the input for the end of a query, which in.fingerd and others do, too."""
+        if self.line_mode:
+            self._endQuery()
+        elif self._isTooLong:
+            self._close()
+
+    def writeConnectionLost(self) -> None:
+        """Do nothing: this server does not close its side alone."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Cancel the lookup."""
         self._isLost = True
@@ -116,6 +126,13 @@ class FingerProtocol(LineReceiver):
         """See L{IDrainable.drain}.  A query may be on its way, so a silent peer still has a moment to send it."""
         if self.line_mode:
             self._deadline.start(DRAIN_GRACE, self.transport.loseConnection)
+
+    def _endQuery(self) -> None:
+        line = self.clearLineBuffer()
+        if line:
+            self.lineReceived(line)
+        else:
+            self._close()
 
     def _answer(self, result: bytes | Failure) -> None:
         self._answering = None

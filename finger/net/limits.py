@@ -9,15 +9,16 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import alsoProvides, implementer
+from zope.interface import implementer
 
 from finger.interfaces import IDrainable, ILimitedTransport
 from finger.log.querylog import QueryLog
+from finger.net.halfclose import GONE_INTERVAL, HalfCloseWrapper, hasLeft
 from finger.net.peercredentials import peerUID
 from finger.protocol.hosts import hostOf, isLocal, parseAddress
 from finger.timing import Buckets, Timer
@@ -85,39 +86,34 @@ def rateLimitKey(host: str) -> str:
 
 
 @implementer(ILimitedTransport)
-class LimitedProtocol(ProtocolWrapper):
+class LimitedProtocol(HalfCloseWrapper):
     """One connection of a L{LimitedFactory}, counted from its start to its end."""
 
     factory: LimitedFactory
+    transport: ITCPTransport
 
     def makeConnection(self, transport: Any) -> None:
-        """
-        Count the connection, or refuse it if its user has too many; only the transport knows the user.  Half-closes
-        are passed on, too, which L{ProtocolWrapper} alone does not do.
-        """
+        """Count the connection, or refuse it if its user has too many; only the transport knows the user."""
         # Behind the PROXY protocol, the user is the proxy's.
         uid = None if isinstance(transport, ProtocolWrapper) else peerUID(transport)
         self._host = hostOf(transport.getPeer())
         self._place = rateLimitKey(self._host) if uid is None else f"uid {uid}"
+        self._watch = Timer(self.factory.clock)
         self._isCounted = uid is None or self.factory.hasRoomFor(self._place)
         if self._isCounted:
             self.factory.take(self._place)
         else:
             self.wrappedProtocol = self.factory.refuse(self._host, self._place)
         super().makeConnection(transport)
-        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
-            alsoProvides(self, IHalfCloseableProtocol)
 
     def readConnectionLost(self) -> None:
-        """See L{IHalfCloseableProtocol.readConnectionLost}."""
-        self.wrappedProtocol.readConnectionLost()  # type: ignore[attr-defined]
-
-    def writeConnectionLost(self) -> None:
-        """See L{IHalfCloseableProtocol.writeConnectionLost}."""
-        self.wrappedProtocol.writeConnectionLost()  # type: ignore[attr-defined]
+        """Pass on the half-close, and watch whether the peer leaves before it is answered."""
+        self._watch.start(GONE_INTERVAL, self._checkPeer)
+        super().readConnectionLost()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Stop counting the connection."""
+        self._watch.cancel()
         super().connectionLost(reason)
         if self._isCounted:
             self.factory.giveBack(self._place)
@@ -135,6 +131,12 @@ class LimitedProtocol(ProtocolWrapper):
             protocol.drain()
         else:
             self.loseConnection()
+
+    def _checkPeer(self) -> None:
+        if hasLeft(self.transport):
+            self.transport.loseConnection()
+        else:
+            self._watch.start(GONE_INTERVAL, self._checkPeer)
 
 
 class _Refusal(Protocol):
@@ -171,6 +173,7 @@ class LimitedFactory(WrappingFactory):
     @param mostPerUID: the most connections at once from one user of this machine at UNIX sockets.  A user never gets
         more than half of C{most}.
     @ivar queries: the log for refusals.
+    @ivar clock: the clock for noticing that a half-closed peer has left; with L{None} that is not noticed.
     @ivar label: the adapter's name, for the log.
     @ivar most: the most connections at once.
     @ivar taken: the number of connections now.
@@ -182,6 +185,7 @@ class LimitedFactory(WrappingFactory):
     noisy = False
     log = Logger()
     needsProtocol = False
+    clock: IReactorTime | None = None
 
     def __init__(
         self,

@@ -13,11 +13,12 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import WrappingFactory
 from zope.interface import implementer
 
 from finger.errors import ConfigError
 from finger.log.querylog import QueryLog
+from finger.net.halfclose import HalfCloseWrapper
 from finger.protocol.hosts import LOCAL, IPNetwork, hostOf, parseAddress, parseNetwork
 
 PREFIX = "haproxy:"
@@ -84,7 +85,7 @@ def completeHeader(received: bytes) -> bytes | None:
     return received
 
 
-class _HeadedProtocol(ProtocolWrapper):
+class _HeadedProtocol(HalfCloseWrapper):
     """One connection, buffered until its header is complete."""
 
     factory: TrustingFactory
@@ -98,6 +99,17 @@ class _HeadedProtocol(ProtocolWrapper):
         elif not self.disconnecting:
             self._received += data
             self._look()
+
+    def halfCloseable(self) -> Any:
+        """See L{HalfCloseWrapper.halfCloseable}.  Twisted's wrapper between them does not pass on half-closes."""
+        return self.wrappedProtocol.wrappedProtocol  # type: ignore[attr-defined]
+
+    def readConnectionLost(self) -> None:
+        """Pass on the half-close, or close the connection if the header never arrived completely."""
+        if self._isComplete:
+            super().readConnectionLost()
+        else:
+            self.loseConnection()
 
     def _look(self) -> None:
         try:

@@ -97,12 +97,14 @@ class Wire(StringTransport):
     A transport that behaves like those of TCP and TLS.
 
     @ivar isLost: whether the connection is lost.
+    @ivar hasEnded: whether the peer has closed its half of the connection.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
         super().__init__(peerAddress=PEER, lenient=True)
         self._behaviour = behaviour
         self.isLost = False
+        self.hasEnded = False
         if behaviour.isTLS:
             alsoProvides(self, ISSLTransport)
 
@@ -217,14 +219,13 @@ class FuzzTestCase(SynchronousTestCase):
         @return: all data that the peer received.
         """
         limited = LimitedFactory(factory, "fuzz")
+        limited.clock = clock
         wire = Wire(behaviour)
         waiting = deque(pieces(data, behaviour.sizes))
         with self.quiet(*([BackendUnavailable] if behaviour.delay else [])):  # The back end may be too slow.
             protocol = limited.buildProtocol(PEER)
             protocol.makeConnection(wire)
             self._say(protocol, wire, clock, waiting, behaviour)
-            if behaviour.ends and IHalfCloseableProtocol.providedBy(protocol) and not wire.isOver:
-                protocol.readConnectionLost()
             if not behaviour.leaves:
                 self._wait(protocol, wire, clock, waiting, behaviour)
                 self.assertTrue(wire.isOver, "the connection never closes")
@@ -241,6 +242,10 @@ class FuzzTestCase(SynchronousTestCase):
             protocol.dataReceived(waiting.popleft())
             if behaviour.pause:
                 clock.advance(behaviour.pause)
+        if behaviour.ends and not waiting and wire.takesMore and not wire.isOver and not wire.hasEnded:
+            wire.hasEnded = True
+            if IHalfCloseableProtocol.providedBy(protocol):
+                protocol.readConnectionLost()
 
     def _wait(self, protocol: Any, wire: Wire, clock: Clock, waiting: deque[bytes], behaviour: Behaviour) -> None:
         deadline = clock.seconds() + MOST_SECONDS

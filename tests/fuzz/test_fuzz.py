@@ -18,7 +18,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.spread import pb
 from twisted.spread.banana import Banana
@@ -57,6 +56,7 @@ from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory, IFingerService
 from finger.log.querylog import QueryLog
 from finger.net.http import BoundedSite
+from finger.net.tls import HalfCloseableTLSFactory
 from finger.ops.health import StatusResource
 from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
@@ -356,7 +356,10 @@ class FingerTests(ServerTestCase):
     @tries()
     @given(inputs.queries, behaviours, st.booleans(), st.booleans())
     def test_query(self, data: bytes, behaviour: Behaviour, utf8: bool, matchNames: bool) -> None:
-        """A query has one answer, however it is split into pieces; without a query, the connection closes."""
+        """
+        A query has one answer, however it is split into pieces; the end of the data ends it, too.  Without a query,
+        the connection closes.
+        """
         clock, service = self.begin(behaviour)
         factory = asType(FingerFactory, IFingerFactory(service))
         factory.clock, factory.utf8, factory.matchNames = clock, utf8, matchNames
@@ -367,7 +370,7 @@ class FingerTests(ServerTestCase):
             line, end, _ = data.partition(b"\n")
             if len(line) > wire.MAX_LINE + 1:
                 self.assertEqual(answer, b"Bad query\r\n")
-            elif end:
+            elif end or (line and behaviour.ends):
                 self.assertEqual(answer, self.successResultOf(factory.answer(line, "again")))
             else:
                 self.assertEqual(answer, b"")
@@ -464,7 +467,7 @@ class WebTests(ServerTestCase):
         """Any TLS handshake ends with a close."""
         clock = Clock()
         site = BoundedSite(self.root, clock)
-        secure = TLSMemoryBIOFactory(self.certificate, False, site, clock=clock)
+        secure = HalfCloseableTLSFactory(self.certificate, False, site, clock=clock)
         self.converse(secure, clock, data, replace(behaviour, isTLS=False))  # TLS itself is on TCP.
 
     @tries(150)

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -134,6 +135,8 @@ class StatusProcessTests(BlackBoxTestCase):
                 self.assertEqual(curl(server, "healthz", "--head", family=family).split("\n")[0], "200")
             self.assertEqual(sample(server, "finger_connections", option="fingerport"), 1)
             self.assertIsNone(sample(server, "finger_users"))
+            # Without this, the end of the connection would look like a half-close.
+            waiting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         waitUntil(lambda: sample(server, "finger_connections", option="fingerport") == 0, server.process)
         waitUntil(
             lambda: sample(server, "finger_queries_total", adapter="finger", outcome="Gone") == 1, server.process

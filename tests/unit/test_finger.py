@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
@@ -351,6 +351,58 @@ class LimitTests(FingerTestCase):
         self.protocol.dataReceived(b"moshez\r\n")
         self.assertEqual(transport.value(), b"Happy and well\r\n")
         self.protocol.connectionLost()
+
+
+class HalfCloseTests(FingerTestCase):
+    """Peers that close their sending sides."""
+
+    def test_answered(self) -> None:
+        """A peer that closes its sending side after its query is answered, also by a back end that is slow."""
+        for newline in (b"\r\n", b"\n", b"\r", b""):
+            silent = SilentDouble()
+            transport = self.connect(silent)
+            verifyObject(IHalfCloseableProtocol, self.protocol)
+            self.protocol.dataReceived(b"moshez" + newline)
+            self.protocol.readConnectionLost()
+            self.assertFalse(transport.disconnecting)
+            silent.asked[0].callback("Happy and well")
+            self.assertEqual(transport.value(), b"Happy and well\r\n")
+            self.assertTrue(transport.disconnecting)
+
+    def test_noNewline(self) -> None:
+        """
+        The end of the input ends a query without a newline, of any kind; without a byte of a query, the connection is
+        closed without an answer.
+        """
+        for query, answer in {
+            b"moshez nobody": b"Happy and well\r\nNo such user\r\n",
+            b"\r": b"ada              Ada Lovelace\r\nmoshez\r\n",
+            b"x" * (MAX_LINE + 1): b"Bad query\r\n",
+            b"": b"",
+        }.items():
+            transport = self.connect()
+            self.protocol.dataReceived(query)
+            self.protocol.readConnectionLost()
+            self.assertEqual(transport.value(), answer)
+            self.assertTrue(transport.disconnecting)
+
+    def test_tooLong(self) -> None:
+        """The end of the input ends an overlong query, too."""
+        transport = self.connect()
+        self.protocol.dataReceived(b"x" * (MAX_LINE + 10))
+        self.assertFalse(transport.disconnecting)
+        self.protocol.readConnectionLost()
+        self.protocol.writeConnectionLost()
+        self.assertEqual(transport.value(), b"Bad query\r\n")
+        self.assertTrue(transport.disconnecting)
+
+    def test_limits(self) -> None:
+        """A peer that has closed its sending side has the same time limits as another one."""
+        transport = self.connect(SilentDouble())
+        self.protocol.dataReceived(b"moshez")
+        self.protocol.readConnectionLost()
+        self.clock.advance(self.factory.answerTimeout)
+        self.assertTrue(transport.disconnected)
 
 
 class DrainTests(FingerTestCase):

@@ -507,6 +507,39 @@ class HalfCloseTests(PipelineTestCase):
             self.channel.readConnectionLost()
             self.leave()
 
+    def test_incomplete(self) -> None:
+        """The requests before an incomplete one are answered, whether at once or later."""
+        for rest in (b"", b"GET / HTTP/1.1\r\nHo", announced(2) + b"x"):
+            for waits in (True, False):
+                self.connect(waits)
+                self.send(GET * 3 + rest)
+                self.channel.readConnectionLost()
+                self.assertFalse(self.transport.disconnecting)
+                for _ in range(3):
+                    if waits:
+                        self.echo.asked.pop(0)()
+                    self.clock.advance(0)
+                self.assertEqual(self.answered(), [0] * 3)
+                self.assertTrue(self.transport.disconnecting)
+                self.leave()
+
+    def test_refused(self) -> None:
+        """A client that is refused need not be waited for."""
+        self.connect()
+        self.assertEqual(self.send(announced(MAX_BODY + 1)), TOO_LARGE)
+        self.channel.readConnectionLost()
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
+
+    def test_limits(self) -> None:
+        """The time limits are those of other clients."""
+        self.connect(waits=True)
+        self.send(GET)
+        self.channel.readConnectionLost()
+        self.clock.advance(self.channel.answerTimeout)
+        self.assertTrue(self.transport.disconnected)
+        self.leave()
+
 
 class RateTests(PipelineTestCase):
     """The rate of requests."""

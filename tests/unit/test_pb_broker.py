@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -434,6 +435,53 @@ class DrainTests(BrokerTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.assertIsNone(self.transport.producer)
         self.leave()
+
+
+class HalfCloseTests(BrokerTestCase):
+    """Clients that close their sending sides."""
+
+    def test_answered(self) -> None:
+        """The calls that have arrived are answered, and the connection then closes."""
+        service = SilentDouble()
+        self.connect(service)
+        verifyObject(IHalfCloseableProtocol, self.broker)
+        self.broker.dataReceived(call(number=1) + call(number=2) + call(number=3)[:5])
+        self.broker.readConnectionLost()
+        service.asked[0].callback("one")
+        self.assertFalse(self.transport.disconnecting)
+        service.asked[1].callback("two")
+        self.broker.writeConnectionLost()
+        self.assertEqual([answer[:2] for answer in self.answers()], [[b"answer", 1], [b"answer", 2]])
+        self.assertTrue(self.transport.disconnecting)
+        self.leave()
+
+    def test_idle(self) -> None:
+        """Without calls under way, the connection closes at once."""
+        for sent in (b"", call(), call()[:5]):
+            self.connect()
+            self.broker.dataReceived(sent)
+            self.broker.readConnectionLost()
+            self.assertTrue(self.transport.disconnecting)
+            self.leave()
+
+    def test_neverReads(self) -> None:
+        """The time to receive the answers is limited."""
+        self.connect()
+        self.broker.dataReceived(call())
+        self.broker.readConnectionLost()
+        self.clock.advance(self.broker.closeTimeout)
+        self.assertTrue(self.transport.disconnected)
+        self.leave()
+
+    def test_leaves(self) -> None:
+        """An answer after the connection is lost leaves no timer."""
+        service = SilentDouble()
+        self.connect(service)
+        self.broker.dataReceived(call())
+        self.broker.readConnectionLost()
+        self.leave()
+        service.asked[0].callback("one")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class ClientTests(SynchronousTestCase):

@@ -6,11 +6,13 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from finger.errors import ConfigError
 from finger.log.querylog import QueryLog
@@ -117,6 +119,28 @@ class TrustTests(SynchronousTestCase):
             self.assertEqual(transport.value(), b"hello")
             self.assertEqual(protocol.wrappedProtocol.getPeer().host, peer)
         self.assertEqual(self.events, [])
+
+    def test_halfClose(self) -> None:
+        """The end of the client's data is passed on, but ends a connection without a whole header."""
+        heard: list[str] = []
+
+        @implementer(IHalfCloseableProtocol)
+        class Half(Protocol):
+            def readConnectionLost(self) -> None:
+                heard.append("read")
+
+            def writeConnectionLost(self) -> None:
+                heard.append("write")
+
+        self.factory.wrappedFactory.wrappedFactory = Factory.forProtocol(Half)
+        for header, ends in ((b"PROXY UNKNOWN\r\n", False), (b"PROXY", True), (b"", True)):
+            protocol, transport = self.factory.buildProtocol(UNIXAddress("/run/finger")), StringTransport()
+            protocol.makeConnection(transport)
+            self.assertTrue(IHalfCloseableProtocol.providedBy(protocol))
+            protocol.dataReceived(header)
+            protocol.readConnectionLost()
+            self.assertEqual(transport.disconnecting, ends)
+        self.assertEqual(heard, ["read"])
 
     def test_noHeader(self) -> None:
         """A connection without a header is closed, and logged with its data escaped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -62,7 +62,7 @@ class _Values(SecurityOptions):
 _VALUES: Final = _Values()
 
 
-@implementer(IDrainable)
+@implementer(IHalfCloseableProtocol, IDrainable)
 class BoundedBroker(pb.Broker):
     """
     A broker that limits the size, depth and duration of the messages it receives.
@@ -135,6 +135,7 @@ class BoundedBroker(pb.Broker):
         """Cancel the time limits."""
         self._deadline.cancel()
         self._reading.cancel()
+        self._draining = False
         super().connectionLost(reason)
 
     def proto_message(self, requestID: int, objectID: int, message: bytes, answerRequired: int, *more: Any) -> None:
@@ -173,6 +174,13 @@ class BoundedBroker(pb.Broker):
         self._draining = True
         self._closeIfDrained()
 
+    def readConnectionLost(self) -> None:
+        """Answer the calls that arrived completely, and close the connection."""
+        self.drain()
+
+    def writeConnectionLost(self) -> None:
+        """Do nothing: this server does not close its side alone."""
+
     def pauseProducing(self) -> None:
         """Stop reading while the peer does not receive what was sent, and limit the time."""
         self._isPaused = True
@@ -202,6 +210,7 @@ class BoundedBroker(pb.Broker):
         if self._draining and self._unanswered <= 0:
             # A paused producer would keep the connection open.
             self.transport.unregisterProducer()
+            self._deadline.start(self.closeTimeout, self.transport.abortConnection)
             self.transport.loseConnection()
 
     def _refuse(self, error: Exception) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from finger.adapters.web.resource import FingerResource
@@ -17,6 +16,7 @@ from finger.config.options import PORTS, WEB, Option
 from finger.config.types import Kind, Port, Switch
 from finger.errors import ConfigError
 from finger.net.http import BoundedSite
+from finger.net.tls import HalfCloseableTLSFactory
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 
 OPTIONS: Final = (
@@ -90,7 +90,7 @@ class WebAdapter:
                 "When the certificate in use expires.",
                 lambda: certificate.expires.timestamp(),
             )
-            context.listen("httpsport", TLSMemoryBIOFactory(certificate, False, site, clock=context.reactor))
+            context.listen("httpsport", HalfCloseableTLSFactory(certificate, False, site, clock=context.reactor))
 
     def _makeRoot(self, context: IAdapterContext) -> FingerResource:
         root = FingerResource(context.service)

@@ -26,6 +26,7 @@ from finger.config.files import readFile
 from finger.config.threads import ThreadedReader
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
+from finger.net.tls import TLSConnection
 
 DEVELOPMENT_DAYS = 30
 """The lifetime of a development certificate, in days."""
@@ -148,7 +149,7 @@ class ReloadingCertificate:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See L{IOpenSSLServerConnectionCreator.serverConnectionForTLS}."""
-        return SSL.Connection(self._context, None)
+        return TLSConnection(self._context, tlsProtocol)
 
     def reload(self) -> Deferred[bool]:
         """See L{IReloadable.reload}.  Existing connections keep the certificate they have."""
