@@ -149,13 +149,14 @@ class IVersioned(Interface):
 class IFingerForwarder(Interface):
     """An object that forwards a peer's query to another finger server."""
 
-    def forward(query: str, host: str, verbose: bool) -> Deferred[str]:
+    def forward(query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
         """
         Forward a query.
 
         @param query: the query for that host: C{user}, C{user@otherhost}, or empty for the user list.
         @param host: the host's name or address, without brackets.
         @param verbose: whether to send C{/W}.
+        @param peer: the peer's address, so that no peer uses up what all share; all that are unknown count as one.
         @return: the whole answer.  Fails with L{finger.errors.ForwardingRefused} if queries may not be forwarded to
             that host, and with L{finger.errors.RemoteUnreachable} if it does not answer.
         """

@@ -89,11 +89,11 @@ class PolicyFingerService:
         """See L{IVersioned.version}.  The policy itself never changes."""
         return versionOf(self._service)
 
-    def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
+    def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
         """See L{IFingerForwarder.forward}."""
         if self._forwarder is None:
             return fail(ForwardingRefused(host))
-        return self._forwarder.forward(query, host, verbose)
+        return self._forwarder.forward(query, host, verbose, peer)
 
     def _inTime(self, ask: Any, *arguments: str) -> Deferred[Any]:
         return maybeDeferred(ask, *arguments).addTimeout(self._timeout, self._clock, self._tooLate)

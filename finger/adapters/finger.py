@@ -211,7 +211,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         if kept is not None:
             finish("ok")
             return kept
-        waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in self._lookups(query)]
+        waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in self._lookups(query, peer)]
         try:
             answers = await gatherResults(waiting, consumeErrors=True)
         except Exception:  # Cancelled: the peer has left.
@@ -224,10 +224,10 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             self._lists.put(version, (query.verbose, self.utf8), answer, len(answer))
         return answer
 
-    def _lookups(self, query: Query) -> list[Awaitable[str]]:
+    def _lookups(self, query: Query, peer: str) -> list[Awaitable[str]]:
         if not query.names:
             return [self._list(query.verbose)]
-        return [self._one(name, query.verbose) for name in query.names]
+        return [self._one(name, query.verbose, peer) for name in query.names]
 
     async def _inWords(self, lookup: Awaitable[str]) -> tuple[str, str]:
         """
@@ -245,10 +245,10 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         profiles = await self._profiles.getProfiles()
         return _formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
 
-    async def _one(self, name: str, verbose: bool) -> str:
+    async def _one(self, name: str, verbose: bool, peer: str) -> str:
         remote = splitHost(name)
         if remote is not None:
-            return await self._forward(*remote, verbose)
+            return await self._forward(*remote, verbose, peer)
         try:
             return formatAnswer(await self._profiles.getProfile(name), verbose)
         except NoSuchUser:
@@ -256,10 +256,10 @@ class FingerFactory(ServerFactory[FingerProtocol]):
                 raise
         return await self._matches(name, verbose)
 
-    async def _forward(self, query: str, host: str, verbose: bool) -> str:
+    async def _forward(self, query: str, host: str, verbose: bool, peer: str) -> str:
         if self._forwarder is None:
             raise ForwardingRefused(host)
-        return await self._forwarder.forward(query, host, verbose)
+        return await self._forwarder.forward(query, host, verbose, peer)
 
     async def _matches(self, name: str, verbose: bool) -> str:
         """Return all users with this name.  If the user list is refused, none match: they would reveal logins."""

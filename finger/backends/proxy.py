@@ -11,7 +11,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.client.client import FINGER_PORT, Answer, FingerClient, formatName
+from finger.client.client import FINGER_PORT, ONE_HOST, Answer, FingerClient, formatName
 from finger.errors import (
     INTERNAL_ERROR,
     BackendUnavailable,
@@ -153,4 +153,5 @@ class ProxyBackend:
             host, port = parseHostPort(argument or "localhost", FINGER_PORT)
         except ValueError as error:
             raise ConfigError(f"--backend=proxy:{argument}: {error}; give HOST, HOST:PORT or [IPV6]:PORT") from error
-        return ProxyFingerService(FingerClient(reactor), host, port, events=PeerLog(reactor))
+        client = FingerClient(reactor, limits=ONE_HOST)
+        return ProxyFingerService(client, host, port, events=PeerLog(reactor))

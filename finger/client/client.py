@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -20,7 +20,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from finger.client.resolver import ResolvedReactor, alternate, knownAddresses, lookUp
-from finger.client.singleflight import SingleFlight
+from finger.client.slots import FairFlight, Limits, Place
 from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable
 from finger.protocol.hosts import hostOf, parseHost
 from finger.protocol.wire import decode, formatQuery
@@ -41,9 +41,27 @@ MAX_BYTES: Final = 256 * 1024
 MAX_QUERIES: Final = 50
 """The most queries at once."""
 
+MAX_QUERIES_PER_HOST: Final = 16
+"""The most queries at once to one host, so that a silent one leaves room for others."""
+
+MAX_QUERIES_PER_PEER: Final = 8
+"""The most queries at once on behalf of one peer.  Further ones wait."""
+
+MAX_QUERIES_PER_PEER_AND_HOST: Final = 4
+"""The most queries at once to one host on behalf of one peer, such as those for the names in one query."""
+
+MAX_WAITING: Final = 500
+"""The most queries that wait for others to end."""
+
+MAX_WAITING_PER_PEER: Final = 64
+"""The most queries of one peer that wait."""
+
 MAX_LOOKUPS: Final = 5
 """The most lookups at once: half of the reactor's threads, so that an unresponsive name server does not block reading
 files."""
+
+MAX_LOOKUPS_PER_PEER: Final = 2
+"""The most lookups at once on behalf of one peer.  Further ones wait."""
 
 LOOKUP_TIMEOUT: Final = 60.0
 """Seconds until a lookup is given up.  Twisted's resolver never reports a failure caused by a lack of file
@@ -51,6 +69,23 @@ descriptors."""
 
 MAX_ADDRESSES: Final = 8
 """The most addresses tried for a host."""
+
+LIMITS: Final = Limits(
+    MAX_QUERIES,
+    MAX_QUERIES_PER_HOST,
+    MAX_QUERIES_PER_PEER,
+    MAX_QUERIES_PER_PEER_AND_HOST,
+    MAX_WAITING,
+    MAX_WAITING_PER_PEER,
+)
+"""The limits of queries to many hosts."""
+
+ONE_HOST: Final = replace(LIMITS, perHost=MAX_QUERIES)
+"""The limits of queries to a single host."""
+
+_LOOKUPS: Final = Limits(
+    MAX_LOOKUPS, MAX_LOOKUPS, MAX_LOOKUPS_PER_PEER, MAX_LOOKUPS_PER_PEER, MAX_WAITING, MAX_WAITING_PER_PEER
+)
 
 Allowed: TypeAlias = Callable[[str], bool]
 
@@ -80,6 +115,16 @@ class Answer:
         return decode(self.content[:end])
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What identical queries have in common."""
+
+    host: str
+    port: int
+    query: bytes
+    allowed: Allowed | None
+
+
 def formatName(name: str, verbose: bool = False) -> bytes:
     """
     Format a query for one name.  Names that a server could read as another query are refused: with a space as two
@@ -104,11 +149,14 @@ class FingerClient:
     Identical queries at the same time share one connection and its answer.  This also stops loops between two servers
     that forward to each other: a query that comes back joins the one under way, which then ends at its timeout.
 
+    Queries are limited in all, for each host and for each peer (L{Limits}).  One that has to wait does so within its
+    timeout.
+
     @param reactor: the reactor for connections, timeouts and name resolution.
     @param connectTimeout: seconds for the lookup and all connection attempts together.
     @param timeout: seconds for a whole query; no activity of the server extends it.
     @param maxBytes: the longest answer accepted, in bytes.
-    @param maxQueries: the most queries at once.
+    @param limits: the most queries at once.
     """
 
     def __init__(
@@ -117,17 +165,21 @@ class FingerClient:
         connectTimeout: float = CONNECT_TIMEOUT,
         timeout: float = TIMEOUT,
         maxBytes: int = MAX_BYTES,
-        maxQueries: int = MAX_QUERIES,
+        limits: Limits = LIMITS,
     ) -> None:
         self._reactor = reactor
         self._connectTimeout = min(connectTimeout, timeout)
         self._timeout = timeout
         self._maxBytes = maxBytes
-        self._queries: SingleFlight[Answer] = SingleFlight(maxQueries, _tooMany)
+        self._queries: FairFlight[Answer] = FairFlight(reactor, limits, timeout)
         # The thread of a lookup stays busy until the system gives up, even if the lookup is cancelled.
-        self._lookups: SingleFlight[list[IAddress]] = SingleFlight(MAX_LOOKUPS, _tooMany, cancelAbandoned=False)
+        self._lookups: FairFlight[list[IAddress]] = FairFlight(
+            reactor, _LOOKUPS, self._connectTimeout, cancelAbandoned=False
+        )
 
-    def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
+    def ask(
+        self, host: str, port: int, query: bytes, allowed: Allowed | None = None, peer: str = ""
+    ) -> Deferred[Answer]:
         """
         Query one server.  Its IPv6 and IPv4 addresses are tried alternately, 0.3 seconds apart, and the query is sent
         on the first connection (RFC 8305).
@@ -138,6 +190,7 @@ class FingerClient:
         @param query: the query, with its line end (L{finger.protocol.wire.formatQuery}, L{formatName}).
         @param allowed: returns whether the client may connect to an address.  Connections are made to the addresses
             checked, without a second lookup.
+        @param peer: the peer that the query is for, which the limits count it by; empty if for no peer.
         @return: the answer, marked as truncated if it exceeds the size limit or the timeout, or if the connection is
             lost.  Cancelling it closes the connection, unless others wait for the same answer.  Fails with
             L{RemoteUnreachable}, whose message has the reason, if no byte of an answer is received, and with
@@ -147,42 +200,47 @@ class FingerClient:
             host = parseHost(host)
         except ValueError as error:
             return fail(RemoteUnreachable(str(error)))
+        question = _Question(host, port, query, allowed)
+        deadline = self._reactor.seconds() + self._timeout
         return self._queries.join(
-            (host, port, query, allowed), lambda: Deferred.fromCoroutine(self._ask(host, port, query, allowed))
+            question, Place(peer, host), lambda: Deferred.fromCoroutine(self._ask(question, peer, deadline))
         )
 
-    async def _ask(self, host: str, port: int, query: bytes, allowed: Allowed | None) -> Answer:
-        deadline = self._reactor.seconds() + self._timeout
-        connecting = Deferred.fromCoroutine(self._connect(host, port, query, allowed))
-        conversation = await connecting.addTimeout(self._connectTimeout, self._reactor, self._notConnected)
+    async def _ask(self, question: _Question, peer: str, deadline: float) -> Answer:
+        connecting = Deferred.fromCoroutine(self._connect(question, peer))
+        connectTimeout = min(self._connectTimeout, self._until(deadline))
+        conversation = await connecting.addTimeout(connectTimeout, self._reactor, self._notConnected)
         limit = Timer(self._reactor)
-        limit.start(
-            max(0, deadline - self._reactor.seconds()), conversation.cut, f"time limit of {self._timeout:g} s"
-        )
+        limit.start(self._until(deadline), conversation.cut, f"time limit of {self._timeout:g} s")
         try:
             return await conversation.answer
         finally:
             limit.cancel()
 
-    async def _connect(self, host: str, port: int, query: bytes, allowed: Allowed | None) -> _Conversation:
-        addresses = await self._lookUp(host, port)
+    def _until(self, deadline: float) -> float:
+        seconds: float = deadline - self._reactor.seconds()
+        return max(0.0, seconds)
+
+    async def _connect(self, question: _Question, peer: str) -> _Conversation:
+        addresses = await self._lookUp(question.host, question.port, peer)
         if not addresses:
             raise RemoteUnreachable("it has no address")
+        allowed = question.allowed
         permitted = [address for address in addresses if allowed is None or allowed(hostOf(address))]
         if not permitted:
-            raise ForwardingRefused(f"no address of {host} is allowed")
+            raise ForwardingRefused(f"no address of {question.host} is allowed")
         reactor = ResolvedReactor(self._reactor, alternate(permitted)[:MAX_ADDRESSES])
-        endpoint = HostnameEndpoint(reactor, hostOf(permitted[0]), port, self._connectTimeout)
+        endpoint = HostnameEndpoint(reactor, hostOf(permitted[0]), question.port, self._connectTimeout)
         try:
-            return await endpoint.connect(_Conversations(query, self._maxBytes))  # type: ignore[return-value]
+            return await endpoint.connect(_Conversations(question.query, self._maxBytes))  # type: ignore[return-value]
         except (ConnectError, ConnectingCancelledError, OSError) as error:
             raise RemoteUnreachable(_reason(error)) from error
 
-    def _lookUp(self, host: str, port: int) -> Deferred[list[IAddress]]:
+    def _lookUp(self, host: str, port: int, peer: str) -> Deferred[list[IAddress]]:
         known = knownAddresses(host, port)
         if known:
             return succeed(known)
-        return self._lookups.join((host, port), lambda: self._resolve(host, port))
+        return self._lookups.join((host, port), Place(peer, host), lambda: self._resolve(host, port))
 
     def _resolve(self, host: str, port: int) -> Deferred[list[IAddress]]:
         found = lookUp(self._reactor.nameResolver, host, port)
@@ -193,10 +251,6 @@ class FingerClient:
 
     def _notConnected(self, result: object, seconds: float) -> _Conversation:
         raise RemoteUnreachable(f"no connection within {seconds:g} s")
-
-
-def _tooMany() -> Exception:
-    return RemoteUnreachable("too many queries are under way")
 
 
 def _reason(error: Exception) -> str:

@@ -12,11 +12,15 @@ from zope.interface import implementer
 from finger.client.client import FINGER_PORT, Allowed, FingerClient, formatName
 from finger.errors import ConfigError, ForwardingRefused, PeerError
 from finger.interfaces import IFingerForwarder
+from finger.net.limits import rateLimitKey
 from finger.protocol.hosts import IPNetwork, isGlobal, parseAddress, parseHost
 from finger.protocol.wire import formatQuery
 
 ANY: Final = "any"
 """The value of C{--forward} for every host with a public address."""
+
+UNKNOWN_PEER: Final = "unknown"
+"""The peer that queries count for whose adapter does not say."""
 
 
 def parseForward(value: str) -> str | IPNetwork:
@@ -65,7 +69,7 @@ class Forwarder:
         self._hosts = {rule for rule in rules if isinstance(rule, str)}
         self._networks = [rule for rule in rules if not isinstance(rule, str)]
 
-    def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
+    def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
         """
         See L{IFingerForwarder.forward}.  Also fails with L{finger.errors.NoSuchUser} if C{query} is a name that
         cannot be sent in a query.
@@ -77,7 +81,8 @@ class Forwarder:
             line = formatName(query, verbose) if query else formatQuery("", verbose)
         except PeerError:
             return fail()
-        return self._client.ask(host, self._port, line, allowed).addCallback(lambda answer: answer.text)
+        place = rateLimitKey(peer) if peer else UNKNOWN_PEER
+        return self._client.ask(host, self._port, line, allowed, place).addCallback(lambda answer: answer.text)
 
     def _permit(self, host: str) -> tuple[str, Allowed | None]:
         """Return the host in canonical form, and the check for its addresses, or raise L{ForwardingRefused}."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
@@ -27,21 +27,21 @@ class SingleFlight(Generic[T]):
     """
     Operations by key, each run once for all callers that wait for it.
 
-    @param most: the most operations to run at once.
-    @param refuse: makes the error for further operations; without it, they are queued.
+    @param most: the most operations to run at once; further ones are queued.
     @param cancelAbandoned: whether to cancel a running operation when its last caller has cancelled.  A queued
         operation is then always removed.
     """
 
-    def __init__(
-        self, most: int, refuse: Callable[[], Exception] | None = None, *, cancelAbandoned: bool = True
-    ) -> None:
+    def __init__(self, most: int, *, cancelAbandoned: bool = True) -> None:
         self._most = most
-        self._refuse = refuse
         self._cancelAbandoned = cancelAbandoned
         self._queued: dict[Hashable, _Work[T]] = {}
         self._running: dict[Hashable, _Work[T]] = {}
         self._isStarting = False
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether the operation with a key is running or queued."""
+        return key in self._running or key in self._queued
 
     def join(self, key: Hashable, start: Callable[[], Deferred[T]]) -> Deferred[T]:
         """
@@ -55,8 +55,6 @@ class SingleFlight(Generic[T]):
         """
         work = self._running.get(key) or self._queued.get(key)
         if work is None:
-            if self._refuse is not None and len(self._running) + len(self._queued) >= self._most:
-                return fail(self._refuse())
             work = self._queued[key] = _Work(key, start)
         waiting: Deferred[T] = Deferred(partial(self._leave, work))
         work.waiting.append(waiting)

@@ -129,6 +129,8 @@ class ClientDouble(FingerClient):
     A client with fixed answers to queries.
 
     @ivar asked: the queries: host, port and line.
+    @ivar allowed: the check of addresses of the last query.
+    @ivar peer: the peer of the last query.
     """
 
     def __init__(
@@ -138,11 +140,15 @@ class ClientDouble(FingerClient):
         self._otherwise = otherwise
         self.asked: list[tuple[str, int, bytes]] = []
         self.allowed: Allowed | None = None
+        self.peer = ""
 
-    def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
+    def ask(
+        self, host: str, port: int, query: bytes, allowed: Allowed | None = None, peer: str = ""
+    ) -> Deferred[Answer]:
         """See L{finger.client.client.FingerClient.ask}."""
         self.asked.append((host, port, query))
         self.allowed = allowed
+        self.peer = peer
         answer = self._answers.get(query, self._otherwise)
         if isinstance(answer, Exception):
             return fail(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor
@@ -22,10 +23,15 @@ import finger.adapters.finger
 from finger.access.policy import ANSWER_TIMEOUT
 from finger.client.client import (
     CONNECT_TIMEOUT,
+    LIMITS,
     LOOKUP_TIMEOUT,
     MAX_ADDRESSES,
     MAX_BYTES,
     MAX_LOOKUPS,
+    MAX_QUERIES,
+    MAX_QUERIES_PER_HOST,
+    MAX_QUERIES_PER_PEER,
+    ONE_HOST,
     TIMEOUT,
     Answer,
     FingerClient,
@@ -209,12 +215,17 @@ class FingerClientTests(SynchronousTestCase):
         for number in range(MAX_LOOKUPS):
             self.ask(f"slow{number}")
         self.network.advance(CONNECT_TIMEOUT)
-        self.failureResultOf(self.ask("both"), RemoteUnreachable)
+        both = self.ask("both")
+        self.network.advance(CONNECT_TIMEOUT)
+        self.assertEqual(
+            self.failureResultOf(both, RemoteUnreachable).getErrorMessage(), "too many queries are under way"
+        )
         self.assertNotIn("both", self.network.resolver.asked)
         self.ask("127.0.0.1")
         self.assertEqual(self.network.attempts, ["127.0.0.1"])
+        self.ask("both")
         self.network.resolver.answer()
-        self.assertNoResult(self.ask("both"))
+        self.assertIn("both", self.network.resolver.asked)
 
     def test_lostLookups(self) -> None:
         """A lookup that never ends is given up."""
@@ -340,17 +351,53 @@ class FingerClientTests(SynchronousTestCase):
         self.assertEqual(len(self.network.attempts), 5)
 
     def test_maxQueries(self) -> None:
-        """The number of different queries at once is limited."""
-        self.client = FingerClient(self.network, maxQueries=2)
-        first = self.ask(query=b"a\r\n")
+        """The number of different queries at once is limited; further ones wait, within their timeout."""
+        self.client = FingerClient(self.network, limits=replace(ONE_HOST, total=2))
+        self.ask(query=b"a\r\n")
         self.ask(query=b"b\r\n")
-        answer = self.ask(query=b"c\r\n")
-        self.assertEqual(
-            self.failureResultOf(answer, RemoteUnreachable).getErrorMessage(), "too many queries are under way"
-        )
+        late = [self.ask(query=b"%d\r\n" % number) for number in range(2)]
+        self.assertEqual(len(self.network.attempts), 2)
+        self.network.advance(1)
         self.network.accept(0).answer(b"done\r\n")
-        self.successResultOf(first)
-        self.assertNoResult(self.ask(query=b"c\r\n"))
+        self.assertEqual(len(self.network.attempts), 3)
+        self.network.accept(1)
+        connection = self.network.accept(2)
+        self.network.advance(TIMEOUT - 1.1)
+        self.assertNoResult(late[1])
+        connection.say(b"so far")
+        self.network.advance(0.1)
+        self.assertTrue(connection.isAborted)
+        connection.close(ConnectionLost())
+        self.assertEqual(self.successResultOf(late[0]), Answer(b"so far", "time limit of 20 s"))
+        self.assertUnreachable(late[1], "too many queries are under way")
+
+    def test_hosts(self) -> None:
+        """A host that does not answer leaves room for others; with C{ONE_HOST}, one host may have all."""
+        for limits, most in ((LIMITS, MAX_QUERIES_PER_HOST), (ONE_HOST, MAX_QUERIES)):
+            self.client, before = FingerClient(self.network, limits=limits), len(self.network.attempts)
+            for number in range(MAX_QUERIES + 1):
+                self.ask(query=b"%d\r\n" % number)
+            self.assertEqual(len(self.network.attempts) - before, most)
+        self.client = FingerClient(self.network)
+        for number in range(MAX_QUERIES):
+            self.ask(query=b"%d\r\n" % number, peer=f"192.0.2.{number}")
+        self.ask("127.0.0.2", peer="192.0.2.1")
+        self.assertEqual(self.network.attempts[-1], "127.0.0.2")
+
+    def test_peers(self) -> None:
+        """One peer cannot use up the queries or the lookups, at however many hosts."""
+        for number in range(200):
+            self.ask(f"127.0.1.{number}", peer="192.0.2.1")
+        self.assertEqual(len(self.network.attempts), MAX_QUERIES_PER_PEER)
+        self.ask("127.0.0.2", peer="192.0.2.2")
+        self.assertEqual(self.network.attempts[-1], "127.0.0.2")
+        self.client = FingerClient(self.network)
+        self.network.resolver.slow = True
+        for number in range(MAX_LOOKUPS):
+            self.ask(f"slow{number}", peer="192.0.2.1")
+        self.assertEqual(self.network.resolver.asked, ["slow0", "slow1"])
+        self.ask("both", peer="192.0.2.2")
+        self.assertEqual(self.network.resolver.asked, ["slow0", "slow1", "both"])
 
     def test_cancel(self) -> None:
         """A query can be cancelled at any time, and leaves nothing behind."""

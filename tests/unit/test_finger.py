@@ -245,17 +245,17 @@ class ForwardTests(FingerTestCase):
 
     def test_forward(self) -> None:
         """
-        The forwarder gets the right-most host, the rest of the query and /W; its answer is relayed unchanged (section
-        2.4).
+        The forwarder gets the right-most host, the rest of the query, /W, and the peer; its answer is relayed
+        unchanged (section 2.4).
         """
 
         @implementer(IFingerForwarder)
         class Forwarder:
-            asked: list[tuple[str, str, bool]] = []
+            asked: list[tuple[str, str, bool, str]] = []
             error: Exception | None = None
 
-            def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
-                self.asked.append((query, host, verbose))
+            def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
+                self.asked.append((query, host, verbose, peer))
                 if self.error:
                     raise self.error
                 return succeed("two\nlines")
@@ -263,7 +263,7 @@ class ForwardTests(FingerTestCase):
         forwarder = Forwarder()
         policy = PolicyFingerService(ProfilesDouble(), Clock(), forwarder=forwarder)
         self.assertEqual(self.ask(b"/W u@h1@h2\r\n", policy), b"two\r\nlines\r\n")
-        self.assertEqual(forwarder.asked, [("u@h1", "h2", True)])
+        self.assertEqual(forwarder.asked, [("u@h1", "h2", True, "192.0.2.7")])
         forwarder.error = RemoteUnreachable()
         self.assertEqual(self.ask(b"@h\r\n", policy), b"Could not connect to remote host\r\n")
         forwarder.error = ForwardingRefused()

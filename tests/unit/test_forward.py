@@ -6,20 +6,32 @@ from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from finger.access.policy import PolicyFingerService
 from finger.adapters.finger import FingerFactory
-from finger.client.client import MAX_QUERIES, Answer, FingerClient
+from finger.client.client import (
+    MAX_QUERIES,
+    MAX_QUERIES_PER_PEER,
+    MAX_QUERIES_PER_PEER_AND_HOST,
+    TIMEOUT,
+    Answer,
+    FingerClient,
+)
 from finger.client.forward import ANY, Forwarder, parseForward
 from finger.errors import ConfigError, ForwardingRefused, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerForwarder
 from finger.profile import Profile
 from finger.protocol.hosts import isGlobal
 from finger.testing import ProfilesDouble
-from tests.support.othernet import UNREACHABLE, ClientDouble, Network
+from tests.support.othernet import UNREACHABLE, ClientDouble, Network, ScriptedServer
 from tests.support.typed import addressOf, listenOn
 from tests.unit.test_hosts import NO_HOSTS
 
@@ -226,14 +238,71 @@ class BounceTests(SynchronousTestCase):
     def test_flood(self) -> None:
         """The number of queries at once is limited, and identical ones are sent once."""
         forwarder = Forwarder(self.client, ["any"])
-        hosts = [f"host{number}.example" for number in range(MAX_QUERIES + 1)]
-        answers = [forwarder.forward("u", host, False) for _ in range(3) for host in hosts[:-1]]
-        self.failureResultOf(forwarder.forward("u", hosts[-1], False), RemoteUnreachable)
+        asked = [(f"host{number}.example", f"192.0.2.{number}") for number in range(MAX_QUERIES + 1)]
+        answers = [forwarder.forward("u", host, False, peer) for _ in range(3) for host, peer in asked]
         self.assertEqual(len(self.network.attempts), MAX_QUERIES)
-        for answer in answers:
+        for answer in reversed(answers):
             answer.cancel()
             answer.addErrback(lambda failure: None)
         self.assertTrue(all(connector.stoppedConnecting for connector in self.network.connectors))
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+
+class FairnessTests(SynchronousTestCase):
+    """A L{Forwarder} that one peer asks for as much as it can."""
+
+    def setUp(self) -> None:
+        self.network = Network()
+        self.forwarder = Forwarder(FingerClient(self.network), ["any"])
+
+    def ask(self, peer: str, hosts: list[str], users: int = 16) -> None:
+        """Ask silent hosts for several users each."""
+        for host in hosts:
+            for number in range(users):
+                self.forwarder.forward(f"u{peer}-{number}", host, False, peer).addErrback(lambda failure: None)
+
+    def assertForwarded(self, host: str, peer: str) -> None:
+        """Check that a query is sent at once."""
+        before = len(self.network.attempts)
+        self.forwarder.forward(f"moshez-{before}", host, False, peer).addErrback(lambda failure: None)
+        self.assertEqual(len(self.network.attempts), before + 1)
+        self.assertEqual(self.network.attempts[-1], host)
+
+    def test_silentHost(self) -> None:
+        """Sixteen names on each of twenty connections to one silent host delay no other peer, and no other host."""
+        self.ask("198.51.100.1", ["8.8.8.8"] * 20)
+        self.assertForwarded("9.9.9.9", "198.51.100.2")
+        self.assertForwarded("8.8.8.8", "198.51.100.2")
+        self.assertForwarded("9.9.9.9", "198.51.100.1")
+
+    def test_silentHosts(self) -> None:
+        """Many silent hosts delay no other peer."""
+        self.ask("198.51.100.1", [f"8.8.8.{number}" for number in range(100)])
+        self.assertForwarded("9.9.9.9", "198.51.100.2")
+
+    def test_subnet(self) -> None:
+        """The IPv6 addresses of a /64 are one peer."""
+        for number in range(100):
+            self.ask(f"2001:db8::{number}", ["8.8.8.8", "8.8.4.4", "1.1.1.1"], 1)
+        self.assertEqual(len(self.network.attempts), MAX_QUERIES_PER_PEER)
+        self.assertForwarded("9.9.9.9", "2001:db8:0:1::")
+
+    def test_unknown(self) -> None:
+        """Peers that an adapter does not name are one peer."""
+        self.ask("", [f"8.8.8.{number}" for number in range(100)])
+        self.assertEqual(len(self.network.attempts), MAX_QUERIES_PER_PEER)
+        self.assertForwarded("9.9.9.9", "198.51.100.2")
+
+    def test_ends(self) -> None:
+        """Each query has its time limit, also if it has to wait, and its turn comes when others end."""
+        answers = [self.forwarder.forward(f"u{n}", "8.8.8.8", False, "198.51.100.1") for n in range(16)]
+        for attempt in range(16):
+            self.network.accept(attempt).answer(b"here\r\n")
+        self.assertEqual([self.successResultOf(answer) for answer in answers], ["here"] * 16)
+        answers = [self.forwarder.forward(f"v{n}", "8.8.8.8", False, "198.51.100.1") for n in range(16)]
+        self.network.pump([1] * int(TIMEOUT))
+        for answer in answers:
+            self.failureResultOf(answer, RemoteUnreachable)
         self.assertEqual(self.network.getDelayedCalls(), [])
 
 
@@ -270,10 +339,57 @@ class RealTests(TestCase):
         for query in ("moshez@127.0.0.1", "moshez@127.0.0.1@127.0.0.1"):
             self.assertEqual((await self.ask("127.0.0.1", port, query)).text, "Happy and well")
 
-    def listen(self, factory: FingerFactory, interface: str) -> int:
-        listening = listenOn(interface, factory)
+    async def test_silent(self) -> None:
+        """
+        A client that asks a silent host for sixteen users on each of twenty connections delays neither another client
+        nor its own query to another host.
+        """
+        silent = ScriptedServer(lambda connection, data: None)
+        port = self.listen(silent, "127.0.0.1")
+        self.listen(FingerFactory(ProfilesDouble(Profile("moshez", plan="Happy and well"))), "127.0.0.2", port)
+        forwarder = Forwarder(FingerClient(reactor), ["127.0.0.0/8"], port=port)
+        here = self.listen(
+            FingerFactory(PolicyFingerService(ProfilesDouble(), reactor, forwarder=forwarder)), "127.0.0.1"
+        )
+        greedy = [await self.connect(here, "127.0.0.5") for _ in range(20)]
+        for number, connection in enumerate(greedy):
+            names = [f"u{number}-{name}@127.0.0.1" for name in range(16)]
+            connection.transport.write(" ".join(names).encode() + b"\r\n")
+        while len(silent.connections) < MAX_QUERIES_PER_PEER_AND_HOST:
+            await deferLater(reactor, 0.01)
+        for source in ("127.0.0.6", "127.0.0.5"):
+            other = await self.connect(here, source)
+            other.transport.write(b"moshez@127.0.0.2\r\n")
+            self.assertEqual(await other.answer, b"Happy and well\r\n")
+        self.assertEqual(len(silent.connections), MAX_QUERIES_PER_PEER_AND_HOST)
+        self.assertEqual([connection.answer.called for connection in greedy], [False] * 5 + [True] * 15)
+        for connection in greedy:
+            connection.transport.abortConnection()
+        await gatherResults([connection.answer for connection in greedy])
+        await silent.allEnded()
+
+    async def connect(self, port: int, source: str) -> Any:
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port, bindAddress=(source, 0))
+        return await connectProtocol(endpoint, _Receiver())
+
+    def listen(self, factory: IProtocolFactory, interface: str, port: int = 0) -> int:
+        listening = listenOn(interface, factory, port)
         self.addCleanup(listening.stopListening)
         return addressOf(listening).port
 
     def ask(self, host: str, port: int, query: str) -> Deferred[Answer]:
         return FingerClient(reactor).ask(host, port, query.encode() + b"\r\n")
+
+
+class _Receiver(Protocol):
+    """Receives until the connection ends."""
+
+    def __init__(self) -> None:
+        self.answer: Deferred[bytes] = Deferred()
+        self._received = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.answer.callback(self._received)

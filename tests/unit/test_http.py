@@ -512,7 +512,7 @@ class HalfCloseTests(PipelineTestCase):
         for rest in (b"", b"GET / HTTP/1.1\r\nHo", announced(2) + b"x"):
             for waits in (True, False):
                 self.connect(waits)
-                self.send(GET * 3 + rest)
+                self.channel.dataReceived(GET * 3 + rest)
                 self.channel.readConnectionLost()
                 self.assertFalse(self.transport.disconnecting)
                 for _ in range(3):

@@ -22,9 +22,9 @@ ADA = Profile("ada", "Ada L", "plan", "engine", home="/home/ada", office="12")
 class ForwarderDouble:
     """Answers with the query it was given."""
 
-    def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
+    def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
         """Return the arguments."""
-        return succeed(f"{query}|{host}|{verbose}")
+        return succeed(f"{query}|{host}|{verbose}|{peer}")
 
 
 class PolicyContractTests(FingerServiceContract, SynchronousTestCase):
@@ -78,9 +78,9 @@ class PolicyTests(SynchronousTestCase):
     def test_forward(self) -> None:
         """Every method forwards a query to the rightmost host, with the rest of the name."""
         policy = PolicyFingerService(MemoryFingerService(), Clock(), forwarder=ForwarderDouble())
-        self.assertEqual(self.successResultOf(policy.getUser("u@h1@[::1]")), "u@h1|::1|False")
-        self.assertEqual(self.successResultOf(policy.getProfile("@h")), Profile("@h", plan="|h|False"))
-        self.assertEqual(self.successResultOf(policy.forward("u", "h", True)), "u|h|True")
+        self.assertEqual(self.successResultOf(policy.getUser("u@h1@[::1]")), "u@h1|::1|False|")
+        self.assertEqual(self.successResultOf(policy.getProfile("@h")), Profile("@h", plan="|h|False|"))
+        self.assertEqual(self.successResultOf(policy.forward("u", "h", True, "192.0.2.7")), "u|h|True|192.0.2.7")
 
     def test_silence(self) -> None:
         """A query that a back end does not answer fails after the timeout, and is cancelled."""

@@ -61,7 +61,9 @@ class BSDContractTests(FingerServiceContract, SynchronousTestCase):
 
     def makeService(self) -> ProxyFingerService:
         class BSD(ClientDouble):
-            def ask(self, host: str, port: int, query: bytes, allowed: Allowed | None = None) -> Deferred[Answer]:
+            def ask(
+                self, host: str, port: int, query: bytes, allowed: Allowed | None = None, peer: str = ""
+            ) -> Deferred[Answer]:
                 missing = b"finger: " + query.strip() + b": no such user.\r\n"
                 return succeed(Answer({**ANSWERS, b"\r\n": BSD_LIST}.get(query, missing)))
 
@@ -72,7 +74,7 @@ class BSDContractTests(FingerServiceContract, SynchronousTestCase):
 class ForwarderDouble:
     """Answers with the query it was given."""
 
-    def forward(self, query: str, host: str, verbose: bool) -> Any:
+    def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Any:
         """See L{IFingerForwarder.forward}."""
         return succeed(f"{query} at {host}, {'more' if verbose else 'no more'}")
 

@@ -13,6 +13,7 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.access.onbehalf import getUserFor
 from finger.adapters.irc.client import ResidentIRCClient
 from finger.adapters.irc.messages import MAX_LINE, Message, ctcpCommand, cut, firstLines, formatMessage, plain, wrap
 from finger.config._version import __version__
@@ -150,18 +151,23 @@ class IRCBotFactory(ClientFactory[FingerBot]):
 
     async def _answer(self, query: str, peer: str, nickname: str) -> str:
         finish = self.queries.begin("irc", peer, query)
-        words, outcome = await self._look(query)
+        words, outcome = await self._look(query, peer)
         finish(outcome.__name__ if outcome else "ok")
         if outcome is NoSuchUser and query.lower() in HELP_WORDS:
             return HELP.format(nickname=nickname)
         return f"Status of {cut(cleanLine(query), MAX_NAME)}: {words}"
 
-    async def _look(self, user: str) -> tuple[str, type[Exception] | None]:
+    async def _look(self, user: str, peer: str) -> tuple[str, type[Exception] | None]:
         """Return the answer about a user, and the error if the lookup failed."""
         try:
-            return clean(await self._service.getUser(user)), None
+            return clean(await getUserFor(self._service, user, _hostOf(peer))), None
         except Exception as error:
             return self.queries.failures.explain(Failure(), self.log), type(error)
+
+
+def _hostOf(peer: str) -> str:
+    """Return the host of a sender, who may change the rest of C{nickname!user@host} at any time."""
+    return peer.rpartition("@")[2]
 
 
 registerAdapter(IRCBotFactory, IFingerService, IIRCClientFactory)

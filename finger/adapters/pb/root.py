@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 import finger.errors as errors
 from finger.access.authority import Actor, Authority
+from finger.access.onbehalf import getUserFor
 from finger.adapters.pb import NoSuchUser, Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.config.options import PORTS, Option
@@ -137,7 +138,8 @@ class PerspectiveFinger(pb.Root):
         """See L{IPerspectiveFinger.remote_getUser}."""
         if not isinstance(user, str):
             return fail(Refused("getUser takes one string, the user's name"))
-        answer = self._service.getUser(user).addBoth(finishQuery, self.queries.begin("pb", self._peer(), user))
+        peer = self._peer()
+        answer = getUserFor(self._service, user, peer).addBoth(finishQuery, self.queries.begin("pb", peer, user))
         return answer.addCallbacks(clean, self._inWords)
 
     def remote_getUsers(self) -> Deferred[list[str]]:

@@ -18,6 +18,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from finger.access.authority import Authority
+from finger.access.onbehalf import getProfileFor
 from finger.adapters.web.pagecache import PageCache
 from finger.adapters.web.pages import Draft, errorPage, listPage, nearestNumber, userPage
 from finger.adapters.web.representation import Representation, acceptsGzip, isCurrent
@@ -150,10 +151,11 @@ class FingerResource(Resource):
     def answerUser(self, request: Request, user: str) -> int:
         """Answer a user's page.  That of C{user@host} is not kept, because it is another server's answer."""
         key = user if splitHost(user) is None else None
-        return self.answer(request, partial(self._lookUp, user, key), user, key)
+        return self.answer(request, partial(self._lookUp, user, key, _peer(request)), user, key)
 
-    def _lookUp(self, user: str, key: Hashable | None) -> Deferred[Draft]:
-        return self._profiles.getProfile(user).addCallback(lambda profile: Draft(key, partial(userPage, profile)))
+    def _lookUp(self, user: str, key: Hashable | None, peer: str) -> Deferred[Draft]:
+        found = getProfileFor(self._profiles, user, peer)
+        return found.addCallback(lambda profile: Draft(key, partial(userPage, profile)))
 
     def _list(self, number: int) -> Deferred[Draft]:
         return self._profiles.getProfiles().addCallback(self._draftList, number)
@@ -186,7 +188,7 @@ class FingerResource(Resource):
     async def _answer(
         self, request: Request, look: Callable[[], Deferred[Draft]], asked: str, key: Hashable | None
     ) -> None:
-        finish = self.queries.begin("web", hostOf(request.getClientAddress()), asked)
+        finish = self.queries.begin("web", _peer(request), asked)
         version = None if key is None else self._version()  # Before the lookup; see AnswerCache.
         page = self._pages.find(version, key, _acceptsGzip(request))
         if page is not None:
@@ -221,7 +223,7 @@ class FingerResource(Resource):
         assert request.content is not None
         if not request.isSecure():
             raise InsecureRefused
-        peer = hostOf(request.getClientAddress())
+        peer = _peer(request)
         try:
             status = request.content.read().decode("utf-8")
         except UnicodeDecodeError:
@@ -235,7 +237,7 @@ class FingerResource(Resource):
             request.setHeader(b"retry-after", b"%d" % error.seconds)
             raise
         await self.authority.set(actor, user, status.removesuffix("\n"))
-        return await self._lookUp(user, None)
+        return await self._lookUp(user, None, peer)
 
     async def _logIn(self, request: Request, peer: str) -> str:
         """Log in.  A request without a name is not an attempt: clients send one first to receive the challenge."""
@@ -325,6 +327,10 @@ def _tooLate(result: object, seconds: float) -> NoReturn:
 
 def _argument(request: Request, name: bytes) -> str:
     return _decode(request.args.get(name, [b""])[0])
+
+
+def _peer(request: Request) -> str:
+    return hostOf(request.getClientAddress())
 
 
 def _decode(name: bytes) -> str:

@@ -19,6 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from finger.access.onbehalf import getUserFor
 from finger.adapters.xmlrpc.messages import (
     BAD_CALL,
     NO_NAME,
@@ -180,7 +181,7 @@ class FingerXMLRPC(Resource):
     def _fault(self, failure: Failure) -> NoReturn:
         raise Fault(REFUSED, self.queries.failures.explain(failure, self.log)) from None
 
-    def _logged(self, peer: str, query: str, look: Callable[..., Deferred[T]], *arguments: str) -> Deferred[T]:
+    def _logged(self, peer: str, query: str, look: Callable[..., Deferred[T]], *arguments: object) -> Deferred[T]:
         finish = self.queries.begin("xmlrpc", peer, query)
         return maybeDeferred(look, *arguments).addBoth(finishQuery, finish)
 
@@ -191,7 +192,7 @@ class FingerXMLRPC(Resource):
         if not isinstance(user, str):
             raise Fault(BAD_CALL, "getUser takes one string, the user's name")
         try:
-            return clean(await self._logged(peer, user, self._service.getUser, user))
+            return clean(await self._logged(peer, user, getUserFor, self._service, user, peer))
         except NoSuchUser:
             return NoSuchUser.words
 
