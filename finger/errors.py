@@ -88,6 +88,14 @@ class RemoteUnreachable(PeerError):
     words = "Could not connect to remote host"
 
 
+class Gone(PeerError):
+    """The peer left before it was answered."""
+
+
+class Aborted(PeerError):
+    """The server closed the connection before the answer was there: at a time limit, or when it stopped."""
+
+
 class BackendUnavailable(FingerError):
     """A back end cannot answer at present; the user may exist."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime, ITCPTransport
@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from finger.config.options import ANSWERS, PORTS, Option
 from finger.config.types import Port, Switch
-from finger.errors import BadQuery, ForwardingRefused, ListRefused, NoSuchUser
+from finger.errors import BadQuery, ForwardingRefused, Gone, ListRefused, NoSuchUser, PeerError
 from finger.interfaces import (
     IDrainable,
     IFingerFactory,
@@ -23,7 +23,7 @@ from finger.interfaces import (
     IFingerProfileService,
     IFingerService,
 )
-from finger.log.querylog import QueryLog
+from finger.log.querylog import QueryLog, lossOf
 from finger.net.answercache import AnswerCache, versionOf
 from finger.net.slices import sendInSlices
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
@@ -73,7 +73,7 @@ class FingerProtocol(LineReceiver):
     _answering: Deferred[bytes] | None = None
     _discarded = 0
     _isTooLong = False
-    _isLost = False
+    _loss: PeerError | None = None
 
     def connectionMade(self) -> None:
         """Wait for the query."""
@@ -84,7 +84,7 @@ class FingerProtocol(LineReceiver):
         """Look up the answer.  Anything the peer sends after its query is discarded."""
         self.setRawMode()
         self._deadline.start(self.factory.answerTimeout, self.transport.abortConnection)
-        self._answering = self.factory.answer(line, self._peer())
+        self._answering = self.factory.answer(line, self._peer(), lambda: self._loss)
         self._answering.addBoth(self._answer)
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -117,7 +117,7 @@ class FingerProtocol(LineReceiver):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Cancel the lookup."""
-        self._isLost = True
+        self._loss = lossOf(reason)
         self._deadline.cancel()
         if self._answering is not None:
             self._answering.cancel()
@@ -136,7 +136,7 @@ class FingerProtocol(LineReceiver):
 
     def _answer(self, result: bytes | Failure) -> None:
         self._answering = None
-        if not self._isLost:
+        if self._loss is None:
             if isinstance(result, Failure):
                 result = self.factory.encode(self.factory.queries.failures.explain(result, self.log))
             self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)
@@ -184,21 +184,24 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self.queries = QueryLog()
         self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
 
-    def answer(self, line: bytes, peer: str) -> Deferred[bytes]:
+    def answer(
+        self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None] = lambda: None
+    ) -> Deferred[bytes]:
         """
         Answer a query, and log it.
 
         @param line: the query as received.
         @param peer: the peer's address, for the log.
+        @param whyLost: returns why the connection was lost, if the answer is cancelled; by default, the peer left.
         @return: the bytes to send; fails only when cancelled.
         """
-        return Deferred.fromCoroutine(self._answer(line, peer))
+        return Deferred.fromCoroutine(self._answer(line, peer, whyLost))
 
     def encode(self, text: str) -> bytes:
         """Return a text as bytes to send."""
         return encode(text, self.utf8)
 
-    async def _answer(self, line: bytes, peer: str) -> bytes:
+    async def _answer(self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None]) -> bytes:
         finish = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
         try:
             query = parseQuery(line)
@@ -214,8 +217,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in self._lookups(query, peer)]
         try:
             answers = await gatherResults(waiting, consumeErrors=True)
-        except Exception:  # Cancelled: the peer has left.
-            finish("Gone")
+        except Exception:  # Cancelled: the connection is lost.
+            finish(type(whyLost() or Gone()).__name__)
             raise
         outcome = ",".join(outcome for _, outcome in answers)
         answer = self.encode("\n".join(text for text, _ in answers))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from finger.errors import Aborted, Gone, PeerError
 from finger.log.failures import FailureLog
 from finger.log.peerlog import PeerLog
 from finger.protocol.hosts import parseAddress
@@ -90,3 +92,12 @@ def finishQuery(result: T, finish: Callable[[str], None]) -> T:
     """
     finish(type(result.value).__name__ if isinstance(result, Failure) else "ok")
     return result
+
+
+def lossOf(reason: Failure) -> PeerError:
+    """
+    Return the error of a query whose connection was lost before the answer.
+
+    @param reason: the reason, as given to C{connectionLost}.
+    """
+    return Aborted() if reason.check(ConnectionAborted) else Gone()

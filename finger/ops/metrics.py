@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 import twisted
 from finger.config._version import __version__
-from finger.errors import FingerError, PeerError
+from finger.errors import Aborted, FingerError, Gone, PeerError
 from finger.interfaces import ICountsUsers
 from finger.net.limits import LimitedFactory
 from finger.ops.processcollector import AnyProcessCollector
@@ -29,7 +29,7 @@ from finger.ops.processcollector import AnyProcessCollector
 MIXED: Final = "Mixed"
 """The outcome of a query for several names whose outcomes differ."""
 
-GONE: Final = "Gone"
+GONE: Final = Gone.__name__
 """The outcome of a query whose peer closed the connection before the answer."""
 
 INTERNAL: Final = "InternalError"
@@ -40,6 +40,7 @@ OURS: Final = frozenset({"BackendUnavailable", INTERNAL})
 
 PEERS: Final = frozenset(
     {
+        Aborted.__name__,
         "BadQuery",
         "ForwardingRefused",
         GONE,
@@ -56,7 +57,7 @@ PEERS: Final = frozenset(
         "TooManyAttempts",
     }
 )
-"""The outcomes that are the peer's fault."""
+"""The outcomes that are not the server's fault."""
 
 OUTCOMES: Final = frozenset({"ok"}) | PEERS | OURS
 """The outcomes of looking up one name.  The log distinguishes more."""

@@ -96,6 +96,7 @@ class SignalTests(BlackBoxTestCase):
             with contextlib.suppress(ConnectionResetError):
                 self.assertEqual(receive(connection), b"")
         self.assertEqual(server.process.wait(DEADLINE), -signal.SIGTERM)
+        self.assertIn("'moshez' Aborted ", server.log)
 
     def test_twice(self) -> None:
         """A second signal stops the server at once."""

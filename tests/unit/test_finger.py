@@ -6,10 +6,12 @@ from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -319,6 +321,18 @@ class LimitTests(FingerTestCase):
         self.assertFalse(transport.disconnected)
         self.clock.advance(1)
         self.assertTrue(transport.disconnected)
+        with capturedLogs() as logs:
+            self.protocol.connectionLost(Failure(ConnectionAborted()))
+        self.assertEqual([event["outcome"] for event in logs], ["Aborted"])
+
+    def test_cancelled(self) -> None:
+        """An answer that is cancelled without a connection is logged as one whose peer has left."""
+        self.connect(SilentDouble())
+        with capturedLogs() as logs:
+            answer = self.factory.answer(b"moshez", "192.0.2.7")
+            answer.cancel()
+        self.failureResultOf(answer)
+        self.assertEqual([event["outcome"] for event in logs], ["Gone"])
 
     def test_neverReads(self) -> None:
         """Sending an answer has a time limit."""

@@ -14,7 +14,7 @@ from justhtml import JustHTML
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -449,17 +449,24 @@ class TimeTests(SynchronousTestCase):
             self.assertEqual(len(self.flushLoggedErrors(errors.BackendUnavailable)), 1)
 
     def test_gone(self) -> None:
-        """When the client leaves, the lookup is cancelled, and no failure is logged."""
-        cancelled: list[Deferred[str]] = []
-        waiting: Deferred[str] = Deferred(cancelled.append)
-        self.service.getUser = lambda user: waiting  # type: ignore[method-assign]
-        channel, transport = Browser(self.resource).send("/ada")
-        with capturedLogs() as events:
-            channel.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(cancelled, [waiting])
-        self.assertEqual(transport.value(), b"")
-        self.assertEqual([event["outcome"] for event in events], ["Gone"])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        """
+        When the client leaves or the server aborts the connection, the lookup is cancelled, and no failure is logged.
+        """
+        for reason, outcome in (
+            (ConnectionDone(), "Gone"),
+            (ConnectionLost(), "Gone"),
+            (ConnectionAborted(), "Aborted"),
+        ):
+            cancelled: list[Deferred[str]] = []
+            waiting: Deferred[str] = Deferred(cancelled.append)
+            self.service.getUser = lambda user, waiting=waiting: waiting  # type: ignore[method-assign,misc]
+            channel, transport = Browser(self.resource).send("/ada")
+            with capturedLogs() as events:
+                channel.connectionLost(Failure(reason))
+            self.assertEqual(cancelled, [waiting])
+            self.assertEqual(transport.value(), b"")
+            self.assertEqual([event["outcome"] for event in events], [outcome])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_goneAndAnswered(self) -> None:
         """A back end that answers when cancelled causes no failure."""

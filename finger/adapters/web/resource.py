@@ -38,7 +38,7 @@ from finger.errors import (
     TooManyAttempts,
 )
 from finger.interfaces import IFingerProfileService, IFingerService
-from finger.log.querylog import QueryLog
+from finger.log.querylog import QueryLog, lossOf
 from finger.net.answercache import versionOf
 from finger.net.slices import sendInSlices
 from finger.profile import Profile
@@ -77,10 +77,6 @@ class InsecureRefused(PeerError):
     """The request needs a password, and is not encrypted."""
 
     words = "HTTPS only"
-
-
-class Gone(PeerError):
-    """The client left before it was answered."""
 
 
 STATUS_OF_ERROR: Final = {
@@ -196,16 +192,17 @@ class FingerResource(Resource):
             finish("ok")
             return
         looking = self._inTime(look)
-        ended = request.notifyFinish().addErrback(lambda reason: looking.cancel())
+        lost: list[Exception] = []
+        request.notifyFinish().addErrback(_cancel, looking, lost)
         try:
             draft, code, outcome = await looking, HTTPStatus.OK, "ok"
         except Exception as error:
-            failure = Failure(Gone() if ended.called else error)
+            failure = Failure(*lost or [error])
             code, outcome = _statusOf(failure), type(failure.value).__name__
             words = self.queries.failures.explain(failure, self.log)
             index = "../" * len(request.postpath or ()) or "./"
             draft, version = Draft(None, partial(errorPage, words, code, asked, index)), None
-        if not ended.called:
+        if not lost:
             await self._sendDraft(request, draft, code, version)
         finish(outcome)
 
@@ -314,6 +311,12 @@ def _redirectIntoDirectory(request: Request) -> int:
     request.setHeader(b"content-length", b"0")
     request.finish()
     return NOT_DONE_YET
+
+
+def _cancel(reason: Failure, looking: Deferred[Draft], lost: list[Exception]) -> None:
+    """Cancel a lookup whose connection is lost, and note why."""
+    lost.append(lossOf(reason))
+    looking.cancel()
 
 
 def _statusOf(failure: Failure) -> HTTPStatus:
