@@ -219,7 +219,7 @@ class KeptTests(WebCacheTestCase):
         answers = iter(["first", "second"])
 
         class Forwarder:
-            def forward(self, query: str, host: str, verbose: bool) -> Deferred[str]:
+            def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
                 return succeed(next(answers))
 
         forwarder: Any = Forwarder()
