@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-# Libraries import it at the first request or lookup, when this process may no longer be able to read it.
-import encodings.idna  # noqa: F401
+# Libraries import these at the first request or lookup, when this process may no longer be able to read them.
+import encodings.idna
+import encodings.punycode  # noqa: F401
 import os
 from collections.abc import Sequence
 from functools import partial
 from socket import gethostname
 from typing import Any, cast
 
+import idna.uts46data  # noqa: F401
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 

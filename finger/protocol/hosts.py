@@ -11,6 +11,8 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
+import idna
+
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
@@ -31,7 +33,8 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 def parseHost(text: str) -> str:
     """
     Parse a host's name or address, and return its canonical form: lowercase, without a final dot, an international
-    name in its ASCII form, an IPv4-mapped IPv6 address as the IPv4 address.
+    name in its ASCII form (IDNA 2008, RFC 5891; mapped as browsers do, by Unicode Technical Standard 46), an
+    IPv4-mapped IPv6 address as the IPv4 address.
 
     @param text: the name or address, without brackets.
     @raise ValueError: if it is neither.  This includes 127.1, 2130706433 and 0x7f000001, which some resolvers read
@@ -40,14 +43,20 @@ def parseHost(text: str) -> str:
     address = parseAddress(text)
     if address is not None:
         return str(address)
-    try:
-        name = text if text.isascii() else text.encode("idna").decode("ascii")
-    except UnicodeError:
-        name = ""
-    name = name.lower().removesuffix(".")
+    name = _toASCII(text).lower().removesuffix(".")
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name) or _NUMBER.fullmatch(name):
         raise ValueError(f"{text[:_MAX_NAME]!r} is neither a host name nor an address")
     return name
+
+
+def _toASCII(name: str) -> str:
+    """Return a host's name in its ASCII form; empty if it has none."""
+    if name.isascii():
+        return name
+    try:
+        return idna.encode(name, uts46=True).decode("ascii") if len(name) <= _MAX_NAME else ""
+    except UnicodeError:
+        return ""
 
 
 def parseAddress(text: str) -> IPAddress | None:

@@ -12,6 +12,16 @@ from finger.protocol.hosts import LOCAL, hostOf, isGlobal, isLocal, parseAddress
 NO_HOSTS = (
     *("", ".", "..", "a..b", ".a", "-a", "a-", "a b", "a\tb", "a\r\nb", "a\0b", "a\x1b[31m", "a/b", "a:b", "a@b"),
     *("a%b", "[::1]", "a" * 64, "a." * 200 + "a", "\N{SNOWMAN}\N{RIGHT-TO-LEFT OVERRIDE}", "xn--a\N{SNOWMAN}", "*"),
+    *(
+        "\N{SNOWMAN}.example",
+        "é_b.example",
+        "-é",
+        "é..b",
+        "é" * 64,
+        "é." * 200 + "b",
+        "\u0301é",
+        "a\N{ZERO WIDTH JOINER}é",
+    ),
     *("127.1", "2130706433", "10.0.0.256", "1.2.3.4.5", "127.0.0.1.", "\uff11\uff12\uff17.0.0.1"),
     *("fe80::1%a b", "fe80::1%\x1b", "fe80::1%", ":::", "12345::"),
 )
@@ -29,6 +39,11 @@ class ParseHostTests(SynchronousTestCase):
             "3com.example": "3com.example",
             "xn--bcher-kva.example": "xn--bcher-kva.example",
             "B\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example": "xn--bcher-kva.example",
+            "stra\N{LATIN SMALL LETTER SHARP S}e.de": "xn--strae-oqa.de",
+            "fu\N{LATIN SMALL LETTER SHARP S}ball.Example.": "xn--fuball-cta.example",
+            "\N{GREEK SMALL LETTER FINAL SIGMA}.gr": "xn--3xa.gr",
+            "zoe\N{COMBINING DIAERESIS}.example": "xn--zo-ija.example",
+            "\N{FULLWIDTH LATIN CAPITAL LETTER A}\N{IDEOGRAPHIC FULL STOP}example": "a.example",
             "127.0.0.1": "127.0.0.1",
             "0:0:0::1": "::1",
             "2001:DB8::0001": "2001:db8::1",

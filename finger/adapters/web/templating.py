@@ -8,6 +8,7 @@ C{error.html} (an error).  A comment in each, which is not sent, lists the slots
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final
 from xml.sax import SAXParseException
@@ -45,7 +46,7 @@ def findPackageTemplates(package: Path) -> Path:
 
 
 def _hasTemplates(directory: Path) -> bool:
-    return (directory / LAYOUT).is_file()
+    return os.path.isfile(directory / LAYOUT)  # Path.is_file raises an error in a directory that cannot be searched.
 
 
 PACKAGE_TEMPLATES: Final = findPackageTemplates(Path(__file__).parents[2])
