@@ -25,6 +25,7 @@ from zope.interface.verify import verifyObject
 from finger.errors import BackendUnavailable, NoSuchUser
 from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IFingerSetterService, IVersioned
 from finger.profile import Profile
+from finger.protocol.names import parseName
 
 
 class ThreadlessReactor(Clock):
@@ -165,12 +166,13 @@ class FingerServiceContract:
             self.failure(self.makeService().getUser(name), NoSuchUser)
 
     def test_list(self) -> None:
-        """The list is sorted, and contains the known user but not the unknown one."""
+        """The list is sorted, contains the known user but not the unknown one, and only names that can be queried."""
         users = self.result(self.makeService().getUsers())
         assert isinstance(users, list)
         assert users == sorted(users)
         assert self.known in users
         assert self.unknown not in users
+        assert users == [parseName(user) for user in users], "a listed name cannot be queried"
 
     def test_listIsYours(self) -> None:
         """Changing a returned list does not change the next one."""

@@ -19,6 +19,7 @@ from finger.errors import NotAllowed, NotAuthenticated, TooManyAttempts
 from finger.interfaces import IFingerSetterService
 from finger.log.failures import FailureLog
 from finger.log.peerlog import PeerLog
+from finger.protocol.names import canonical
 
 UNAUTHENTICATED = "unauthenticated client"
 """The name, in the log, of a client that sets a status at a port without authentication."""
@@ -113,7 +114,7 @@ class Authority:
         @param status: the new status.
         @return: as for L{IFingerSetterService.setUser}; also fails with L{NotAllowed}.
         """
-        if actor is not None and actor != user and actor not in self._administrators:
+        if actor is not None and canonical(actor) != canonical(user) and actor not in self._administrators:
             self._events.warn(self.log, "{actor!r} may not set {user!r}", actor=actor, user=user)
             return fail(NotAllowed(user))
         done = self.service.setUser(user, status)

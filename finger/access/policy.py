@@ -14,10 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused
+from finger.errors import BackendUnavailable, BadQuery, ForwardingRefused, ListRefused, NoSuchUser
 from finger.interfaces import IFingerForwarder, IFingerProfileService, IFingerService, IVersioned
 from finger.net.answercache import versionOf
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
+from finger.protocol.names import parseName
 from finger.protocol.wire import splitHost
 
 ANSWER_TIMEOUT = 30.0
@@ -66,11 +67,18 @@ class PolicyFingerService:
         return self._inTime(self._service.getUsers) if self._listing else fail(ListRefused())
 
     def getProfile(self, user: str) -> Deferred[Profile]:
-        """See L{IFingerProfileService.getProfile}.  The plan of C{user@host} is that server's answer."""
+        """
+        See L{IFingerProfileService.getProfile}.  The plan of C{user@host} is that server's answer.  The back end is
+        asked only for names that a user can have (L{finger.protocol.names}), in their canonical form.
+        """
         remote = splitHost(user)
         if remote is not None:
             return self.forward(*remote, verbose=False).addCallback(lambda answer: Profile(user, plan=answer))
-        return self._inTime(self._profiles.getProfile, user).addCallback(disclose, self._atoms)
+        try:
+            name = parseName(user)
+        except BadQuery:
+            return fail(NoSuchUser(user))
+        return self._inTime(self._profiles.getProfile, name).addCallback(disclose, self._atoms)
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""

@@ -13,9 +13,10 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.adapters._people import People, Search, formatProfiles, joinAnswers
 from finger.config.options import ANSWERS, PORTS, Option
 from finger.config.types import Port, Switch
-from finger.errors import BadQuery, ForwardingRefused, Gone, ListRefused, NoSuchUser, PeerError
+from finger.errors import BadQuery, ForwardingRefused, Gone, PeerError
 from finger.interfaces import (
     IDrainable,
     IFingerFactory,
@@ -27,19 +28,9 @@ from finger.log.querylog import QueryLog, lossOf
 from finger.net.answercache import AnswerCache, versionOf
 from finger.net.slices import sendInSlices
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
-from finger.profile import Profile
 from finger.protocol.hosts import hostOf
-from finger.protocol.wire import (
-    MAX_LINE,
-    MAX_NAMES,
-    Query,
-    encode,
-    formatAnswer,
-    formatList,
-    matchesName,
-    parseQuery,
-    splitHost,
-)
+from finger.protocol.telnet import TelnetFilter
+from finger.protocol.wire import MAX_LINE, Query, encode, formatList, parseQuery, splitHost
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
 
 MAX_DISCARDED = 64 * 1024
@@ -79,6 +70,11 @@ class FingerProtocol(LineReceiver):
         """Wait for the query."""
         self._deadline = Timer(self.factory.clock)
         self._deadline.start(self.factory.queryTimeout, self.transport.abortConnection)
+        self._telnet = TelnetFilter()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Remove telnet's part of the query."""
+        super().dataReceived(self._telnet.feed(data) if self.line_mode else data)
 
     def lineReceived(self, line: bytes) -> None:
         """Look up the answer.  Anything the peer sends after its query is discarded."""
@@ -158,7 +154,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     @ivar clock: the clock for the time limits; with L{None} there are no limits.
     @ivar queries: the log of queries.
     @ivar utf8: whether to send UTF-8 rather than ASCII.
-    @ivar matchNames: whether a name that is not a login may match a first, last or full name (section 2.5.3).
+    @ivar matchNames: whether a name that is not a login may match a login in another case, or a first, last or full
+        name (section 2.5.3).
     @ivar queryTimeout: time limit for receiving the query, in seconds.
     @ivar answerTimeout: time limit for looking up the answer, in seconds.
     @ivar closeTimeout: time limit for the peer to receive the answer, in seconds.
@@ -180,6 +177,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     def __init__(self, service: IFingerService) -> None:
         self._service = service
         self._profiles = IFingerProfileService(service)
+        self._people = People(self._profiles)
         self._forwarder = IFingerForwarder(service, None)
         self.queries = QueryLog()
         self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
@@ -221,7 +219,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             finish(type(whyLost() or Gone()).__name__)
             raise
         outcome = ",".join(outcome for _, outcome in answers)
-        answer = self.encode("\n".join(text for text, _ in answers))
+        answer = self.encode(joinAnswers([text for text, _ in answers]))
         finish(outcome)
         if outcome == "ok":
             self._lists.put(version, (query.verbose, self.utf8), answer, len(answer))
@@ -230,7 +228,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     def _lookups(self, query: Query, peer: str) -> list[Awaitable[str]]:
         if not query.names:
             return [self._list(query.verbose)]
-        return [self._one(name, query.verbose, peer) for name in query.names]
+        search = Search(self._people, self.matchNames, self.clock)
+        return [self._one(name, query.verbose, search, peer) for name in query.names]
 
     async def _inWords(self, lookup: Awaitable[str]) -> tuple[str, str]:
         """
@@ -246,39 +245,18 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     async def _list(self, verbose: bool) -> str:
         profiles = await self._profiles.getProfiles()
-        return _formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
+        return formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
 
-    async def _one(self, name: str, verbose: bool, peer: str) -> str:
+    async def _one(self, name: str, verbose: bool, search: Search, peer: str) -> str:
         remote = splitHost(name)
         if remote is not None:
             return await self._forward(*remote, verbose, peer)
-        try:
-            return formatAnswer(await self._profiles.getProfile(name), verbose)
-        except NoSuchUser:
-            if not self.matchNames:
-                raise
-        return await self._matches(name, verbose)
+        return formatProfiles(await search.find(name), verbose)
 
     async def _forward(self, query: str, host: str, verbose: bool, peer: str) -> str:
         if self._forwarder is None:
             raise ForwardingRefused(host)
         return await self._forwarder.forward(query, host, verbose, peer)
-
-    async def _matches(self, name: str, verbose: bool) -> str:
-        """Return all users with this name.  If the user list is refused, none match: they would reveal logins."""
-        try:
-            profiles = await self._profiles.getProfiles()
-        except ListRefused:
-            profiles = []
-        logins = [profile.login for profile in profiles if matchesName(profile, name)]
-        if not logins:
-            raise NoSuchUser(name)
-        found = [await self._profiles.getProfile(login) for login in logins[:MAX_NAMES]]
-        return _formatProfiles(found, verbose)
-
-
-def _formatProfiles(profiles: list[Profile], verbose: bool) -> str:
-    return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
 
 
 def _escaped(line: bytes) -> str:
@@ -311,7 +289,7 @@ class FingerAdapter:
             kind=Switch(),
             initial=False,
             group=ANSWERS,
-            help="Also match first, last and full names.",
+            help="Also match logins, and first, last and full names, in any case.",
         ),
         Option(
             name="ascii",

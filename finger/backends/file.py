@@ -29,6 +29,7 @@ from finger.interfaces import (
     IVersioned,
 )
 from finger.profile import Profile
+from finger.protocol.names import canonical
 
 DEFAULT_PATH = "/etc/users"
 INTERVAL = 30.0
@@ -110,7 +111,7 @@ class FileFingerService(Service):
 
     def getProfile(self, user: str) -> Deferred[Profile]:
         """See L{IFingerProfileService.getProfile}."""
-        profile = self._profiles.get(user)
+        profile = self._profiles.get(canonical(user))
         return fail(NoSuchUser(user)) if profile is None else succeed(profile)
 
     def getProfiles(self) -> Deferred[list[Profile]]:

@@ -24,6 +24,7 @@ from finger.interfaces import (
     IOpenable,
     IVersioned,
 )
+from finger.protocol.names import canonical, parseName
 
 MAX_STATUS = 64 * 1024
 """The maximum length of a status, in characters."""
@@ -56,9 +57,8 @@ class MemoryFingerService:
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
-        if user in self._users:
-            return succeed(self._users[user])
-        return fail(NoSuchUser(user))
+        status = self._users.get(canonical(user))
+        return fail(NoSuchUser(user)) if status is None else succeed(status)
 
     def getUsers(self) -> Deferred[list[str]]:
         """See L{IFingerService.getUsers}."""
@@ -67,11 +67,11 @@ class MemoryFingerService:
     def setUser(self, user: str, status: str) -> Deferred[None]:
         """See L{IFingerSetterService.setUser}."""
         try:
-            checkUser(user, status)
-            self._checkNumber(user)
+            name = checkUser(user, status)
+            self._checkNumber(name)
         except PeerError:
             return fail()
-        self._changes[user] = status
+        self._changes[name] = status
         done: Deferred[None] = Deferred()  # Cancelling it does not undo the change.
         self._batches.join(self._kept, self._keepChanges).chainDeferred(done)
         return done
@@ -110,16 +110,16 @@ class MemoryFingerService:
         raise BackendUnavailable(f"the users could not be kept: {failure.getErrorMessage()}") from failure.value
 
 
-def checkUser(user: str, status: str) -> None:
+def checkUser(user: str, status: str) -> str:
     """
     Check that a name can be queried and a status can be stored.
 
+    @return: the name in its canonical form.
     @raise BadQuery: if not; the message says why.
     """
-    if not user or len(user) > 255 or not user.isprintable() or user != user.strip() or "@" in user:
-        raise BadQuery("a user name is 1 to 255 printable characters, without @ and outer spaces")
     if len(status) > MAX_STATUS:
         raise BadQuery(f"a status has at most {MAX_STATUS} characters")
+    return parseName(user)
 
 
 @implementer(IOpenable)

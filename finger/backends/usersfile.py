@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from finger.errors import BadQuery
 from finger.profile import Profile
+from finger.protocol.names import MAX_NAME, parseName
 
 _HEAD: Final = re.compile(r"(?P<login>[^()]*?)\s*(?:\((?P<name>[^()]*)\))?")
 
@@ -72,9 +74,10 @@ def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str
     match = _HEAD.fullmatch(head.strip())
     if match is None or not match["login"]:
         raise ValueError("names no user: expected 'user: status' or 'user (Full Name): status'")
-    login, name = match["login"], match["name"]
-    if not login.isprintable() or "@" in login:
-        raise ValueError("a user name must not contain @ or control characters")
+    try:
+        login, name = parseName(match["login"]), match["name"]
+    except BadQuery as error:
+        raise ValueError(f"{match['login'][:MAX_NAME]!r}: {error}") from error
     if login in users:
         raise ValueError(f"defines {login!r} again; the first definition is used")
     return login, name.strip() if name is not None else None, status.strip()

@@ -25,7 +25,8 @@ from threading import Lock
 from typing import Final
 
 from finger.config.files import MAX_DATA_BYTES, readFile
-from finger.errors import ConfigError
+from finger.errors import BadQuery, ConfigError
+from finger.protocol.names import MAX_NAME, parseName
 
 Users = Mapping[str, str]
 
@@ -74,7 +75,9 @@ class UsersJSON:
         """
         Read the users; a file that does not exist has none.
 
-        @raise ConfigError: if the file cannot be read or does not contain users.
+        @return: the statuses by the canonical form of the users' names.
+        @raise ConfigError: if the file cannot be read, does not contain users, or contains one whose name cannot be
+            queried.
         """
         try:
             content = readFile(self.path, MAX_DATA_BYTES)
@@ -86,7 +89,13 @@ class UsersJSON:
             raise ConfigError(f"{self._label}: cannot be read: {why}") from error
         if not isinstance(users, dict) or not all(isinstance(status, str) for status in users.values()):
             raise ConfigError(f"{self._label}: is not a JSON object of users and statuses")
-        return users
+        return {self._name(user): status for user, status in users.items()}
+
+    def _name(self, user: str) -> str:
+        try:
+            return parseName(user)
+        except BadQuery as error:
+            raise ConfigError(f"{self._label}: {user[:MAX_NAME]!r}: {error}; rename or delete it") from error
 
     def save(self, users: Users) -> None:
         """

@@ -23,6 +23,7 @@ from finger.client.resolver import ResolvedReactor, alternate, knownAddresses, l
 from finger.client.slots import FairFlight, Limits, Place
 from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable
 from finger.protocol.hosts import hostOf, parseHost
+from finger.protocol.names import parseName
 from finger.protocol.wire import decode, formatQuery
 from finger.timing import Timer
 
@@ -130,14 +131,15 @@ def formatName(name: str, verbose: bool = False) -> bytes:
     Format a query for one name.  Names that a server could read as another query are refused: with a space as two
     names, with a slash first as C{/W}, with a hyphen first as an option of a program that it runs, and line ends.
 
-    @param name: C{user} or C{user@host}.
+    @param name: C{user}, C{user@host} or C{@host}.
     @param verbose: whether to ask for more information (C{/W}).
     @raise NoSuchUser: if the name cannot be sent in a query.
     """
-    if name.split() != [name] or name[0] in "-/":
+    if name.split() != [name]:
         raise NoSuchUser(name)
+    user, at, hosts = name.partition("@")
     try:
-        return formatQuery(name, verbose)
+        return formatQuery((parseName(user) if user else "") + at + hosts, verbose)
     except BadQuery as error:
         raise NoSuchUser(name) from error
 

@@ -22,6 +22,7 @@ import re
 from typing import Final
 
 from finger.errors import BadQuery
+from finger.protocol.names import parseName
 from finger.protocol.wire import cleanLine
 
 MAX_MESSAGE: Final = 256 * 1024
@@ -48,20 +49,18 @@ def formatMessage(user: str, status: str) -> bytes:
     """
     Return a message as bytes, sealed.
 
-    @raise BadQuery: if the user is not a single printable line.
+    @raise BadQuery: if no user can have that name.
     """
-    if not user.isprintable():
-        raise BadQuery("a user name must not contain control characters")
     text = re.sub(r"\r+\n", "\n", status).removesuffix("\n")
-    return user.encode() + _SEAL + text.encode() + _END
+    return parseName(user).encode() + _SEAL + text.encode() + _END
 
 
 def parseMessage(message: bytes) -> tuple[str, str]:
     """
     Parse a message.
 
-    @return: the user and the status.
-    @raise BadQuery: if it is not UTF-8, a part is missing, or it is an HTTP request.
+    @return: the user, by the canonical form of the name, and the status.
+    @raise BadQuery: if it is not UTF-8, a part is missing, it is an HTTP request, or no user can have that name.
     """
     if _HTTP.match(message):
         raise BadQuery(IS_HTTP)
@@ -74,7 +73,7 @@ def parseMessage(message: bytes) -> tuple[str, str]:
     user, _, status = text.partition("\n")
     if not user.strip() or not status.strip():
         raise BadQuery(USAGE)
-    return user.strip(), status.strip("\n")
+    return parseName(user.strip()), status.strip("\n")
 
 
 def _isCut(message: bytes) -> bool:

@@ -12,7 +12,7 @@ The grammar, from section 2.3::
     {C}     ::= <CRLF>
 
 Some clients send other forms, which are also accepted: C{/w}, tabs, C{/W} at the end (RFC 1194), a bare C{@}, several
-names.
+names, and what telnet adds to them (L{finger.protocol.telnet}).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from typing import Final
 
 from finger.errors import BadQuery
 from finger.profile import NO_PLAN, LastLogin, Mail, Profile
+from finger.protocol.names import INVISIBLE, canonical
+from finger.protocol.telnet import withoutTelnet
 
 MAX_LINE: Final = 1024
 """
@@ -45,7 +47,7 @@ class Query:
     A query.
 
     @ivar verbose: whether it has C{/W}, which requests the long form (section 2.5.4).
-    @ivar names: the names in it, in order, each C{user}, C{user@host} or C{@host}; empty for the user list.
+    @ivar names: the names in it, in order and each once: C{user}, C{user@host} or C{@host}; empty for the user list.
     """
 
     verbose: bool = False
@@ -62,7 +64,8 @@ def parseQuery(line: bytes) -> Query:
     line = line.rstrip(b"\r\n")
     if len(line) > MAX_LINE:
         raise BadQuery(f"a query has at most {MAX_LINE} bytes")
-    tokens = [token for token in re.split("[ \t]+", line.decode("utf-8", "replace")) if token]
+    text = canonical(withoutTelnet(line).decode("utf-8", "replace"))
+    tokens = [token for token in re.split("[ \t]+", text) if token]
     verbose = bool(_VERBOSE.intersection(tokens[:1] + tokens[-1:]))
     if tokens and tokens[0] in _VERBOSE:
         del tokens[0]
@@ -70,7 +73,7 @@ def parseQuery(line: bytes) -> Query:
         del tokens[-1]
     if len(tokens) > MAX_NAMES:
         raise BadQuery(f"a query has at most {MAX_NAMES} names")
-    return Query(verbose, tuple(name for name in map(_withoutEmptyHost, tokens) if name))
+    return Query(verbose, tuple(dict.fromkeys(name for name in map(_withoutEmptyHost, tokens) if name)))
 
 
 def _withoutEmptyHost(name: str) -> str:
@@ -108,17 +111,42 @@ def splitHost(name: str) -> tuple[str, str] | None:
 # Text in answers.
 
 _CONTROLS: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-_SUSPECT: Final = re.compile(r"[^\t\n\x20-\x7e]")
-_HARMLESS: Final = {"\t", "\n", "\u200c", "\u200d"}  # Many scripts and emoji need the joiners.
+
+_DROPPED: Final = re.compile(
+    "[\u00ad\u180e\u200b\u2060-\u2064\ufeff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+"""
+Characters that are dropped: they are invisible, and only tell a program where to break a line, how to spell a flag,
+or what the encoding is.
+"""
+
+_UNSAFE: Final = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f"
+    "\u2028-\u202e\u2066-\u206f"  # Separators of lines, and controls of the writing direction.
+    "\ud800-\udfff\ufff9-\ufffb"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"  # XML cannot carry the noncharacters.
+)
+"""
+Characters that are made visible: a terminal might interpret them, or they might deceive a reader.  The marks and
+joiners that many scripts need are not among them.
+"""
+
+_UNSAFE_ASCII: Final = {code: "?" for code in range(128) if _UNSAFE.match(chr(code))}
 
 
 def clean(text: str) -> str:
     """
     Make a text safe to display (section 3.3): every line end becomes a newline, and every character that a terminal
-    might interpret or that might deceive a reader (control and format characters, lone surrogates, separators) a
-    question mark.
+    might interpret or that might deceive a reader (control characters, controls of the writing direction, lone
+    surrogates) a question mark.  Invisible characters that do no harm are dropped.
     """
-    return _SUSPECT.sub(lambda match: "?" if _isUnsafe(match[0]) else match[0], _LINE_ENDS.sub("\n", text))
+    text = _LINE_ENDS.sub("\n", text) if "\r" in text else text
+    if text.replace("\n", "").replace("\t", "").isprintable():  # Many times as fast, and usually true.
+        return text
+    if text.isascii():
+        return text.translate(_UNSAFE_ASCII)
+    return _UNSAFE.sub("?", _DROPPED.sub("", text))
 
 
 def cleanLine(text: str) -> str:
@@ -126,17 +154,30 @@ def cleanLine(text: str) -> str:
     return " ".join(clean(text).split())
 
 
-def _isUnsafe(character: str) -> bool:
-    if unicodedata.category(character) in _CONTROLS:
-        return character not in _HARMLESS
-    return ord(character) & 0xFFFE == 0xFFFE  # Noncharacters, which XML cannot carry.
+class _ASCIITable(dict[int, str]):
+    """The ASCII forms of characters, for L{str.translate}."""
+
+    _MOST = 4096
+
+    def __missing__(self, code: int) -> str:
+        decomposed = unicodedata.normalize("NFKD", INVISIBLE.sub("", chr(code)))
+        bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+        form = bare.encode("ascii", "replace").decode("ascii")
+        if len(self) < self._MOST:  # A text may contain all of Unicode.
+            self[code] = form
+        return form
+
+
+_ASCII: Final = _ASCIITable()
 
 
 def toASCII(text: str) -> str:
-    """Convert a text to ASCII: letters lose their accents, and other characters become question marks."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return bare.encode("ascii", "replace").decode("ascii")
+    """
+    Convert a text to ASCII: letters lose their accents, invisible characters are dropped, and other characters become
+    question marks.
+    """
+    # Character by character, since normalizing a long run of accents takes very long.
+    return text if text.isascii() else text.translate(_ASCII)
 
 
 def encode(text: str, utf8: bool = True) -> bytes:
@@ -236,9 +277,3 @@ def parseList(answer: str) -> list[Profile]:
         if match and match[1] != "Login":
             profiles.setdefault(match[1], Profile(match[1], name=match[2]))
     return [profiles[login] for login in sorted(profiles)]
-
-
-def matchesName(profile: Profile, name: str) -> bool:
-    """Return whether a name is a user's full name or a word of it (section 2.5.3), ignoring case."""
-    full = (profile.name or "").casefold()
-    return name.casefold() in {full, *full.split()}

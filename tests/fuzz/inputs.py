@@ -52,7 +52,10 @@ def tries(few: int = 60) -> Callable[[Callable[..., None]], Callable[[Any], None
 
 # Texts.
 
-NASTY = "\r\n\t\0\x0b\x0c\x1b\x1c\x7f\x85\x9b\xa0\xad\u0301\u200d\u2028\u202e\u3000\ud800\ufdfa\ufeff\ufffe\U000e0041"
+NASTY = (
+    "\r\n\t\0\x0b\x0c\x1b\x1c\x7f\x85\x9b\xa0\xad\u0301\u0323\u061c\u115f\u200b\u200d\u200f\u2028\u202e\u2066\u2800"
+    "\u3000\u3164\ud800\ufdfa\ufe0f\ufeff\ufffe\U000e0041"
+)
 PLAIN = "aW/@:(.-_1é☃ "
 
 texts = st.one_of(
@@ -108,8 +111,11 @@ def _mutate(data: bytes, changes: Sequence[tuple[int, int, int, bytes]]) -> byte
 
 queries = st.one_of(
     tokens(
-        *(b"\r", b"\n", b"\r\n", b" ", b"\t", b"/W", b"/w", b"@", b"moshez", b"nasty", b"h", b"\xc3\xab", b"\x1b")
+        *(b"\r", b"\n", b"\r\n", b" ", b"\t", b"/W", b"/w", b"@", b"moshez", b"nasty", b"h", b"\xc3\xab", b"\x1b"),
+        *(b"\xff", b"\xff\xfb", b"\xff\xfa", b"\xff\xf0", b"\xff\xf4", b"\x1f", b"\0", b"\r\0", b"\xef\xbb\xbf"),
+        *(b"MOSHEZ", b"e\xcc\x88"),
     ),
+    mutated(st.just(b"\xff\xfb\x1f\xff\xfa\x1f\0\x50\0\x18\xff\xf0moshez\xff\xf4\xff\xfd\x06\r\0")),
     mutated(st.sampled_from([b"moshez\r\n", b"/W nasty\r\n", b"\r\n", b"/W u@h\r\n", b"@h1@h2\r\n", b"a b c\n"])),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -17,6 +18,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.access.policy import PolicyFingerService
+from finger.adapters._people import LEFT_OUT, MAX_ANSWER, SLICE
 from finger.adapters.finger import MAX_DISCARDED, FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
@@ -150,16 +152,51 @@ class QueryTests(FingerTestCase):
             self.assertEqual(self.ask(query), answer, query)
 
     def test_severalNames(self) -> None:
-        """Several names are answered in order, and a failed one does not affect the others."""
+        """Several names are answered in order, each once, and a failed one does not affect the others."""
         self.assertEqual(
             self.ask(b"moshez nobody u@h moshez\r\n"),
-            b"Happy and well\r\nNo such user\r\nFinger forwarding service denied\r\nHappy and well\r\n",
+            b"Happy and well\r\nNo such user\r\nFinger forwarding service denied\r\n",
         )
         self.assertEqual(self.ask(b"a b c d e f g h\r\n"), b"No such user\r\n" * 8)
 
     def test_tooManyNames(self) -> None:
         """The number of names in a query is limited."""
         self.assertEqual(self.ask(b"x " * 17 + b"\r\n"), b"Bad query\r\n")
+
+    def test_sameName(self) -> None:
+        """A name that a query has several times is looked up once."""
+        silent = SilentDouble()
+        transport = self.connect(silent)
+        self.protocol.dataReceived(b"x " * 16 + b"\r\n")
+        self.assertEqual(len(silent.asked), 1)
+        silent.asked[0].callback("once")
+        self.assertEqual(transport.value(), b"once\r\n")
+
+    def test_longAnswer(self) -> None:
+        """The answer to several names is cut after a line; the answer to one name is not."""
+        long = ProfilesDouble(*(Profile(name, plan=f"{name}\n{'é' * 65_000}") for name in "abcdef"))
+        answer = self.ask(b"a b c d e f\r\n", long).decode()
+        self.assertTrue(answer.endswith(f"\r\ne\r\n{LEFT_OUT}\r\n"))
+        self.assertLess(len(answer), MAX_ANSWER + 200)
+        endless = ProfilesDouble(Profile("a", plan="x" * MAX_ANSWER), MOSHEZ)
+        self.assertEqual(self.ask(b"a\r\n", endless), b"x" * MAX_ANSWER + b"\r\n")
+        cut = b"x" * MAX_ANSWER + b"\r\n" + LEFT_OUT.encode() + b"\r\n"
+        self.assertEqual(self.ask(b"a moshez\r\n", endless), cut)
+
+    def test_telnet(self) -> None:
+        """Telnet's part is not part of the query, even if it contains a line end."""
+        for query in (
+            b"\xff\xfb\x1f\xff\xfa\x1f\0\x50\0\n\xff\xf0moshez\r\n",
+            b"moshez\xff\xfd\x06\r\n",
+            b"\0moshez\0\r\n",
+            b"moshez\r\0",
+            b"\xef\xbb\xbfmoshez\xef\xbb\xbf\r\n",
+        ):
+            self.assertEqual(self.ask(query), b"Happy and well\r\n", query)
+            transport = self.connect()
+            for byte in query:
+                self.protocol.dataReceived(bytes([byte]))
+            self.assertEqual(transport.value(), b"Happy and well\r\n", query)
 
     def test_pieces(self) -> None:
         """A query may arrive one byte at a time."""
@@ -195,6 +232,7 @@ class QueryTests(FingerTestCase):
         people = ProfilesDouble(ADA, Profile("al", "Ada Byron", "x"), MOSHEZ)
         self.assertEqual(self.ask(b"ada\r\n", people).count(b"Login: "), 1)
         self.assertEqual(self.ask(b"Byron\r\n", people), b"No such user\r\n")
+        self.assertEqual(self.ask(b"MOSHEZ\r\n", people), b"No such user\r\n")
         self.assertEqual(
             self.ask(b"byron\r\n", people, matchNames=True),
             b"Login: al             \t\t\tName: Ada Byron\r\nPlan:\r\nx\r\n",
@@ -203,11 +241,55 @@ class QueryTests(FingerTestCase):
         self.assertEqual(self.ask(b"ada\r\n", same, matchNames=True).count(b"Login: "), 3)
         self.assertEqual(self.ask(b"nobody\r\n", people, matchNames=True), b"No such user\r\n")
 
+    def test_eachOnce(self) -> None:
+        """A query shows each user once, whether its names are logins or match."""
+        john = ProfilesDouble(Profile("jsmith", "John Smith", "x"), Profile("jdoe", "John Doe", "y"))
+        for query, logins in {
+            b"John Smith": ["jdoe", "jsmith"],
+            b"smith jsmith JSMITH JOHN": ["jsmith", "jdoe"],
+            b"jsmith John": ["jsmith", "jdoe"],
+            b"jsmith SMITH": ["jsmith"],
+        }.items():
+            answer = self.ask(query + b"\r\n", john, matchNames=True).decode()
+            self.assertEqual(re.findall(r"Login: (\w+)", answer), logins, query)
+
+    def test_matchLogins(self) -> None:
+        """With matchNames, logins match in any case and form: an exact one alone, others before full names."""
+        people = ProfilesDouble(
+            ADA, Profile("Al", "ADA", "x"), Profile("al", "Al", "y"), Profile("zoë", "Zoe\u0308", "z")
+        )
+        for query, logins in {
+            "ADA": ["ada", "Al"],
+            "al": ["al"],
+            "AL": ["Al", "al"],
+            "ZOE\u0308": ["zoë"],
+            "zoe\u0308": ["zoë"],
+        }.items():
+            answer = self.ask(f"{query}\r\n".encode(), people, matchNames=True).decode()
+            self.assertEqual(re.findall(r"Login: (\w+)", answer), logins, query)
+        dotted = ProfilesDouble(Profile("john.doe", plan="x"))
+        self.assertEqual(self.ask(b"JOHN.DOE\r\n", dotted, matchNames=True), b"x\r\n")
+
+    def test_matchLongList(self) -> None:
+        """A long list is prepared for matching in slices, once, so that other connections have a turn."""
+        double, listed = ProfilesDouble(ADA), [Profile(f"user{n}", "Ada") for n in range(2 * SLICE)] + [ADA]
+        double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
+        transport = self.connect(double, matchNames=True)
+        self.protocol.dataReceived(b"LOVELACE Byron\r\n")
+        self.assertEqual(transport.value(), b"")
+        self.clock.advance(0)
+        self.assertIn(b"Login: ada", transport.value())
+        self.assertEqual(self.successResultOf(self.factory.answer(b"Byron", "")), "No such user")
+        self.assertIn(b"Login: ada", self.ask(b"LOVELACE\r\n", double, matchNames=True, clock=None))
+
     def test_matchesMany(self) -> None:
         """The number of matching users in one answer is limited."""
         for count in (MAX_NAMES, MAX_NAMES + 1):
             same = ProfilesDouble(*(Profile(f"ada{n}", "Ada") for n in range(count)))
             self.assertEqual(self.ask(b"ada\r\n", same, matchNames=True).count(b"Login: "), MAX_NAMES)
+        people = [Profile(f"{name}{n}", name, "x") for name in ("ada", "bob") for n in range(MAX_NAMES)]
+        answer = self.ask(b"ada bob\r\n", ProfilesDouble(*people), matchNames=True)
+        self.assertEqual(answer.count(b"Login: "), MAX_NAMES)
 
     def test_matchNamesWithoutList(self) -> None:
         """If the user list is disabled, names do not match."""
@@ -486,8 +568,8 @@ class LogTests(FingerTestCase):
         """A query cannot forge log lines or send control characters to a terminal."""
         from twisted.logger import formatEvent
 
-        text = formatEvent(self.line(b"a\r\x1b[2J\xff\x00\xe2\x80\xae\n"))
-        self.assertIn(r"'a\r\x1b[2J\\xff\x00\u202e'", text)
+        text = formatEvent(self.line(b"a\r\x1b[2J\xff\x07\xe2\x80\xae\n"))
+        self.assertIn(r"'a\r\x1b[2J\\xff\x07\u202e'", text)
         self.assertTrue(text.isprintable())
 
     def test_unixPeer(self) -> None:

@@ -37,7 +37,21 @@ class SetUserTests(SynchronousTestCase):
     def test_badNames(self) -> None:
         """A name that is not valid, or that could not be queried, cannot be set."""
         service = MemoryFingerService()
-        for user in ("", " a", "a ", "a\nb", "a@b", "\x1b", "\u202e", "x" * 256):
+        for user in (
+            "",
+            " a",
+            "a ",
+            "a b",
+            "a\nb",
+            "a@b",
+            "\x1b",
+            "\u202e",
+            "\u3164",
+            "\u2800",
+            "/W",
+            "-l",
+            "x" * 256,
+        ):
             self.failureResultOf(service.setUser(user, "x"), BadQuery)
         self.failureResultOf(service.setUser("a", "x" * (MAX_STATUS + 1)), BadQuery)
         self.assertEqual(self.successResultOf(service.getUsers()), [])
@@ -69,6 +83,14 @@ class SetUserTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(service.getUsers()), ["a", "b", "d", "e"])
         self.failureResultOf(service.setUser("f", "1"), SetRefused)
         self.assertEqual(len(kept), 3)
+
+    def test_canonical(self) -> None:
+        """A name has one form, however it is spelled."""
+        service = MemoryFingerService()
+        self.successResultOf(service.setUser("zoe\u0308", "x"))
+        self.assertEqual(self.successResultOf(service.getUsers()), ["zoë"])
+        for name in ("zoë", "zoe\u0308", "\ufeffzoë"):
+            self.assertEqual(self.successResultOf(service.getUser(name)), "x")
 
     def test_keptBeforeSeen(self) -> None:
         """A change is acknowledged, and seen, once it is kept; those who come meanwhile share the next keeping."""
@@ -290,6 +312,9 @@ class UsersJSONTests(SynchronousTestCase):
             self.assertIn(f"--backend=memory:{self.path}: ", str(error))
             self.assertNotIn("\n", str(error))
             self.assertEqual(self.path.read_bytes(), content)
+        self.path.write_text('{"jane doe": "x"}')
+        why = "'jane doe': a user name must not contain white space; rename or delete it"
+        self.assertEqual(str(self.assertRaises(ConfigError, self.make)), f"--backend=memory:{self.path}: {why}")
         makeFIFO(self, self.path)
         self.assertEqual(
             str(self.assertRaises(ConfigError, self.make)),

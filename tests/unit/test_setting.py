@@ -30,7 +30,7 @@ class MessageTests(SynchronousTestCase):
         for user, status in (
             ("ada", "here"),
             ("zoë", "a ☕\n\n  b"),
-            ("a b", "x"),
+            ("a/b", "x"),
             ("ada", "a\rb"),
             ("ada", "\t\nx\t"),
         ):
@@ -74,7 +74,7 @@ class MessageTests(SynchronousTestCase):
         """Names and statuses that only resemble it can be set."""
         for user, status in (
             *(("moshez", "POST /x HTTP/1.1"), ("moshez", "/away"), ("moshez", "* busy"), ("moshez", "http://x/")),
-            *(("http", "x"), ("GET", "/"), ("a/b", "HTTP/1.1"), ("Ada King", "GET / HTTP/1.1\nHost: x")),
+            *(("http", "x"), ("GET", "/"), ("a/b", "HTTP/1.1"), ("AdaKing", "GET / HTTP/1.1\nHost: x")),
         ):
             for message in (f"{user}\n{status}".encode(), formatMessage(user, status)):
                 self.assertEqual(parseMessage(message), (user, status))
@@ -94,6 +94,14 @@ class MessageTests(SynchronousTestCase):
         ):
             self.assertEqual(str(self.assertRaises(BadQuery, parseMessage, message)), told)
         self.assertRaises(BadQuery, formatMessage, "a\nb", "x")
+
+    def test_names(self) -> None:
+        """A user is sent and applied by the canonical form of the name; a name that cannot be queried is refused."""
+        self.assertEqual(formatMessage("zoe\u0308", "x"), "zoë\nx".encode())
+        self.assertEqual(parseMessage("\ufeffzoe\u0308\nx".encode()), ("zoë", "x"))
+        for name in ("jane doe", "a@b", "\u3164", "/W"):
+            self.assertRaises(BadQuery, formatMessage, name, "x")
+            self.assertIn("a user name must", str(self.assertRaises(BadQuery, parseMessage, f"{name}\nx".encode())))
 
 
 class ReplyTests(SynchronousTestCase):

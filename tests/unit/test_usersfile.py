@@ -30,7 +30,7 @@ class ParseUsersTests(SynchronousTestCase):
         self.check("m (Moshe Zadka): x", Profile("m", "Moshe Zadka", "x"))
         self.check("m(Moshe) :x ", Profile("m", "Moshe", "x"))
         self.check("m ():", Profile("m", "", ""))
-        self.check("a b: two words\r\n", Profile("a b", plan="two words"))
+        self.check("a.b: two words\r\n", Profile("a.b", plan="two words"))
         self.check("\ufeffm: x", Profile("m", plan="x"))
         self.check("")
 
@@ -44,6 +44,19 @@ class ParseUsersTests(SynchronousTestCase):
         self.check("nonsense\n more\nm: a", Profile("m", plan="a"), problems=(1,))
         self.check("m: a\nm: b\n c\n: d\n(N): e\nn((): f\n", Profile("m", plan="a"), problems=(2, 4, 5, 6))
         self.check("a@b: x\nx\x1b: y\n", problems=(1, 2))
+
+    def test_names(self) -> None:
+        """A name that could not be queried is refused, with the reason; any other is in its canonical form."""
+        users = parseUsers("m: a\njohn smith: x\n\u3164: y\n a\nzoe\u0308: z\nzoë: again".encode())
+        self.assertEqual(list(users.profiles), ["m", "zoë"])
+        self.assertEqual(
+            users.problems,
+            (
+                (2, "'john smith': a user name must not contain white space"),
+                (3, "'\u3164': a user name must have a visible character"),
+                (6, "defines 'zoë' again; the first definition is used"),
+            ),
+        )
 
     def test_notUTF8(self) -> None:
         """A line that is not UTF-8 is skipped."""

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import BadQuery
 from finger.profile import LastLogin, Mail, Profile
+from finger.protocol import wire
 from finger.protocol.wire import (
     MAX_LINE,
     MAX_NAMES,
@@ -19,7 +20,6 @@ from finger.protocol.wire import (
     formatAnswer,
     formatList,
     formatQuery,
-    matchesName,
     parseList,
     parseQuery,
     splitHost,
@@ -60,8 +60,19 @@ class ParseQueryTests(SynchronousTestCase):
             b"/Wu": Query(False, ("/Wu",)),
             b"/W /W": Query(True, ("/W",)),
             b"mosh\xc3\xa9": Query(False, ("moshé",)),
+            b"u v u": Query(False, ("u", "v")),
+            b"/W u u": Query(True, ("u",)),
         }.items():
             self.assertEqual(parseQuery(line), query, line)
+
+    def test_noise(self) -> None:
+        """Telnet's part and invisible characters before and after a name are ignored; names are composed."""
+        for noise in (b"\xff\xfb\x1f", b"\0", b"\r\0", b"\xef\xbb\xbf", "\u200b\u200e\u3164".encode()):
+            for query in (noise + b"u", b"u" + noise, noise + b" u " + noise, b"/W" + noise + b" u"):
+                self.assertEqual(parseQuery(query + b"\r\n").names, ("u",), query)
+            self.assertEqual(parseQuery(noise + b"/W\r\n"), Query(True))
+            self.assertEqual(parseQuery(noise + b"\r\n"), Query())
+        self.assertEqual(parseQuery("zoe\u0308 zoë".encode()), Query(False, ("zoë",)))
 
     def test_anyBytes(self) -> None:
         """A name may contain any byte (section 3.1)."""
@@ -79,7 +90,8 @@ class ParseQueryTests(SynchronousTestCase):
 
     def test_tooMany(self) -> None:
         """The maximum number of names is accepted, one more is not."""
-        self.assertEqual(len(parseQuery(b"x " * MAX_NAMES).names), MAX_NAMES)
+        names = [f"x{number}".encode() for number in range(MAX_NAMES)]
+        self.assertEqual(len(parseQuery(b" ".join(names)).names), MAX_NAMES)
         self.assertRaises(BadQuery, parseQuery, b"x " * (MAX_NAMES + 1))
 
 
@@ -125,15 +137,40 @@ class TextTests(SynchronousTestCase):
 
     def test_controls(self) -> None:
         """Characters that a terminal might interpret are replaced (section 3.3)."""
-        bad = "\x1b\x07\x00\x7f\x9b\x0b\x0c\x85\u202e\u2066\u200e\ufeff\ufffe\uffff\u2028\u2029\ud800\U000e0041"
+        bad = "\x1b\x07\x00\x7f\x9b\x0b\x0c\x85\u2028\u2029\u202a\u202e\u2066\u2069\u206f\ufff9\ufffe\uffff"
+        bad += "\ud800\U0010ffff"
         self.assertEqual(clean(bad), "?" * len(bad))
         self.assertEqual(encode(f"x{bad}y"), b"x" + b"?" * len(bad) + b"y\r\n")
+        for character in bad:
+            self.assertEqual(clean(f"é{character}"), "é?", ascii(character))
+            self.assertEqual(clean(character), "?", ascii(character))
 
     def test_kept(self) -> None:
-        """Tabs, all scripts and emoji are kept."""
-        text = "a\tb Zoë ☕ \N{FAMILY}\u200d می\u200cخواهم"
+        """Tabs, all scripts and emoji are kept, with the joiners and marks that they need."""
+        text = "a\tb Zoë ☕\ufe0f \N{FAMILY}\u200d می\u200cخواهم שלום!\u200f \u061c\u0600\u200e \xa0\u3000\ue000"
         self.assertEqual(clean(text), text)
         self.assertEqual(encode(text), text.encode() + b"\r\n")
+
+    def test_dropped(self) -> None:
+        """Invisible characters that do no harm are dropped: a byte order mark, soft hyphens, the tags of a flag."""
+        self.assertEqual(clean("\ufeffso\u00adft\u200b hy\u2060phen"), "soft hyphen")
+        self.assertEqual(clean("\U0001f3f4" + "".join(chr(0xE0000 + ord(c)) for c in "gbeng\x7f")), "\U0001f3f4")
+        self.assertEqual(encode("\ufeffa\u200f\u200d☕\ufe0fb", utf8=False), b"a?b\r\n")
+
+    def test_fast(self) -> None:
+        """
+        The time for a text is proportional to its length, whatever is in it.  Composing this one as a whole takes ten
+        seconds, a million times as long as one character.
+        """
+        accents = "\u0301" * 32_000 + "\u0323" * 32_000
+        self.assertEqual(toASCII(f"a{accents}b"), "ab")
+        self.assertEqual(clean(accents), accents)
+
+    def test_manyCharacters(self) -> None:
+        """The table of the ASCII forms does not grow without a limit."""
+        text = "".join(map(chr, range(0x4E00, 0x4E00 + 5000)))
+        self.assertEqual(toASCII(text), "?" * 5000)
+        self.assertLessEqual(len(wire._ASCII), 4096)
 
     def test_ascii(self) -> None:
         """In ASCII, letters lose their accents, and other characters become question marks."""
@@ -231,12 +268,3 @@ class FormatTests(SynchronousTestCase):
             "This is no user.\n"
         )
         self.assertEqual(parseList(answer), [Profile("moshez", "Moshe Z"), Profile("root", "root")])
-
-    def test_matchesName(self) -> None:
-        """First, last and full names match in any case (section 2.5.3)."""
-        profile = Profile("moshez", "Moshe Zadka")
-        for name in ("moshe", "ZADKA", "Moshe Zadka"):
-            self.assertTrue(matchesName(profile, name), name)
-        for name in ("mosh", "moshez", ""):
-            self.assertFalse(matchesName(profile, name), name)
-        self.assertFalse(matchesName(Profile("moshez"), "moshe"))
