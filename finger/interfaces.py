@@ -73,6 +73,22 @@ class IFingerProfileService(Interface):
         """
 
 
+class IFingerLongListService(Interface):
+    """
+    A back end that can list its users with more fields than those that are cheap to look up.
+
+    Any L{IFingerService} adapts to this; the profiles are then those of L{IFingerProfileService.getProfiles}.
+    """
+
+    def getLongProfiles() -> Deferred[list[Profile]]:
+        """
+        List the users with all fields, for the long form of the list (C{/W}).
+
+        @return: the profiles, sorted by login; those at the end may lack plans and projects if all together are too
+            long for an answer.  The caller must not change the list.  Fails as L{IFingerService.getUsers} does.
+        """
+
+
 class IFingerSetterService(Interface):
     """A back end whose users' statuses can be set."""
 

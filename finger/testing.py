@@ -23,7 +23,14 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.errors import BackendUnavailable, NoSuchUser
-from finger.interfaces import ICountsUsers, IFingerProfileService, IFingerService, IFingerSetterService, IVersioned
+from finger.interfaces import (
+    ICountsUsers,
+    IFingerLongListService,
+    IFingerProfileService,
+    IFingerService,
+    IFingerSetterService,
+    IVersioned,
+)
 from finger.profile import Profile
 from finger.protocol.names import parseName
 
@@ -152,7 +159,8 @@ class FingerServiceContract:
     def test_interface(self) -> None:
         """The back end provides the interfaces that it declares."""
         service = self.makeService()
-        for interface in (IFingerService, IFingerProfileService, IFingerSetterService, ICountsUsers, IVersioned):
+        optional = (IFingerProfileService, IFingerLongListService, IFingerSetterService, ICountsUsers, IVersioned)
+        for interface in (IFingerService, *optional):
             if interface is IFingerService or interface.providedBy(service):
                 verifyObject(interface, service)
 
@@ -192,6 +200,15 @@ class FingerServiceContract:
         assert profile.status == self.result(service.getUser(self.known))
         assert [p.login for p in self.result(profiles.getProfiles())] == self.result(service.getUsers())  # type: ignore[attr-defined]
         self.failure(profiles.getProfile(self.unknown), NoSuchUser)
+
+    def test_longProfiles(self) -> None:
+        """The long form of the list has the same users, and their profiles if the back end has such a list."""
+        service = self.makeService()
+        listed = self.result(IFingerLongListService(service).getLongProfiles())
+        assert [p.login for p in listed] == self.result(service.getUsers())  # type: ignore[attr-defined]
+        if IFingerLongListService.providedBy(service):
+            [profile] = [p for p in listed if p.login == self.known]  # type: ignore[attr-defined]
+            assert profile == self.result(IFingerProfileService(service).getProfile(self.known))
 
     def test_count(self) -> None:
         """A back end that counts its users counts the listed ones."""

@@ -15,7 +15,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.errors import BackendUnavailable, BadQuery, ForwardingRefused, ListRefused, NoSuchUser
-from finger.interfaces import IFingerForwarder, IFingerProfileService, IFingerService, IVersioned
+from finger.interfaces import (
+    IFingerForwarder,
+    IFingerLongListService,
+    IFingerProfileService,
+    IFingerService,
+    IVersioned,
+)
 from finger.net.answercache import versionOf
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.names import parseName
@@ -25,7 +31,7 @@ ANSWER_TIMEOUT = 30.0
 """The timeout of a back end's answer, in seconds."""
 
 
-@implementer(IFingerService, IFingerProfileService, IFingerForwarder, IVersioned)
+@implementer(IFingerService, IFingerProfileService, IFingerLongListService, IFingerForwarder, IVersioned)
 class PolicyFingerService:
     """
     A back end that restricts what another one discloses (RFC 1288, section 3.2), and limits its time.
@@ -50,6 +56,7 @@ class PolicyFingerService:
     ) -> None:
         self._service = service
         self._profiles = IFingerProfileService(service)
+        self._longList = IFingerLongListService(service)
         self._clock = clock
         self._forwarder = forwarder
         self._listing = listing
@@ -85,6 +92,12 @@ class PolicyFingerService:
         if not self._listing:
             return fail(ListRefused())
         return self._inTime(self._profiles.getProfiles).addCallback(self._discloseAll)
+
+    def getLongProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerLongListService.getLongProfiles}."""
+        if not self._listing:
+            return fail(ListRefused())
+        return self._inTime(self._longList.getLongProfiles).addCallback(self._discloseAll)
 
     def _discloseAll(self, profiles: list[Profile]) -> list[Profile]:
         """Apply the policy to a list, unless the back end returned the same one before: it may be long."""

@@ -19,10 +19,13 @@ from finger.protocol.wire import MAX_NAMES, formatAnswer
 MAX_ANSWER: Final = 256 * 1024
 """The maximum length of an answer about users by name, in characters."""
 
+MAX_LIST: Final = 16 * 2**20
+"""The maximum length of the long form of the user list, in characters; it ends with the user that exceeds it."""
+
 SLICE: Final = 5000
 """The number of users that are prepared for matching at once; then other connections have a turn."""
 
-LEFT_OUT: Final = f"[The rest is left out: the answer is longer than {MAX_ANSWER} characters.]"
+LEFT_OUT: Final = "[The rest is left out: the answer is longer than {} characters.]"
 
 
 class People:
@@ -127,8 +130,16 @@ class Search:
 
 
 def formatProfiles(profiles: Iterable[Profile], verbose: bool) -> str:
-    """Return the answers about several users."""
-    return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
+    """Return the answers about several users, up to a maximum length."""
+    answers: list[str] = []
+    room = MAX_LIST
+    for profile in profiles:
+        if room < 0:
+            answers.append(LEFT_OUT.format(MAX_LIST))
+            break
+        answers.append(formatAnswer(profile, verbose))
+        room -= len(answers[-1])
+    return "\n\n".join(answers)
 
 
 def joinAnswers(answers: Sequence[str]) -> str:
@@ -137,4 +148,4 @@ def joinAnswers(answers: Sequence[str]) -> str:
     if len(answers) == 1 or len(answer) <= MAX_ANSWER:
         return answer
     lineEnd = answer.rfind("\n", 0, MAX_ANSWER)
-    return f"{answer[: lineEnd if lineEnd > 0 else MAX_ANSWER]}\n{LEFT_OUT}"
+    return f"{answer[: lineEnd if lineEnd > 0 else MAX_ANSWER]}\n{LEFT_OUT.format(MAX_ANSWER)}"

@@ -21,6 +21,7 @@ from finger.interfaces import (
     IDrainable,
     IFingerFactory,
     IFingerForwarder,
+    IFingerLongListService,
     IFingerProfileService,
     IFingerService,
 )
@@ -177,6 +178,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     def __init__(self, service: IFingerService) -> None:
         self._service = service
         self._profiles = IFingerProfileService(service)
+        self._longList = IFingerLongListService(service)
         self._people = People(self._profiles)
         self._forwarder = IFingerForwarder(service, None)
         self.queries = QueryLog()
@@ -244,7 +246,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             return self.queries.failures.explain(Failure(), self.log), type(error).__name__
 
     async def _list(self, verbose: bool) -> str:
-        profiles = await self._profiles.getProfiles()
+        profiles = await (self._longList.getLongProfiles if verbose else self._profiles.getProfiles)()
         return formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
 
     async def _one(self, name: str, verbose: bool, search: Search, peer: str) -> str:

@@ -1,4 +1,4 @@
-"""An adapter from plain back ends to back ends with profiles."""
+"""Adapters from plain back ends to back ends with profiles, and with the long form of the list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.components import registerAdapter
 from zope.interface import implementer
 
-from finger.interfaces import IFingerProfileService, IFingerService
+from finger.interfaces import IFingerLongListService, IFingerProfileService, IFingerService
 from finger.profile import Profile
 
 
@@ -26,4 +26,17 @@ class StatusProfiles:
         return self._service.getUsers().addCallback(lambda users: [Profile(user) for user in users])
 
 
+@implementer(IFingerLongListService)
+class PlainLongList:
+    """The long form of the list, from a back end whose list always has the same fields."""
+
+    def __init__(self, service: IFingerService) -> None:
+        self._profiles = IFingerProfileService(service)
+
+    def getLongProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerLongListService.getLongProfiles}."""
+        return self._profiles.getProfiles()
+
+
 registerAdapter(StatusProfiles, IFingerService, IFingerProfileService)
+registerAdapter(PlainLongList, IFingerService, IFingerLongListService)

@@ -38,6 +38,9 @@ MAIL_DIRECTORY: Final = Path("/var/mail")
 UID_MIN, UID_MAX = 1000, 60000
 HIDING_FILE: Final = ".nofinger"
 
+MAX_LIST: Final = 4 * 2**20
+"""The length of the plans and projects in the long form of the list, in characters, after which no more are read."""
+
 _LOGIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 """
 The portable user names (POSIX 1003.1, "User Name"), no longer than C{LOGIN_NAME_MAX}.  The first character is not a
@@ -171,16 +174,39 @@ class Accounts:
             profile = self._profile(entry, home)
         return Found((profile,), tuple(home.refusals))
 
-    def findAll(self) -> Found:
+    def findAll(self, isLong: bool = False) -> Found:
         """
         Find all people that can log in and do not hide, with the fields of the password database.
 
+        @param isLong: whether to read all fields, until the plans and projects together have L{MAX_LIST} characters.
         @raise OSError: if they cannot be listed at present.
         """
         entries = {entry.pw_name: entry for entry in reversed(list(self._passwd.getpwall())) if self._isListed(entry)}
         refusals: list[str] = []
-        shown = (_basics(entries[login]) for login in sorted(entries) if _isShown(entries[login], refusals))
+        shown: list[Profile] = []
+        room = MAX_LIST if isLong else 0
+        for login in sorted(entries):
+            profile = self._listed(entries[login], refusals, room > 0)
+            if profile is not None:
+                shown.append(profile)
+                room -= len(profile.plan or "") + len(profile.project or "")
         return Found(tuple(shown), tuple(refusals))
+
+    def _listed(self, entry: pwd.struct_passwd, refusals: list[str], isLong: bool) -> Profile | None:
+        """
+        Return a listed user's profile, or L{None} if the user hides.
+
+        An error in a home directory does not break the list: a user that may be hiding is left out.
+        """
+        try:
+            with Home(entry.pw_dir, entry.pw_uid) as home:
+                hides = home.has(HIDING_FILE)
+                profile = self._profile(entry, home) if isLong and not hides else _basics(entry)
+        except OSError as error:
+            refusals.append(f"{entry.pw_dir}: left out of the list: {error.strerror}")
+            return None
+        refusals.extend(home.refusals)
+        return None if hides else profile
 
     def _entry(self, login: str) -> pwd.struct_passwd:
         if isLogin(login):
@@ -225,22 +251,6 @@ def _basics(entry: pwd.struct_passwd) -> Profile:
         shell=_toText(entry.pw_shell),
         office=", ".join(field.strip() for field in office if field.strip()) or None,
     )
-
-
-def _isShown(entry: pwd.struct_passwd, refusals: list[str]) -> bool:
-    """
-    Return whether a user is listed.
-
-    An error in a home directory does not break the list: a user that may be hiding is left out.
-    """
-    try:
-        with Home(entry.pw_dir, entry.pw_uid) as home:
-            hides = home.has(HIDING_FILE)
-    except OSError as error:
-        refusals.append(f"{entry.pw_dir}: left out of the list: {error.strerror}")
-        return False
-    refusals.extend(home.refusals)
-    return not hides
 
 
 def _toText(field: str) -> str:

@@ -13,6 +13,7 @@ from zope.interface import alsoProvides, implementer
 from finger.errors import BackendUnavailable, NoSuchUser, PeerError, SetRefused
 from finger.interfaces import (
     ICountsUsers,
+    IFingerLongListService,
     IFingerProfileService,
     IFingerService,
     IFingerSetterService,
@@ -29,7 +30,7 @@ MAX_SHOWN = 255
 """The characters of a user's name that a refusal shows."""
 
 
-@implementer(IFingerService, IFingerProfileService)
+@implementer(IFingerService, IFingerProfileService, IFingerLongListService)
 class ChainFingerService:
     """
     A chain of back ends: the first one that has a user answers.
@@ -50,6 +51,7 @@ class ChainFingerService:
         self._failures = FailureLog(clock)
         self._services = services
         self._profiles = [IFingerProfileService(service) for service in services]
+        self._longLists = [IFingerLongListService(service) for service in services]
         self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
         if len(self._counted) == len(services):
             alsoProvides(self, ICountsUsers)
@@ -70,7 +72,11 @@ class ChainFingerService:
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
-        return Deferred.fromCoroutine(self._merged())
+        return Deferred.fromCoroutine(self._merged([service.getProfiles for service in self._profiles]))
+
+    def getLongProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerLongListService.getLongProfiles}."""
+        return Deferred.fromCoroutine(self._merged([service.getLongProfiles for service in self._longLists]))
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}.  A user of several back ends counts once."""
@@ -98,14 +104,14 @@ class ChainFingerService:
                 broken = broken or error
         raise broken or NoSuchUser(user)
 
-    async def _merged(self) -> list[Profile]:
+    async def _merged(self, lists: Sequence[Callable[[], Deferred[list[Profile]]]]) -> list[Profile]:
         """Return the users of all back ends, each login once, from the first back end that lists it."""
         merged: dict[str, Profile] = {}
         refused: PeerError | None = None
         answered = False
-        for service in self._profiles:
+        for getProfiles in lists:
             try:
-                profiles = await service.getProfiles()
+                profiles = await getProfiles()
             except PeerError as error:
                 refused = error
             except CancelledError:

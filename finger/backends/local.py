@@ -22,7 +22,7 @@ from zope.interface import implementer
 from finger.backends._accounts import Accounts, Found, isLogin
 from finger.client.singleflight import SingleFlight
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend, IFingerProfileService, IFingerService
+from finger.interfaces import IFingerBackend, IFingerLongListService, IFingerProfileService, IFingerService
 from finger.log.peerlog import PeerLog
 from finger.profile import Profile
 
@@ -107,7 +107,7 @@ class Readings:
         return BackendUnavailable(f"the users' files or the name service did not answer within {self._deadline:g} s")
 
 
-@implementer(IFingerService, IFingerProfileService)
+@implementer(IFingerService, IFingerProfileService, IFingerLongListService)
 class LocalFingerService:
     """
     The users of this machine; see L{finger.backends._accounts} for which are found and which hide.
@@ -158,6 +158,11 @@ class LocalFingerService:
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
         return self._readings.read("", self._accounts.findAll).addCallback(self._profiles)
+
+    def getLongProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerLongListService.getLongProfiles}."""
+        found = self._readings.read("/W", partial(self._accounts.findAll, isLong=True))  # No login has a slash.
+        return found.addCallback(self._profiles)
 
     def _profiles(self, found: Found) -> list[Profile]:
         for refusal in found.refusals:

@@ -19,18 +19,20 @@ from finger.interfaces import (
     IBoundsUsers,
     ICountsUsers,
     IFingerBackend,
+    IFingerLongListService,
     IFingerService,
     IFingerSetterService,
     IOpenable,
     IVersioned,
 )
+from finger.profile import Profile
 from finger.protocol.names import canonical, parseName
 
 MAX_STATUS = 64 * 1024
 """The maximum length of a status, in characters."""
 
 
-@implementer(IFingerService, IFingerSetterService, ICountsUsers, IBoundsUsers, IVersioned)
+@implementer(IFingerService, IFingerLongListService, IFingerSetterService, ICountsUsers, IBoundsUsers, IVersioned)
 class MemoryFingerService:
     """
     Users in memory.
@@ -63,6 +65,10 @@ class MemoryFingerService:
     def getUsers(self) -> Deferred[list[str]]:
         """See L{IFingerService.getUsers}."""
         return succeed(sorted(self._users))
+
+    def getLongProfiles(self) -> Deferred[list[Profile]]:
+        """See L{IFingerLongListService.getLongProfiles}."""
+        return succeed([Profile(user, plan=self._users[user]) for user in sorted(self._users)])
 
     def setUser(self, user: str, status: str) -> Deferred[None]:
         """See L{IFingerSetterService.setUser}."""

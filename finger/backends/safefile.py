@@ -7,8 +7,15 @@ therefore checked before it is opened, opened so that this neither blocks nor fo
 up to a limit.  It is served only if it is a regular file with one name, belongs to the user, and is readable by all
 users of the machine: a file that is private on the machine is not public, even if this process may read it.
 
+A symbolic link of the user may lead to such a file, since many people keep their dot files elsewhere; root's only to
+one in root's home directory, since root owns most of the system.  The target is found without opening it (O_PATH) and
+checked, and then the file that was found is opened, whatever the link has become.
+
 The directories above it come from the administrator's password database, and their links are followed.  If one leads
 to a wrong place, the file there must still belong to the user.
+
+A plan is UTF-8.  One with a byte order mark is in the encoding of its mark, and one that is not UTF-8 is taken for
+ISO 8859-1 (Latin-1).
 
 All functions block: a home directory may be on a file server that is down.  No Twisted.
 """
@@ -32,11 +39,25 @@ _SEARCH: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOE
 
 _READ: Final = READ_FLAGS | os.O_NOFOLLOW
 
+_FIND: Final = getattr(os, "O_PATH", 0)
+"""The flag for finding a file without opening it; 0 where it does not exist, and then links are not followed."""
+
+_UTF_8: Final = codecs.getincrementaldecoder("utf-8")
+
+_DECODERS: Final = (
+    (codecs.BOM_UTF8, _UTF_8),
+    (codecs.BOM_UTF32_LE, codecs.getincrementaldecoder("utf-32-le")),  # It begins with the mark of UTF-16.
+    (codecs.BOM_UTF32_BE, codecs.getincrementaldecoder("utf-32-be")),
+    (codecs.BOM_UTF16_LE, codecs.getincrementaldecoder("utf-16-le")),
+    (codecs.BOM_UTF16_BE, codecs.getincrementaldecoder("utf-16-be")),
+)
+"""Byte order marks, and the decoders of their encodings, which may not be readable later."""
+
 _ABSENT: Final = {errno.ENOENT, errno.ENOTDIR}
 _FORBIDDEN: Final = {errno.EACCES, errno.EPERM}
 _REFUSED: Final = _FORBIDDEN | {
     errno.EAGAIN,  # The user holds a lease on it.
-    errno.ELOOP,  # It became a symbolic link just now.
+    errno.ELOOP,  # It became a symbolic link just now, or is a link that leads to itself.
     errno.ENAMETOOLONG,
     errno.ENXIO,  # It became a socket just now.
 }
@@ -129,16 +150,51 @@ class Home:
 
 def _read(directory: int, name: str, owner: int, count: int) -> bytes:
     # Check first, since merely opening some devices has an effect.
-    _check(os.stat(name, dir_fd=directory, follow_symlinks=False), owner)
-    file = os.open(name, _READ, dir_fd=directory)
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if stat.S_ISLNK(status.st_mode) and status.st_uid == owner and _FIND:
+        return _readLinked(directory, name, owner, count)
+    _check(status, owner)
+    return _readChecked(os.open(name, _READ, dir_fd=directory), owner, count)  # It may have been replaced.
+
+
+def _readLinked(directory: int, name: str, owner: int, count: int) -> bytes:
+    found = _find(directory, name)
     try:
-        _check(os.fstat(file), owner)  # It may have been replaced.
+        status = os.fstat(found)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != owner or (owner == 0 and not _isIn(directory, found)):
+            raise NotServed("is a symbolic link")
+        _check(status, owner, "is a symbolic link to a file that ")
+        return _readChecked(os.open(_pathOf(found), READ_FLAGS), owner, count)
+    finally:
+        os.close(found)
+
+
+def _find(directory: int, name: str) -> int:
+    try:
+        return os.open(name, _FIND | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in _ABSENT | _REFUSED:
+            raise
+        raise NotServed(f"is a symbolic link that cannot be followed: {error.strerror}") from error
+
+
+def _isIn(directory: int, found: int) -> bool:
+    return os.readlink(_pathOf(found)).startswith(f"{os.readlink(_pathOf(directory))}/")
+
+
+def _pathOf(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _readChecked(file: int, owner: int, count: int) -> bytes:
+    try:
+        _check(os.fstat(file), owner)
         return readBytes(file, count)
     finally:
         os.close(file)
 
 
-def _check(status: os.stat_result, owner: int) -> None:
+def _check(status: os.stat_result, owner: int, link: str = "") -> None:
     if stat.S_ISLNK(status.st_mode):
         raise NotServed("is a symbolic link")
     if not stat.S_ISREG(status.st_mode):
@@ -146,16 +202,30 @@ def _check(status: os.stat_result, owner: int) -> None:
     if status.st_uid != owner:
         raise NotServed(f"belongs to uid {status.st_uid}, not to the user")
     if status.st_nlink > 1:
-        raise NotServed("has other names (hard links)")
+        raise NotServed(f"{link}has other names (hard links)")
     if not status.st_mode & stat.S_IROTH:
-        raise NotServed("is not readable by other users of the machine")
+        raise NotServed(f"{link}is not readable by other users of the machine")
 
 
 def _toText(data: bytes, limit: int) -> str:
     if len(data) <= limit:
-        return data.decode("utf-8", "replace").rstrip()
-    lineEnd = data.rfind(b"\n", 0, limit)
-    whole = data[: lineEnd if lineEnd > 0 else limit]
-    # Not final, so that a truncated character is left out.
-    text = codecs.getincrementaldecoder("utf-8")("replace").decode(whole)
+        return _decodeText(data).rstrip()
+    text = _decodeText(data[:limit], isWhole=False)
+    lineEnd = text.rfind("\n")
+    text = text[: lineEnd if lineEnd > 0 else len(text)]
     return f"{text.rstrip()}\n[The rest is left out: this is longer than {limit} bytes.]"
+
+
+def _decodeText(data: bytes, isWhole: bool = True) -> str:
+    """
+    Decode a text whose encoding is not known: that of its byte order mark, otherwise UTF-8, otherwise Latin-1.
+
+    @param isWhole: whether this is the whole text; otherwise, a truncated character at its end is left out.
+    """
+    for mark, decoder in _DECODERS:
+        if data.startswith(mark):
+            return decoder("replace").decode(data[len(mark) :], final=isWhole)
+    try:
+        return _UTF_8("strict").decode(data, final=isWhole)
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

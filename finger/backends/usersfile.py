@@ -7,13 +7,15 @@ The users file, as text and as profiles.  No I/O.
     moshez: Happy and well
     ada (Ada Lovelace): Working on the engine.
         A line that starts with white space continues the status above it.
+
+        So does a blank line between two such lines.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from finger.errors import BadQuery
@@ -38,32 +40,51 @@ class UsersFile:
 
 def parseUsers(content: bytes) -> UsersFile:
     """Parse a users file.  An invalid line is skipped together with its continuation lines."""
-    users: dict[str, tuple[str | None, list[str]]] = {}
+    users: dict[str, tuple[str | None, _Status]] = {}
     problems: list[tuple[int, str]] = []
-    status: list[str] | None = None
+    status: _Status | None = None
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
-            line = raw.decode("utf-8")
-            if not line.strip() or line.startswith("#"):
+            line = raw.decode("utf-8").rstrip()
+            if line.startswith("#"):
                 continue
-            if line[0].isspace():
+            if not line or line[0].isspace():
                 _continuation(status, line)
                 continue
-            status = []  # Collects the continuation lines of an invalid line.
+            status = _Status("")  # Collects the continuation lines of an invalid line.
             login, name, first = _entry(line, users)
         except ValueError as error:
             problems.append((number, _reason(error)))
             continue
-        status = [first] if first else []
+        status = _Status(first)
         users[login] = name, status
-    profiles = {login: Profile(login, name, "\n".join(lines)) for login, (name, lines) in users.items()}
+    profiles = {login: Profile(login, name, status.text()) for login, (name, status) in users.items()}
     return UsersFile(profiles, tuple(problems))
 
 
-def _continuation(status: list[str] | None, line: str) -> None:
-    if status is None:
+@dataclass(slots=True)
+class _Status:
+    """A status: the text on the user's line, and the lines that continue it."""
+
+    first: str
+    more: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return the text, without the indentation that all continuation lines have in common."""
+        indent = min((_indent(line) for line in self.more if line), default=0)
+        return "\n".join([self.first, *(line[indent:] for line in self.more)]).strip("\n")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _continuation(status: _Status | None, line: str) -> None:
+    if status is not None:
+        text = line.lstrip()
+        status.more.append(line[: len(line) - len(text)].expandtabs() + text)
+    elif line:
         raise ValueError("continues a status, but no status precedes it")
-    status.append(line.strip())
 
 
 def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str]:

@@ -19,6 +19,16 @@ NOISE = {
     "a zero-width space": "\u200b".encode(),
 }
 
+TENT = r"""
+ada: A tent:
+
+      /\
+     /  \
+    /____\
+
+bob: x
+"""
+
 
 def askInPieces(port: int, query: bytes) -> bytes:
     """Send a query byte by byte, and return the answer."""
@@ -81,3 +91,23 @@ class NamesTests(BlackBoxTestCase):
             "moshez MOSHEZ Moshe zadka": ["moshez"],
         }.items():
             self.assertEqual(re.findall(r"Login: (\S+)", self.ask(server, query)), logins, query)
+
+
+class LongListTests(BlackBoxTestCase):
+    """The long form of the list."""
+
+    def test_memory(self) -> None:
+        """/W lists the statuses that were set, as it does those of a users file."""
+        path = self.users("ada: Weaving\n")
+        server = self.start(f"--backend=file:{path}", "--backend=memory", "--fingerport=0", "--setport=0")
+        ask("127.0.0.1", server.port("setport"), b"moshez\nHappy\nand well", half=True)
+        answer = ask("::1", server.port("fingerport"), b"/W\r\n").decode()
+        self.assertEqual(
+            re.findall(r"Login: (\w+)[^\n]*\nPlan:\r\n(\w+)", answer), [("ada", "Weaving"), ("moshez", "Happy")]
+        )
+
+    def test_indentation(self) -> None:
+        """Blank lines and pictures in a users file keep their form."""
+        server = self.start(f"--file={self.users(TENT)}", "--fingerport=0")
+        answer = ask("::1", server.port("fingerport"), b"ada\r\n").decode()
+        self.assertEqual(answer, "A tent:\r\n\r\n  /\\\r\n /  \\\r\n/____\\\r\n")

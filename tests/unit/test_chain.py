@@ -34,6 +34,11 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(chain.getProfile("m")), Profile("m", plan="1"))
         self.assertEqual(self.successResultOf(chain.getProfiles()), [Profile("a"), Profile("m")])
 
+    def test_longList(self) -> None:
+        """The long form of the list has the long profiles of the back ends that have them."""
+        chain = ChainFingerService([MemoryFingerService({"m": "1"}), ProfilesDouble(Profile("m", "M"), Profile("a"))])
+        self.assertEqual(self.successResultOf(chain.getLongProfiles()), [Profile("a"), Profile("m", plan="1")])
+
     def test_brokenAndKnown(self) -> None:
         """A broken back end does not prevent another from answering."""
         chain = ChainFingerService([BrokenDouble(), MemoryFingerService({"m": "1"})])

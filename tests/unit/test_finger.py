@@ -145,6 +145,19 @@ class QueryTests(FingerTestCase):
         self.assertIn(b"\r\n\r\nLogin: moshez", answer)
         self.assertEqual(self.ask(b"/W\r\n", MemoryFingerService()), b"No one logged on\r\n")
 
+    def test_longList(self) -> None:
+        """The long form of the list has all fields of back ends whose list has few, and a maximum length."""
+        memory = MemoryFingerService({"ada": "Weaving", "moshez": "Happy\nand well"})
+        self.assertEqual(self.ask(b"\r\n", memory), b"ada\r\nmoshez\r\n")
+        login = "Login: {:<15}\t\t\tName:\r\nPlan:\r\n"
+        self.assertEqual(
+            self.ask(b"/W\r\n", memory).decode(),
+            f"{login.format('ada')}Weaving\r\n\r\n{login.format('moshez')}Happy\r\nand well\r\n",
+        )
+        with patch("finger.adapters._people.MAX_LIST", 20):
+            cut = self.ask(b"/W\r\n", memory).decode()
+        self.assertEqual(cut, f"{login.format('ada')}Weaving\r\n\r\n{LEFT_OUT.format(20)}\r\n")
+
     def test_verboseUser(self) -> None:
         """/W gives the long form (section 2.5.4), before the name as in RFC 1288 or after it as in RFC 1194."""
         for query in (b"/W moshez\r\n", b"/w  moshez\r\n", b"moshez /W\r\n"):
@@ -176,11 +189,11 @@ class QueryTests(FingerTestCase):
         """The answer to several names is cut after a line; the answer to one name is not."""
         long = ProfilesDouble(*(Profile(name, plan=f"{name}\n{'é' * 65_000}") for name in "abcdef"))
         answer = self.ask(b"a b c d e f\r\n", long).decode()
-        self.assertTrue(answer.endswith(f"\r\ne\r\n{LEFT_OUT}\r\n"))
+        self.assertTrue(answer.endswith(f"\r\ne\r\n{LEFT_OUT.format(MAX_ANSWER)}\r\n"))
         self.assertLess(len(answer), MAX_ANSWER + 200)
         endless = ProfilesDouble(Profile("a", plan="x" * MAX_ANSWER), MOSHEZ)
         self.assertEqual(self.ask(b"a\r\n", endless), b"x" * MAX_ANSWER + b"\r\n")
-        cut = b"x" * MAX_ANSWER + b"\r\n" + LEFT_OUT.encode() + b"\r\n"
+        cut = b"x" * MAX_ANSWER + b"\r\n" + LEFT_OUT.format(MAX_ANSWER).encode() + b"\r\n"
         self.assertEqual(self.ask(b"a moshez\r\n", endless), cut)
 
     def test_telnet(self) -> None:

@@ -358,6 +358,24 @@ class UserTests(AccountsTestCase):
         [profile] = self.successResultOf(self.service().getProfiles())
         self.assertEqual(profile, Profile("moshez", name="First", home="/nonexistent", shell="/bin/sh"))
 
+    def test_longList(self) -> None:
+        """The long form of the list has the profiles that queries find, without the users that hide."""
+        self.addUser("moshez", "Happy", gecos="Moshe Z")
+        self.addUser("ada", "Weaving")
+        (self.addUser("hidden", "secret") / ".nofinger").touch()
+        service = self.service()
+        listed = self.successResultOf(service.getLongProfiles())
+        self.assertEqual([profile.plan for profile in listed], ["Weaving", "Happy"])
+        self.assertEqual(listed, [self.successResultOf(service.getProfile(user)) for user in ("ada", "moshez")])
+
+    def test_longestList(self) -> None:
+        """Once the plans have the maximum length together, no more are read, but all users are listed."""
+        for number in range(4):
+            self.addUser(f"user{number}", "x" * 10)
+        with mock.patch("finger.backends._accounts.MAX_LIST", 15):
+            listed = self.successResultOf(self.service().getLongProfiles())
+        self.assertEqual([profile.plan for profile in listed], ["x" * 10, "x" * 10, None, None])
+
     def test_uidRange(self) -> None:
         """The range of people's uids comes from the system's configuration."""
         path = Path(self.mktemp())

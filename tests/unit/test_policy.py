@@ -62,6 +62,25 @@ class PolicyTests(SynchronousTestCase):
         listed = [ADA, Profile("al")]
         self.assertEqual(len(self.successResultOf(policy.getProfiles())), 2)
 
+    def test_longForm(self) -> None:
+        """The policy applies to the long form of the list, too."""
+        memory = MemoryFingerService({"ada": "plan"})
+        for atoms, plan in ((["plan"], "plan"), (["name"], None)):
+            policy = PolicyFingerService(memory, Clock(), atoms=atoms)
+            self.assertEqual(self.successResultOf(policy.getLongProfiles()), [Profile("ada", plan=plan)])
+
+    def test_names(self) -> None:
+        """The back end is asked only for names that a user can have, in their canonical form."""
+        silent = SilentDouble()
+        policy = PolicyFingerService(silent, Clock())
+        for name in ("", "a b", "/W", "\u3164", "x" * 256):
+            self.failureResultOf(policy.getUser(name), NoSuchUser)
+        self.assertEqual(silent.asked, [])
+        asked: list[str] = []
+        silent.getUser = lambda user: asked.append(user) or succeed("")  # type: ignore[method-assign,func-returns-value]
+        self.successResultOf(policy.getUser("\ufeffzoe\u0308"))
+        self.assertEqual(asked, ["zoë"])
+
     def test_noPlan(self) -> None:
         """If plans are not disclosed, the status is the full name (section 2.5.2)."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), atoms={"name"})
@@ -69,10 +88,11 @@ class PolicyTests(SynchronousTestCase):
         self.failureResultOf(policy.getUser("nobody"), NoSuchUser)
 
     def test_noList(self) -> None:
-        """If the list is disabled, both of its methods are refused (section 3.2.2), but not queries for a user."""
+        """If the list is disabled, all of its methods are refused (section 3.2.2), but not queries for a user."""
         policy = PolicyFingerService(ProfilesDouble(ADA), Clock(), listing=False)
         self.failureResultOf(policy.getUsers(), ListRefused)
         self.failureResultOf(policy.getProfiles(), ListRefused)
+        self.failureResultOf(policy.getLongProfiles(), ListRefused)
         self.assertEqual(self.successResultOf(policy.getUser("ada")), "plan")
 
     def test_forward(self) -> None:

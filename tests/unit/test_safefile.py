@@ -65,10 +65,24 @@ class ServedTests(HomeTestCase):
         """A missing plan causes no refusal."""
         self.assertEqual((self.read(), self.refusals), ("", []))
 
-    def test_notUTF8(self) -> None:
-        """Invalid UTF-8 is replaced; control characters are kept, since the wire format removes them."""
-        self.write(b"caf\xe9 \xc3\xa9 \x1b[31m")
-        self.assertEqual(self.read(), "caf\N{REPLACEMENT CHARACTER} \xe9 \x1b[31m")
+    def test_encodings(self) -> None:
+        """The encoding is that of the byte order mark; without one, UTF-8 if the text is valid, otherwise Latin-1."""
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+            self.write("Caf\xe9 ☕\n".encode(encoding))
+            self.assertEqual(self.read(), "Caf\xe9 ☕", encoding)
+        for mark, encoding in (("\ufeff", "utf-16-be"), ("\ufeff", "utf-32-be"), ("", "latin-1")):
+            self.write(f"{mark}Caf\xe9\n".encode(encoding))
+            self.assertEqual(self.read(), "Caf\xe9", encoding)
+
+    def test_invalid(self) -> None:
+        """
+        What is invalid in the encoding of the mark is replaced; control characters are kept, since the wire format
+        removes them.
+        """
+        self.write(b"\xff\xfea\0\x00\xd8b\0x")
+        self.assertEqual(self.read(), "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}")
+        self.write(b"caf\xe9 \x1b[31m")
+        self.assertEqual(self.read(), "caf\xe9 \x1b[31m")
 
     def test_directoryIsNotReadable(self) -> None:
         """The directory must be searchable, but need not be readable."""
@@ -84,6 +98,98 @@ class ServedTests(HomeTestCase):
         link.symlink_to(self.path)
         with Home(str(link), ME) as home:
             self.assertEqual(home.read(".plan"), "here")
+
+
+class LinkTests(HomeTestCase):
+    """Symbolic links."""
+
+    def setUp(self) -> None:
+        """Make a directory for dot files, and a link to the plan there."""
+        super().setUp()
+        self.target = self.path / "dotfiles" / "plan"
+        self.target.parent.mkdir()
+        self.target.write_text("from the dot files\n")
+        self.plan.symlink_to("dotfiles/plan")
+
+    def test_own(self) -> None:
+        """A link to a regular file of the same user is followed, directly or through other links."""
+        self.assertEqual((self.read(), self.refusals), ("from the dot files", []))
+        (self.path / "other").symlink_to(self.target)
+        self.plan.unlink()
+        self.plan.symlink_to("other")
+        self.assertEqual((self.read(), self.refusals), ("from the dot files", []))
+
+    def test_elsewhere(self) -> None:
+        """The file may be outside of the home directory, unless it is root's."""
+        elsewhere = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, elsewhere)
+        self.target.rename(elsewhere / "plan")
+        self.plan.unlink()
+        self.plan.symlink_to(elsewhere / "plan")
+        if ME == 0:
+            self.assertNotServed("is a symbolic link")
+            for path in (self.plan, elsewhere / "plan"):
+                os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+            self.assertEqual(self.read(STRANGER), "from the dot files")
+        else:
+            self.assertEqual(self.read(), "from the dot files")
+
+    def test_private(self) -> None:
+        """A file that other users may not read, or that has other names, is not served through a link either."""
+        self.target.chmod(0o600)
+        self.assertNotServed("is a symbolic link to a file that is not readable by other users")
+        self.target.chmod(0o644)
+        os.link(self.target, self.path / "hard")
+        self.assertNotServed("is a symbolic link to a file that has other names")
+
+    def test_notFollowed(self) -> None:
+        """A broken link, a link that leads to itself, and a link to something else than a file are not served."""
+        for target, why in {
+            "nowhere": "No such file",
+            ".plan": "Too many levels",
+            "dotfiles": "is a symbolic link",
+        }.items():
+            self.plan.unlink()
+            self.plan.symlink_to(target)
+            self.assertNotServed(why)
+
+    def test_fifo(self) -> None:
+        """A FIFO is not opened through a link: its writer would not wait any longer."""
+        self.target.unlink()
+        os.mkfifo(self.target)
+        with mock.patch("finger.backends.safefile.READ_FLAGS", None):
+            self.assertNotServed("is a symbolic link")
+
+    def test_race(self) -> None:
+        """If the link is changed after the check, the file that was checked is read."""
+        opened = os.open
+
+        def changing(path: str, *arguments: int, **options: int) -> int:
+            file = opened(path, *arguments, **options)
+            if path == ".plan":
+                self.plan.unlink()
+                self.plan.symlink_to("/etc/hostname")
+            return file
+
+        with mock.patch("os.open", changing):
+            self.assertEqual(self.read(), "from the dot files")
+
+    def test_broken(self) -> None:
+        """An error that leaves the target unknown is raised."""
+        opened = os.open
+
+        def breaking(path: str, *arguments: int, **options: int) -> int:
+            if path == ".plan":
+                raise OSError(errno.EIO, "the disk is dead")
+            return opened(path, *arguments, **options)
+
+        with mock.patch("os.open", breaking):
+            self.assertRaises(OSError, self.read)
+
+    def test_withoutPaths(self) -> None:
+        """A system that cannot find a file without opening it follows no links."""
+        with mock.patch("finger.backends.safefile._FIND", 0):
+            self.assertNotServed("is a symbolic link")
 
 
 class LimitTests(HomeTestCase):
@@ -104,6 +210,15 @@ class LimitTests(HomeTestCase):
         self.write("\n12345\xe9xyz")
         self.assertEqual(self.read(limit=7).partition("\n[The rest")[0], "\n12345")
 
+    def test_cutOtherEncodings(self) -> None:
+        """A plan in another encoding is cut after a line, and not within a character, too."""
+        self.write("one\ntwo\n\u010ahree\n".encode("utf-16"))
+        self.assertEqual(self.read(limit=19).partition("\n[The rest")[0], "one\ntwo")
+        self.write("12345678".encode("utf-16"))
+        self.assertEqual(self.read(limit=9).partition("\n[The rest")[0], "123")
+        self.write(b"caf\xe9\n\xe9\xe9")
+        self.assertEqual(self.read(limit=6).partition("\n[The rest")[0], "caf\xe9")
+
     def test_sparse(self) -> None:
         """Only the first bytes of a sparse file of ten gigabytes are read."""
         self.write("huge\n")
@@ -123,13 +238,6 @@ class LimitTests(HomeTestCase):
 
 class NotServedTests(HomeTestCase):
     """Files that are not served."""
-
-    def test_symbolicLink(self) -> None:
-        """A symbolic link is not served, even to a file that belongs to the user."""
-        target = self.path / "target"
-        target.write_text("secret")
-        self.plan.symlink_to(target)
-        self.assertNotServed("symbolic link")
 
     def test_hardLink(self) -> None:
         """A file with another name is not served."""

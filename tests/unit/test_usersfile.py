@@ -35,8 +35,26 @@ class ParseUsersTests(SynchronousTestCase):
         self.check("")
 
     def test_continuation(self) -> None:
-        """A line that starts with white space continues the status, even after blank lines and comments."""
-        self.check("m: a\n  b\n\n# c\n\t# d\nn:\n e", Profile("m", plan="a\nb\n# d"), Profile("n", plan="e"))
+        """
+        A line that starts with white space continues the status, even after comments.  So does a blank line between
+        such lines.
+        """
+        self.check("m: a\n  b\n# c\n  # d\nn:\n e", Profile("m", plan="a\nb\n# d"), Profile("n", plan="e"))
+        self.check(
+            "m: a\n\n  b\n \n\n# c\n  d\n\n\nn: e\n\n", Profile("m", plan="a\n\nb\n\n\nd"), Profile("n", plan="e")
+        )
+        self.check("m:\n\n\n  a\n\n", Profile("m", plan="a"))
+        self.check("m: a\r\n\r\n  b\r\n", Profile("m", plan="a\n\nb"))
+        self.check("nonsense\n\n more\n\nm: a", Profile("m", plan="a"), problems=(1,))
+
+    def test_indentation(self) -> None:
+        """The indentation that all continuation lines have in common is removed, and the rest of it stays."""
+        picture = "   /\\\n  /  \\\n\n /____\\"
+        indented = "\n".join(f"    {line}" if line else "" for line in picture.split("\n"))
+        self.check(f"m:\n{indented}\n", Profile("m", plan=picture[1:].replace("\n ", "\n")))
+        self.check(f"m: A tent:\n    .\n{indented}\n", Profile("m", plan=f"A tent:\n.\n{picture}"))
+        self.check("m: a\n\tb\n\t\tc\n        d\n\t  e", Profile("m", plan="a\nb\n        c\nd\n  e"))
+        self.check("m: a\n\u3000b\n  c", Profile("m", plan="a\nb\n c"))
 
     def test_problems(self) -> None:
         """An invalid line is skipped with its continuation lines, and does not affect the others."""
