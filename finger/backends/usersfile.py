@@ -20,7 +20,7 @@ from typing import Final
 
 from finger.errors import BadQuery
 from finger.profile import Profile
-from finger.protocol.names import MAX_NAME, parseName
+from finger.protocol.names import parseName
 
 _HEAD: Final = re.compile(r"(?P<login>[^()]*?)\s*(?:\((?P<name>[^()]*)\))?")
 
@@ -98,7 +98,7 @@ def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str
     try:
         login, name = parseName(match["login"]), match["name"]
     except BadQuery as error:
-        raise ValueError(f"{match['login'][:MAX_NAME]!r}: {error}") from error
+        raise ValueError(str(error)) from error
     if login in users:
         raise ValueError(f"defines {login!r} again; the first definition is used")
     return login, name.strip() if name is not None else None, status.strip()

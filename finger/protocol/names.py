@@ -50,23 +50,21 @@ def parseName(text: str) -> str:
     """
     name = canonical(text)
     why = _problem(name)
-    if why:
-        raise BadQuery(f"a user name {why}")
+    if why is not None:
+        raise BadQuery(f"a user name is 1 to {MAX_NAME} visible characters{why}")
     return name
 
 
-def _problem(name: str) -> str:
-    if not name:
-        return "must have a visible character"
-    if len(name) > MAX_NAME:
-        return f"has at most {MAX_NAME} characters"
+def _problem(name: str) -> str | None:
+    if not 1 <= len(name) <= MAX_NAME:
+        return ""
     if _BLANK.search(name):
-        return "must not contain white space"
+        return ", without white space"
     if "@" in name or not name.isprintable():
-        return "must not contain @ or control characters"
+        return ", without @ and control characters"
     if name[0] in "/-" or unicodedata.category(name[0]).startswith("M"):
-        return "must not begin with /, - or a combining mark"
-    return ""
+        return ", and begins with neither /, - nor an accent"
+    return None
 
 
 def fold(name: str) -> str:

@@ -313,7 +313,7 @@ class UsersJSONTests(SynchronousTestCase):
             self.assertNotIn("\n", str(error))
             self.assertEqual(self.path.read_bytes(), content)
         self.path.write_text('{"jane doe": "x"}')
-        why = "'jane doe': a user name must not contain white space; rename or delete it"
+        why = "'jane doe': a user name is 1 to 255 visible characters, without white space; rename or delete it"
         self.assertEqual(str(self.assertRaises(ConfigError, self.make)), f"--backend=memory:{self.path}: {why}")
         makeFIFO(self, self.path)
         self.assertEqual(

@@ -101,7 +101,7 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(parseMessage("\ufeffzoe\u0308\nx".encode()), ("zoë", "x"))
         for name in ("jane doe", "a@b", "\u3164", "/W"):
             self.assertRaises(BadQuery, formatMessage, name, "x")
-            self.assertIn("a user name must", str(self.assertRaises(BadQuery, parseMessage, f"{name}\nx".encode())))
+            self.assertIn("a user name is", str(self.assertRaises(BadQuery, parseMessage, f"{name}\nx".encode())))
 
 
 class ReplyTests(SynchronousTestCase):

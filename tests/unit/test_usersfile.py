@@ -70,8 +70,8 @@ class ParseUsersTests(SynchronousTestCase):
         self.assertEqual(
             users.problems,
             (
-                (2, "'john smith': a user name must not contain white space"),
-                (3, "'\u3164': a user name must have a visible character"),
+                (2, "a user name is 1 to 255 visible characters, without white space"),
+                (3, "a user name is 1 to 255 visible characters"),
                 (6, "defines 'zoë' again; the first definition is used"),
             ),
         )
