@@ -292,7 +292,7 @@ class QueryTests(FingerTestCase):
         self.assertEqual(transport.value(), b"")
         self.clock.advance(0)
         self.assertIn(b"Login: ada", transport.value())
-        self.assertEqual(self.successResultOf(self.factory.answer(b"Byron", "")), "No such user")
+        self.assertEqual(self.successResultOf(self.factory.answer(b"Byron", "")), b"No such user\r\n")
         self.assertIn(b"Login: ada", self.ask(b"LOVELACE\r\n", double, matchNames=True, clock=None))
 
     def test_matchesMany(self) -> None:
