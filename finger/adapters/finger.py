@@ -125,7 +125,7 @@ class FingerProtocol(LineReceiver):
             self._deadline.start(DRAIN_GRACE, self.transport.loseConnection)
 
     def _endQuery(self) -> None:
-        line = self.clearLineBuffer()
+        line = self.clearLineBuffer() + self._telnet.end()
         if line:
             self.lineReceived(line)
         else:

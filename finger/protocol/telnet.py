@@ -66,6 +66,11 @@ class TelnetFilter:
             content += self._filtered(match)
         return bytes(content + self._noted(data[end:]))
 
+    def end(self) -> bytes:
+        """Return what was kept when the stream ends: an incomplete command is part of the query."""
+        pending, self._pending = self._pending, b""
+        return pending
+
     def _filtered(self, match: re.Match[bytes]) -> bytes:
         if match["begun"] is not None or match["cr"]:
             self._pending = match[0]

@@ -97,7 +97,8 @@ class MessageTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """A user is sent and applied by the canonical form of the name; a name that cannot be queried is refused."""
-        self.assertEqual(formatMessage("zoe\u0308", "x"), "zoë\nx".encode())
+        self.assertEqual(formatMessage("zoe\u0308", "x"), formatMessage("zoë", "x"))
+        self.assertEqual(parseMessage(formatMessage("zoe\u0308", "x")), ("zoë", "x"))
         self.assertEqual(parseMessage("\ufeffzoe\u0308\nx".encode()), ("zoë", "x"))
         for name in ("jane doe", "a@b", "\u3164", "/W"):
             self.assertRaises(BadQuery, formatMessage, name, "x")
