@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import time
-from unittest import SkipTest
 
 from tests.process.test_blackbox import BlackBoxTestCase, cpuSeconds
 from tests.support.tools import DEADLINE, FAMILIES, Server, ask, receive
@@ -93,30 +92,17 @@ class RateTests(BlackBoxTestCase):
     """The rate of requests on kept connections."""
 
     def test_rate(self) -> None:
-        """Requests above the rate get 429, with and without TLS; loopback addresses have no limit."""
+        """Loopback addresses have no limit of requests, with and without TLS; unit tests cover other addresses."""
         path = self.users("moshez: Happy and well\n")
-        options = ("--ssl", "--webport=0", "--httpsport=0", "--rate=0.01", "--burst=5")
+        server = self.start(f"--file={path}", "--ssl", "--webport=0", "--httpsport=0", "--rate=0.01", "--burst=5")
         flood = b"GET /moshez HTTP/1.1\r\nHost: x\r\n\r\n" * 20
-        for host, admitted in ((ownAddress(), 5), ("127.0.0.1", 20), ("::1", 20)):
-            server = self.start(f"--file={path}", *options)
+        for host in FAMILIES.values():
             for adapter in ("webport", "httpsport"):
                 with connect(server, adapter, host) as connection:
                     connection.sendall(flood + b"GET / HTTP/1.0\r\n\r\n")
                     answer = receive(connection)
-                self.assertEqual(answer.count(b"HTTP/1.1 200 "), admitted)
-                self.assertEqual(answer.count(b"HTTP/1.1 429 "), int(admitted == 5))
-            self.assertEqual(f"{host} '' TooManyRequests" in server.log, admitted == 5)
-
-
-def ownAddress() -> str:
-    """Return an address of this machine that is not a loopback address, or skip the test; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.51.100.1", 9))
-        except OSError:
-            raise SkipTest("this machine has only loopback addresses") from None
-        address: str = probe.getsockname()[0]
-    return address
+                self.assertEqual(answer.count(b"HTTP/1.1 200 "), 20)
+        self.assertNotIn("TooManyRequests", server.log)
 
 
 def connect(server: Server, adapter: str, host: str) -> socket.socket:
