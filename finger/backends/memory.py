@@ -145,7 +145,7 @@ class KeptFingerService(MemoryFingerService):
     def open(self) -> None:
         """See L{IOpenable.open}.  Read the file again: until it is locked, another server may have changed it."""
         self._file.open()
-        self._users = self._file.load()
+        self._change(None, self._file.load())
 
     def close(self) -> None:
         """See L{IOpenable.close}."""
