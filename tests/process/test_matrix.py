@@ -33,7 +33,7 @@ EXPECTED: Final = {
         "open": "answer",
         "half-closed": "answer",
         "half-closed, incomplete": "answer",
-        "telnet options": "unknown",
+        "telnet options": "answer",
         "byte by byte": "answer",
         "reset": "end",
     },
