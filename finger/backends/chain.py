@@ -22,6 +22,7 @@ from finger.interfaces import (
 from finger.log.failures import FailureLog
 from finger.net.answercache import versionOf
 from finger.profile import Profile
+from finger.protocol.names import canonical
 from finger.protocol.wire import cleanLine
 
 T = TypeVar("T")
@@ -146,6 +147,7 @@ class ChainSetterService:
         return Deferred.fromCoroutine(self._set(user, status))
 
     async def _set(self, user: str, status: str) -> None:
+        user = canonical(user)
         for name, service in self._earlier:
             try:
                 await service.getUser(user)

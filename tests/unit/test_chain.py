@@ -95,6 +95,11 @@ class ChainTests(SynchronousTestCase):
         self.failureResultOf(broken.setUser("ada", "y"), SetRefused)
         self.assertEqual(self.successResultOf(last.getUser("m")), "x")
 
+    def test_setCanonical(self) -> None:
+        """An earlier back end is asked for the canonical form of the name, as queries are."""
+        setter = ChainSetterService([("local", ProfilesDouble(Profile("zoë")))], MemoryFingerService())
+        self.failureResultOf(setter.setUser("zoe\u0308", "x"), SetRefused)
+
     def test_refusal(self) -> None:
         """The refusal is one printable line of bounded length."""
         user = "\x1b[2J\n" + "x" * 1000
