@@ -400,7 +400,10 @@ class FingerTests(ServerTestCase):
         answer = self.converse(factory, clock, data, behaviour)
         self.assertClean(answer, utf8=utf8)
         if behaviour.isPlain:
-            line, end, _ = TelnetFilter().feed(data).partition(b"\n")
+            telnet = TelnetFilter()
+            line, end, _ = telnet.feed(data).partition(b"\n")
+            if behaviour.ends and not end:
+                line += telnet.end()
             if len(line) > wire.MAX_LINE + 1:
                 self.assertEqual(answer, b"Bad query\r\n")
             elif end or (line and behaviour.ends):

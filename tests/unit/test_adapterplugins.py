@@ -182,7 +182,8 @@ class FindAdaptersTests(SynchronousTestCase):
         with patch.dict("os.environ", {"FINGER_TPPORT": "1"}):
             error = self.assertRaises(SystemExit, optionsOf(adapters)().parseOptions, [])
         self.assertIn("FINGER_TPPORT: fingeradapters", str(error.code))
-        with patch.dict("os.environ", {"FINGER_PORT": "tcp://192.0.2.1:79", "FINGER_SERVICE_HOST": "192.0.2.1"}):
+        kubernetes = {"FINGER_PORT": "tcp://192.0.2.1:79", "FINGER_SERVICE_HOST": "192.0.2.1"}
+        with patch.dict("os.environ", kubernetes, clear=True):
             optionsOf(adapters)().parseOptions([])
         lost = Broken("x", self.mktemp(), "gone")
         self.assertTrue(lost.isObscure)
