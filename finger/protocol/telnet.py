@@ -67,9 +67,9 @@ class TelnetFilter:
         return bytes(content + self._noted(data[end:]))
 
     def end(self) -> bytes:
-        """Return what was kept when the stream ends: an incomplete command is part of the query."""
-        pending, self._pending = self._pending, b""
-        return pending
+        """Return what is left of the query at the end of the stream.  An incomplete command is dropped."""
+        rest, self._pending = self._pending, b""
+        return rest if rest == b"\r" else b""
 
     def _filtered(self, match: re.Match[bytes]) -> bytes:
         if match["begun"] is not None or match["cr"]:

@@ -486,6 +486,9 @@ class HalfCloseTests(FingerTestCase):
         for query, answer in {
             b"moshez nobody": b"Happy and well\r\nNo such user\r\n",
             b"\r": b"ada              Ada Lovelace\r\nmoshez\r\n",
+            b"\xff\xfb\x1fmoshez\r": b"Happy and well\r\n",
+            b"moshez\xff\xfb": b"Happy and well\r\n",
+            b"\xff\xfb\x1f": b"",
             b"x" * (MAX_LINE + 1): b"Bad query\r\n",
             b"": b"",
         }.items():

@@ -67,6 +67,14 @@ class TelnetTests(SynchronousTestCase):
             self.assertEqual(TelnetFilter().feed(data), b"a", data)
             self.assertEqual(withoutTelnet(data), data)
 
+    def test_end(self) -> None:
+        """At the end of the stream, only a CR is left of what waits: it may be the query's line end."""
+        for data, rest in {b"a\r": b"\r", b"a\xff\xfb": b"", b"a\xff\xfa\r": b"", b"a": b""}.items():
+            stream = TelnetFilter()
+            stream.feed(data)
+            self.assertEqual(stream.end(), rest, data)
+            self.assertEqual(stream.end(), b"", data)
+
     def test_bounded(self) -> None:
         """No more than a fixed number of bytes is removed or kept."""
         for part in (b"\0", b"\xff\xf1", b"\xff\xfb\x01"):
