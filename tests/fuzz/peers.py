@@ -290,7 +290,8 @@ def readResponses(data: bytes, methods: Sequence[bytes]) -> list[Response]:
         if code == 100:
             continue
         method = next(answered, b"refused") if b"server" in headers else b"refused"
-        size = 0 if method == b"HEAD" else int(headers.get(b"content-length", len(data)))
+        hasBody = method != b"HEAD" and code != 304
+        size = int(headers.get(b"content-length", len(data))) if hasBody else 0
         assert size <= len(data), "the body is truncated"
         found.append(Response(code, headers, data[:size]))
         data = data[size:]

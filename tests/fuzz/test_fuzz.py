@@ -494,7 +494,7 @@ class WebTests(ServerTestCase):
     def test_requests(self, data: bytes, behaviour: Behaviour) -> None:
         """Each request has a response, except that a refusal or a close may end the connection."""
         for response in self.ask(data, behaviour):
-            self.assertIn(response.code // 100, {2, 4} if behaviour.delay is None else {2, 4, 5})
+            self.assertIn(response.code // 100, {2, 3, 4} if behaviour.delay is None else {2, 3, 4, 5})
             self.assertShowable(response.body.decode("utf-8"), besides="\n\r\t")
 
     @tries()
