@@ -52,7 +52,7 @@ class FloodTests(BlackBoxTestCase):
         ports = {option: int(port) for option, port in PORT.findall(server.log)}
         for number in range(TIMES):
             self.send(socket.AF_INET, ("127.0.0.1", ports["pbport"]), b"\x03\x82pb" + f"{number}\x88".encode())
-            self.send(socket.AF_UNIX, str(socketPath), f"x{number}{'y' * 100_000}\nbusy".encode())
+            self.send(socket.AF_UNIX, str(socketPath), f"x{number}{'y' * 200}\nbusy".encode())
         self.send(socket.AF_UNIX, str(socketPath), f"ada{NASTY}\nbusy".encode())
         ask("127.0.0.1", ports["fingerport"], NASTY.encode() + b"\n")
         deadline = time.monotonic() + DEADLINE
