@@ -144,11 +144,14 @@ class FingerOptions(UsageOptions):
         return Settings(table, fromFlags(self._given, table), fromEnvironment(os.environ, table), file)
 
     def _refuseLost(self, environment: Mapping[str, str]) -> None:
-        """Refuse a variable for an adapter that failed to load.  Other unknown variables are ignored."""
+        """
+        Refuse a variable that surely is for an adapter that failed to load.  Other unknown variables are ignored: any
+        program may set some that begin so.
+        """
         known = {option.variable for option in self.adapters.table}
         for variable in environment.keys() - known:
             name = variable.removeprefix("FINGER_").lower()
-            why = self.adapters.whyUnknown(name) or self.adapters.whyUnknown(name.replace("_", "-"))
+            why = self.adapters.whyLost(name) or self.adapters.whyLost(name.replace("_", "-"))
             if _OURS.match(variable) and why:
                 raise ConfigError(f"{variable}: {why}")
 

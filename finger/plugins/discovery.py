@@ -269,8 +269,11 @@ class Adapters:
 
         @return: their names, and why they cannot be used; empty if there are none.
         """
-        sure = [broken for broken in self.broken if broken.defines(option)]
-        return "; ".join(str(broken) for broken in sure or self.broken if broken in sure or broken.isObscure)
+        return self.whyLost(option) or "; ".join(str(broken) for broken in self.broken if broken.isObscure)
+
+    def whyLost(self, option: str) -> str:
+        """Return which unusable plugins surely define an option, as L{whyUnknown} does."""
+        return "; ".join(str(broken) for broken in self.broken if broken.defines(option))
 
 
 def findAdapters(package: ModuleType = finger.plugins) -> Adapters:

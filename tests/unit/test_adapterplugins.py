@@ -179,11 +179,10 @@ class FindAdaptersTests(SynchronousTestCase):
         adapters = self.find(a="from nowhere import adapter\n", b=source("json", option("jsonport")) + "1/0\n")
         self.assertIn(".a cannot be used: ModuleNotFoundError", adapters.whyUnknown("tpport"))
         self.assertNotIn(".a ", adapters.whyUnknown("jsonport"))
-        with patch.dict("os.environ", {"FINGER_TPPORT": "1"}):
-            error = self.assertRaises(SystemExit, optionsOf(adapters)().parseOptions, [])
-        self.assertIn("FINGER_TPPORT: fingeradapters", str(error.code))
-        kubernetes = {"FINGER_PORT": "tcp://192.0.2.1:79", "FINGER_SERVICE_HOST": "192.0.2.1"}
-        with patch.dict("os.environ", kubernetes, clear=True):
+        error = self.assertRaises(SystemExit, optionsOf(adapters)().parseOptions, ["--tpport=1"])
+        self.assertIn("option --tpport not recognized; fingeradapters", str(error.code))
+        foreign = {"FINGER_PORT": "tcp://192.0.2.1:79", "FINGER_SERVICE_HOST": "192.0.2.1", "FINGER_TPPORT": "1"}
+        with patch.dict("os.environ", foreign):
             optionsOf(adapters)().parseOptions([])
         lost = Broken("x", self.mktemp(), "gone")
         self.assertTrue(lost.isObscure)
