@@ -73,7 +73,7 @@ def openService(config: Config, reactor: Any) -> FingerServer:
     Make the server that a configuration describes, and open its ports at once.  With a C{.tac} file, twistd would
     open them after it has become a daemon, and report one that cannot be opened with a traceback.
 
-    @param reactor: as for L{makeServer}.
+    @param reactor: as for C{makeServer}.
     @raise ConfigError: if the configuration is not valid, or a port cannot be opened.
     """
     server = makeServer(config, reactor)

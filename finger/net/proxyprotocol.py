@@ -93,7 +93,7 @@ class _HeadedProtocol(HalfCloseWrapper):
     _isComplete = False
 
     def dataReceived(self, data: bytes) -> None:
-        """See L{ProtocolWrapper.dataReceived}."""
+        """See C{ProtocolWrapper.dataReceived}."""
         if self._isComplete:
             super().dataReceived(data)
         elif not self.disconnecting:

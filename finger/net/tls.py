@@ -30,7 +30,7 @@ class TLSConnection(SSL.Connection):
         self._protocol: Any = protocol if IHalfCloseableProtocol.providedBy(protocol) else None
 
     def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
-        """See L{SSL.Connection.recv}."""
+        """See C{OpenSSL.SSL.Connection.recv}."""
         try:
             return super().recv(bufsiz, flags)
         except SSL.ZeroReturnError:

@@ -155,7 +155,7 @@ def cleanLine(text: str) -> str:
 
 
 class _ASCIITable(dict[int, str]):
-    """The ASCII forms of characters, for L{str.translate}."""
+    """The ASCII forms of characters, for C{str.translate}."""
 
     _MOST = 4096
 

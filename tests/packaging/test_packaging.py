@@ -27,7 +27,7 @@ from tests.support.rendering import PROGRAM, templatesOf
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, Server, ask
 
 EXTRAS = ["docs", "metrics", "test"]
-RUNTIME = ("Twisted[tls]>=26.10", "zope.interface", "pyOpenSSL", "service-identity")
+RUNTIME = ("Twisted[tls]>=26.10", "zope.interface", "pyOpenSSL", "service-identity", "idna")
 """The dependencies of the package."""
 
 BUILD = ("hatchling", "editables")

@@ -129,7 +129,7 @@ class FingerXMLRPC(Resource):
         }
 
     def render(self, request: Request) -> Any:
-        """See L{Resource.render}.  Methods other than C{POST} are refused."""
+        """See C{Resource.render}.  Methods other than C{POST} are refused."""
         if request.method == b"POST":
             Deferred.fromCoroutine(self._render(request))
             return NOT_DONE_YET
