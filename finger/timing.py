@@ -21,6 +21,10 @@ CLOSE_GRACE = 15.0
 """The time between the timeouts of a back end and of its connection, in seconds: time to send the error."""
 
 
+ROUNDING = 1e-6
+"""The time, in seconds, by which sums of times may be wrong."""
+
+
 def followMonotonicClock(reactor: Any) -> None:
     """
     Make a reactor use the monotonic clock instead of the wall clock, so that setting the time does not move
@@ -37,19 +41,27 @@ def followMonotonicClock(reactor: Any) -> None:
 
 class Timer:
     """
-    One delayed call, such as the timeout of a connection, which the peer cannot extend.
+    A call after a delay, such as the timeout of a connection, which the peer cannot extend.
+
+    Most timers are started again and again, each time for later, and never end.  So a start for later only notes the
+    end; the delayed call of the earlier start then waits for the rest.
 
     @param clock: the clock; L{None} disables the timer.
     """
 
+    __slots__ = ("_arguments", "_call", "_clock", "_do", "_end")
+
     def __init__(self, clock: IReactorTime | None) -> None:
         self._clock = clock
         self._call: IDelayedCall | None = None
+        self._end = 0.0
+        self._do: Callable[..., object] = _doNothing
+        self._arguments: tuple[object, ...] = ()
 
     @property
     def isRunning(self) -> bool:
         """Whether the call is still to be made."""
-        return self._call is not None and self._call.active()
+        return self._call is not None
 
     def start(self, seconds: float, do: Callable[..., object], *arguments: object) -> None:
         """
@@ -58,19 +70,38 @@ class Timer:
         @param seconds: the delay.
         @param do: called with the arguments after the delay.
         """
-        self.cancel()
-        if self._clock is not None:
-            self._call = self._clock.callLater(seconds, do, *arguments)
+        if self._clock is None:
+            return
+        self._do, self._arguments = do, arguments
+        self._end = self._clock.seconds() + seconds
+        if self._call is not None and self._call.getTime() <= self._end:
+            return
+        if self._call is not None:
+            self._call.cancel()
+        self._call = self._clock.callLater(seconds, self._called)
 
     def cancel(self) -> None:
         """Stop the timer."""
-        if self._call is not None and self._call.active():
+        if self._call is not None:
             self._call.cancel()
-        self._call = None
+        self._forget()
+
+    def _called(self) -> None:
+        assert self._clock is not None
+        rest = self._end - self._clock.seconds()
+        if rest > ROUNDING:
+            self._call = self._clock.callLater(rest, self._called)
+            return
+        do, arguments = self._do, self._arguments
+        self._forget()
+        do(*arguments)
+
+    def _forget(self) -> None:
+        self._call, self._do, self._arguments = None, _doNothing, ()
 
 
-ROUNDING = 1e-6
-"""The time, in seconds, by which sums of a bucket's intervals may be wrong."""
+def _doNothing() -> None:
+    """The call of a timer that is not running."""
 
 
 class Bucket:
@@ -103,9 +134,10 @@ class Bucket:
 
     def tryTake(self) -> bool:
         """Take a token if one is available, and return whether it was."""
-        if self.wait() > 0:
+        now = self._clock.seconds()
+        if self._full - self._ahead - now > ROUNDING:
             return False
-        self.take()
+        self._full = max(self._full, now) + self._interval
         return True
 
 
