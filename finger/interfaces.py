@@ -73,6 +73,24 @@ class IFingerProfileService(Interface):
         """
 
 
+class IImmediateProfileService(Interface):
+    """
+    A back end that has profiles in memory, so that it can be asked without waiting.
+
+    It provides L{IFingerProfileService}, too, and both give the same profiles.
+    """
+
+    def getProfileNow(user: str) -> Profile | None:
+        """
+        Look up a user's profile without waiting.
+
+        @param user: the user's name.
+        @return: the profile; L{None} if this lookup takes longer, so that the caller must use
+            L{IFingerProfileService.getProfile}.  Never blocks.
+        @raise finger.errors.NoSuchUser: if there is no such user.
+        """
+
+
 class IFingerLongListService(Interface):
     """
     A back end that can list its users with more fields than those that are cheap to look up.
@@ -269,6 +287,23 @@ class IFingerFactory(IProtocolFactory):
     closeTimeout: float = Attribute("The time for the peer to receive the answer, in seconds.")
     utf8: bool = Attribute("Whether to answer in UTF-8 instead of ASCII.")
     matchNames: bool = Attribute("Whether a name that is not a login may match a first, last or full name.")
+
+
+class IImmediateFactory(IProtocolFactory):
+    """
+    A factory that can answer some connections without a protocol, so that they take one turn of the reactor
+    (L{finger.net.oneturn}).
+    """
+
+    def answerNow(received: bytes, host: str) -> bytes | None:
+        """
+        Answer what a new connection's peer has sent.
+
+        @param received: the data, at least one byte.
+        @param host: the peer's address.
+        @return: the complete answer, which is sent, and then the connection is closed; L{None} if there is none yet,
+            so that the connection needs a protocol, which will receive the data.  Never blocks.
+        """
 
 
 class IFingerSetterFactory(IProtocolFactory):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 NO_PLAN: Final = "No Plan."
@@ -70,7 +71,7 @@ class Profile:
         Return whether the profile has a status and no other field.  The answer is then the status alone, without the
         form around it.
         """
-        return self.plan is not None and self == Profile(self.login, plan=self.plan)
+        return self.plan is not None and _BESIDE_PLAN(self) == _NOTHING
 
     @property
     def status(self) -> str:
@@ -79,6 +80,10 @@ class Profile:
             return self.name or self.login
         return self.plan or NO_PLAN
 
+
+_FIELDS_BESIDE_PLAN: Final = [field.name for field in fields(Profile) if field.name not in ("login", "plan")]
+_BESIDE_PLAN: Final = attrgetter(*_FIELDS_BESIDE_PLAN)
+_NOTHING: Final = (None,) * len(_FIELDS_BESIDE_PLAN)
 
 FIELD_OF_ATOM: Final = {
     "name": "name",
@@ -95,9 +100,15 @@ FIELD_OF_ATOM: Final = {
 DEFAULT_ATOMS: Final = frozenset({"name", "plan", "project"})
 
 
-def disclose(profile: Profile, atoms: Collection[str]) -> Profile:
+def disclose(profile: Profile, atoms: frozenset[str]) -> Profile:
     """Return a profile reduced to the login and the fields of C{atoms}."""
-    hidden = [field for atom, field in FIELD_OF_ATOM.items() if atom not in atoms]
-    if all(getattr(profile, field) is None for field in hidden):
-        return profile  # The usual case: copying every profile of a long list would be slow.
-    return replace(profile, **dict.fromkeys(hidden))  # type: ignore[arg-type]
+    hidden = _hiddenFields(atoms)
+    for field in hidden:
+        if getattr(profile, field) is not None:
+            return replace(profile, **dict.fromkeys(hidden))  # type: ignore[arg-type]
+    return profile  # The usual case: copying every profile of a long list would be slow.
+
+
+@lru_cache
+def _hiddenFields(atoms: frozenset[str]) -> tuple[str, ...]:
+    return tuple(field for atom, field in FIELD_OF_ATOM.items() if atom not in atoms)

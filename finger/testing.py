@@ -13,6 +13,7 @@ The test of a back end is a few lines::
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -29,6 +30,7 @@ from finger.interfaces import (
     IFingerProfileService,
     IFingerService,
     IFingerSetterService,
+    IImmediateProfileService,
     IVersioned,
 )
 from finger.profile import Profile
@@ -159,7 +161,14 @@ class FingerServiceContract:
     def test_interface(self) -> None:
         """The back end provides the interfaces that it declares."""
         service = self.makeService()
-        optional = (IFingerProfileService, IFingerLongListService, IFingerSetterService, ICountsUsers, IVersioned)
+        optional = (
+            IFingerProfileService,
+            IFingerLongListService,
+            IFingerSetterService,
+            IImmediateProfileService,
+            ICountsUsers,
+            IVersioned,
+        )
         for interface in (IFingerService, *optional):
             if interface is IFingerService or interface.providedBy(service):
                 verifyObject(interface, service)
@@ -200,6 +209,16 @@ class FingerServiceContract:
         assert profile.status == self.result(service.getUser(self.known))
         assert [p.login for p in self.result(profiles.getProfiles())] == self.result(service.getUsers())  # type: ignore[attr-defined]
         self.failure(profiles.getProfile(self.unknown), NoSuchUser)
+
+    def test_now(self) -> None:
+        """A back end that can be asked without waiting gives the same profiles; or none, if they are not at hand."""
+        service = self.makeService()
+        if not IImmediateProfileService.providedBy(service):
+            return
+        profile = service.getProfileNow(self.known)
+        assert profile in (None, self.result(IFingerProfileService(service).getProfile(self.known)))
+        with suppress(NoSuchUser):
+            assert service.getProfileNow(self.unknown) is None
 
     def test_longProfiles(self) -> None:
         """The long form of the list has the same users, and their profiles if the back end has such a list."""

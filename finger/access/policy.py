@@ -20,9 +20,9 @@ from finger.interfaces import (
     IFingerLongListService,
     IFingerProfileService,
     IFingerService,
+    IImmediateProfileService,
     IVersioned,
 )
-from finger.net.answercache import versionOf
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.names import parseName
 from finger.protocol.wire import splitHost
@@ -31,7 +31,14 @@ ANSWER_TIMEOUT = 30.0
 """The timeout of a back end's answer, in seconds."""
 
 
-@implementer(IFingerService, IFingerProfileService, IFingerLongListService, IFingerForwarder, IVersioned)
+@implementer(
+    IFingerService,
+    IFingerProfileService,
+    IFingerLongListService,
+    IImmediateProfileService,
+    IFingerForwarder,
+    IVersioned,
+)
 class PolicyFingerService:
     """
     A back end that restricts what another one discloses (RFC 1288, section 3.2), and limits its time.
@@ -57,6 +64,8 @@ class PolicyFingerService:
         self._service = service
         self._profiles = IFingerProfileService(service)
         self._longList = IFingerLongListService(service)
+        self._immediate = IImmediateProfileService(service, None)
+        self._versioned = IVersioned(service, None)
         self._clock = clock
         self._forwarder = forwarder
         self._listing = listing
@@ -87,6 +96,17 @@ class PolicyFingerService:
             return fail(NoSuchUser(user))
         return self._inTime(self._profiles.getProfile, name).addCallback(disclose, self._atoms)
 
+    def getProfileNow(self, user: str) -> Profile | None:
+        """See L{IImmediateProfileService.getProfileNow}."""
+        if self._immediate is None or "@" in user:
+            return None
+        try:
+            name = parseName(user)
+        except BadQuery:
+            raise NoSuchUser(user) from None
+        profile = self._immediate.getProfileNow(name)
+        return None if profile is None else disclose(profile, self._atoms)
+
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
         if not self._listing:
@@ -108,7 +128,7 @@ class PolicyFingerService:
 
     def version(self) -> Hashable | None:
         """See L{IVersioned.version}.  The policy itself never changes."""
-        return versionOf(self._service)
+        return None if self._versioned is None else self._versioned.version()
 
     def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
         """See L{IFingerForwarder.forward}."""
@@ -117,7 +137,10 @@ class PolicyFingerService:
         return self._forwarder.forward(query, host, verbose, peer)
 
     def _inTime(self, ask: Any, *arguments: str) -> Deferred[Any]:
-        return maybeDeferred(ask, *arguments).addTimeout(self._timeout, self._clock, self._tooLate)
+        answer = maybeDeferred(ask, *arguments)
+        if answer.called and not answer.paused:
+            return answer  # At once; a timeout would take longer than all the rest.
+        return answer.addTimeout(self._timeout, self._clock, self._tooLate)
 
     def _tooLate(self, result: object, timeout: float) -> object:
         if isinstance(result, Failure) and result.check(CancelledError, TimeoutError):

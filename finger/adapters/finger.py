@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime, ITCPTransport
@@ -16,7 +18,7 @@ from zope.interface import implementer
 from finger.adapters._people import People, Search, formatProfiles, joinAnswers
 from finger.config.options import ANSWERS, PORTS, Option
 from finger.config.types import Port, Switch
-from finger.errors import BadQuery, ForwardingRefused, Gone, PeerError
+from finger.errors import BadQuery, ForwardingRefused, Gone, NoSuchUser, PeerError
 from finger.interfaces import (
     IDrainable,
     IFingerFactory,
@@ -24,15 +26,20 @@ from finger.interfaces import (
     IFingerLongListService,
     IFingerProfileService,
     IFingerService,
+    IImmediateFactory,
+    IImmediateProfileService,
+    IVersioned,
 )
 from finger.log.querylog import QueryLog, lossOf
-from finger.net.answercache import AnswerCache, versionOf
-from finger.net.slices import sendInSlices
+from finger.net.answercache import AnswerCache
+from finger.net.slices import SLICE, sendInSlices
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import hostOf
 from finger.protocol.telnet import TelnetFilter
-from finger.protocol.wire import MAX_LINE, Query, encode, formatList, parseQuery, splitHost
+from finger.protocol.wire import MAX_LINE, Query, encode, formatAnswer, formatList, parseQuery, splitHost
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
+
+T = TypeVar("T")
 
 MAX_DISCARDED = 64 * 1024
 """Maximum length of an overlong query that is read while waiting for its end, in bytes."""
@@ -42,6 +49,15 @@ MAX_LOGGED = 100
 
 MAX_LIST_BYTES = 256 * 1024 * 1024
 """Maximum size of the kept user lists, in bytes.  A list of 1,000,000 users has 45 MB."""
+
+MAX_KEPT = 100_000
+"""Maximum number of kept answers about one user."""
+
+KEEPING = 300
+"""The memory for keeping such an answer, in bytes, besides its own length and the query's."""
+
+_WHOLE_QUERY = re.compile(rb"[^\0\r\n\xff]*\r?\n")
+"""A query without anything that telnet might send."""
 
 TOO_MANY = encode("Too many connections, try again later")
 """The reply to a connection that exceeds a limit."""
@@ -147,7 +163,7 @@ class FingerProtocol(LineReceiver):
         return hostOf(self.transport.getPeer())
 
 
-@implementer(IFingerFactory)
+@implementer(IFingerFactory, IImmediateFactory)
 class FingerFactory(ServerFactory[FingerProtocol]):
     """
     A factory of L{FingerProtocol}s, which also looks up their answers.
@@ -182,7 +198,28 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._people = People(self._profiles)
         self._forwarder = IFingerForwarder(service, None)
         self.queries = QueryLog()
+        self._immediate = IImmediateProfileService(service, None)
+        self._versioned = IVersioned(service, None)
         self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
+        self._answers: AnswerCache[tuple[bytes, str]] = AnswerCache(MAX_KEPT)
+
+    def answerNow(self, received: bytes, host: str) -> bytes | None:
+        """
+        See L{IImmediateFactory.answerNow}.  That is possible for one query of a usual form whose answer is short and
+        in memory, and neither part of telnet's nor followed by more.
+        """
+        if not _WHOLE_QUERY.fullmatch(received):
+            return None
+        version = self._version()
+        kept = self._answers.get(version, received)
+        if kept is None:
+            kept = self._makeNow(received, version)
+            if kept is None:
+                return None
+            self._answers.put(version, received, kept, KEEPING + len(received) + len(kept[0]))
+        answer, outcome = kept
+        self.queries.record("finger", host, _escaped(received.rstrip(b"\r\n")), outcome)
+        return answer
 
     def answer(
         self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None] = lambda: None
@@ -209,14 +246,13 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             finish("BadQuery")
             return self.encode(error.words)
         # The user list may be long, so it is kept.
-        version = None if query.names else versionOf(self._service)
+        version = None if query.names else self._version()
         kept = self._lists.get(version, (query.verbose, self.utf8))
         if kept is not None:
             finish("ok")
             return kept
-        waiting = [Deferred.fromCoroutine(self._inWords(lookup)) for lookup in self._lookups(query, peer)]
         try:
-            answers = await gatherResults(waiting, consumeErrors=True)
+            answers = await self._all([self._inWords(lookup) for lookup in self._lookups(query, peer)])
         except Exception:  # Cancelled: the connection is lost.
             finish(type(whyLost() or Gone()).__name__)
             raise
@@ -227,11 +263,42 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             self._lists.put(version, (query.verbose, self.utf8), answer, len(answer))
         return answer
 
+    def _version(self) -> Hashable | None:
+        return None if self._versioned is None else self._versioned.version()
+
+    def _makeNow(self, line: bytes, version: Hashable | None) -> tuple[bytes, str] | None:
+        """Return an answer and its outcome; L{None} if it has to be made in the ordinary way, or is long."""
+        try:
+            query = parseQuery(line)
+            if query.names:
+                made = self._makeOneNow(query)
+            else:
+                kept = self._lists.get(version, (query.verbose, self.utf8))
+                made = None if kept is None else (kept, "ok")
+        except Exception:  # The ordinary way gets it as well, and reports it.
+            return None
+        return made if made is not None and len(made[0]) <= SLICE else None
+
+    def _makeOneNow(self, query: Query) -> tuple[bytes, str] | None:
+        if self._immediate is None or len(query.names) > 1:
+            return None
+        try:
+            profile = self._immediate.getProfileNow(query.names[0])
+        except NoSuchUser as error:
+            return None if self.matchNames else (self.encode(error.words), type(error).__name__)
+        return None if profile is None else (self.encode(formatAnswer(profile, query.verbose)), "ok")
+
     def _lookups(self, query: Query, peer: str) -> list[Awaitable[str]]:
         if not query.names:
             return [self._list(query.verbose)]
         search = Search(self._people, self.matchNames, self.clock)
         return [self._one(name, query.verbose, search, peer) for name in query.names]
+
+    async def _all(self, lookups: list[Coroutine[Deferred[T], Any, T]]) -> list[T]:
+        """Return the results of several lookups, which run at the same time."""
+        if len(lookups) == 1:
+            return [await lookups[0]]
+        return await gatherResults([Deferred.fromCoroutine(lookup) for lookup in lookups], consumeErrors=True)
 
     async def _inWords(self, lookup: Awaitable[str]) -> tuple[str, str]:
         """

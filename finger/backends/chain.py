@@ -17,6 +17,7 @@ from finger.interfaces import (
     IFingerProfileService,
     IFingerService,
     IFingerSetterService,
+    IImmediateProfileService,
     IVersioned,
 )
 from finger.log.failures import FailureLog
@@ -31,7 +32,7 @@ MAX_SHOWN = 255
 """The characters of a user's name that a refusal shows."""
 
 
-@implementer(IFingerService, IFingerProfileService, IFingerLongListService)
+@implementer(IFingerService, IFingerProfileService, IFingerLongListService, IImmediateProfileService)
 class ChainFingerService:
     """
     A chain of back ends: the first one that has a user answers.
@@ -53,6 +54,7 @@ class ChainFingerService:
         self._services = services
         self._profiles = [IFingerProfileService(service) for service in services]
         self._longLists = [IFingerLongListService(service) for service in services]
+        self._immediate = [IImmediateProfileService(service, None) for service in services]
         self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
         if len(self._counted) == len(services):
             alsoProvides(self, ICountsUsers)
@@ -70,6 +72,17 @@ class ChainFingerService:
     def getProfile(self, user: str) -> Deferred[Profile]:
         """See L{IFingerProfileService.getProfile}."""
         return Deferred.fromCoroutine(self._first([service.getProfile for service in self._profiles], user))
+
+    def getProfileNow(self, user: str) -> Profile | None:
+        """See L{IImmediateProfileService.getProfileNow}."""
+        for service in self._immediate:
+            if service is None:
+                return None
+            try:
+                return service.getProfileNow(user)
+            except NoSuchUser:
+                continue
+        raise NoSuchUser(user)
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""

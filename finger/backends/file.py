@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -25,6 +25,7 @@ from finger.interfaces import (
     IFingerBackend,
     IFingerProfileService,
     IFingerService,
+    IImmediateProfileService,
     ISelfReloading,
     IVersioned,
 )
@@ -67,7 +68,9 @@ def _signature(path: str) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@implementer(IFingerService, IFingerProfileService, ICountsUsers, ISelfReloading, IVersioned)
+@implementer(
+    IFingerService, IFingerProfileService, IImmediateProfileService, ICountsUsers, ISelfReloading, IVersioned
+)
 class FileFingerService(Service):
     """
     The users of a file (L{finger.backends.usersfile}).
@@ -111,8 +114,14 @@ class FileFingerService(Service):
 
     def getProfile(self, user: str) -> Deferred[Profile]:
         """See L{IFingerProfileService.getProfile}."""
+        return execute(self.getProfileNow, user)
+
+    def getProfileNow(self, user: str) -> Profile:
+        """See L{IImmediateProfileService.getProfileNow}."""
         profile = self._profiles.get(canonical(user))
-        return fail(NoSuchUser(user)) if profile is None else succeed(profile)
+        if profile is None:
+            raise NoSuchUser(user)
+        return profile
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any, NoReturn
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -22,6 +22,7 @@ from finger.interfaces import (
     IFingerLongListService,
     IFingerService,
     IFingerSetterService,
+    IImmediateProfileService,
     IOpenable,
     IVersioned,
 )
@@ -32,7 +33,15 @@ MAX_STATUS = 64 * 1024
 """The maximum length of a status, in characters."""
 
 
-@implementer(IFingerService, IFingerLongListService, IFingerSetterService, ICountsUsers, IBoundsUsers, IVersioned)
+@implementer(
+    IFingerService,
+    IFingerLongListService,
+    IFingerSetterService,
+    IImmediateProfileService,
+    ICountsUsers,
+    IBoundsUsers,
+    IVersioned,
+)
 class MemoryFingerService:
     """
     Users in memory.
@@ -59,8 +68,15 @@ class MemoryFingerService:
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
-        status = self._users.get(canonical(user))
-        return fail(NoSuchUser(user)) if status is None else succeed(status)
+        return execute(lambda: self.getProfileNow(user).status)
+
+    def getProfileNow(self, user: str) -> Profile:
+        """See L{IImmediateProfileService.getProfileNow}."""
+        login = canonical(user)
+        status = self._users.get(login)
+        if status is None:
+            raise NoSuchUser(user)
+        return Profile(login, plan=status)
 
     def getUsers(self) -> Deferred[list[str]]:
         """See L{IFingerService.getUsers}."""

@@ -106,9 +106,9 @@ class Limit:
         if self._bucket is None or self._bucket.tryTake():
             self._tell()
             return True
-        self._leftOut += 1
-        if not self._timer.isRunning:
+        if not self._leftOut:
             self._timer.start(REPORT_AFTER, self._tell)
+        self._leftOut += 1
         return False
 
     def _tell(self) -> None:
@@ -166,10 +166,11 @@ class PeerLog:
         self._emit(log.error, log, format, values)
 
     def _emit(self, emit: Callable[..., object], log: Logger, format: str, values: dict[str, object]) -> None:
-        if format not in self._limits:
+        limit = self._limits.get(format)
+        if limit is None:
             report = partial(self._report, log, format)
-            self._limits[format] = Limit(self._clock, self._burst, self._interval, report)
-        if self._limits[format].admits():
+            limit = self._limits[format] = Limit(self._clock, self._burst, self._interval, report)
+        if limit.admits():
             emit(format, **bounded(format, values, self._most))
 
     def _report(self, log: Logger, format: str, count: int) -> None:

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from finger.errors import Aborted, Gone, PeerError
 from finger.log.failures import FailureLog
 from finger.log.peerlog import PeerLog
-from finger.protocol.hosts import parseAddress
+from finger.protocol.hosts import canonicalAddress
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class QueryLog:
 
     def __init__(self, clock: IReactorTime | None = None, burst: int = BURST, perSecond: float = PER_SECOND) -> None:
         self._clock = clock
+        self.log = self.log  # Each access to the logger of a class makes a new one.
         self._lines = PeerLog(clock, burst, 1 / perSecond, MAX_QUERY, "{count} queries not logged (rate limit)")
         self.failures = FailureLog(clock)
         self.events = PeerLog(clock)
@@ -61,22 +62,30 @@ class QueryLog:
         began = self._now()
 
         def finish(outcome: str) -> None:
-            seconds = self._now() - began
-            for listener in self.listeners:
-                listener(adapter, outcome, seconds)
-            self._log(adapter, peer, query, outcome, seconds * 1000)
+            self.record(adapter, peer, query, outcome, self._now() - began)
 
         return finish
 
-    def _log(self, adapter: str, peer: str, query: str, outcome: str, milliseconds: float) -> None:
+    def record(self, adapter: str, peer: str, query: str, outcome: str, seconds: float = 0.0) -> None:
+        """
+        Log a query that has ended.
+
+        @param adapter: see L{begin}.
+        @param peer: see L{begin}.
+        @param query: see L{begin}.
+        @param outcome: C{ok}, or the name of an error.
+        @param seconds: the duration; by default that of an answer at once.
+        """
+        for listener in self.listeners:
+            listener(adapter, outcome, seconds)
         self._lines.info(
             self.log,
             "{adapter} {peer} {query!r} {outcome} {milliseconds:.1f} ms",
             adapter=adapter,
-            peer=str(parseAddress(peer) or peer),
+            peer=canonicalAddress(peer),
             query=query,
             outcome=outcome,
-            milliseconds=milliseconds,
+            milliseconds=seconds * 1000,
         )
 
     def _now(self) -> float:

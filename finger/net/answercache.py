@@ -78,18 +78,15 @@ class AnswerCache(Generic[T]):
         if version is None or size > self._mostBytes:
             return
         self._turnTo(version)
-        self._drop(key)
+        if key in self._answers:
+            self.size -= self._answers.pop(key)[1]
         self._answers[key] = answer, size
         self.size += size
         while self.size > self._mostBytes or len(self._answers) > self._most:
-            self._drop(next(iter(self._answers)))
+            self.size -= self._answers.popitem(last=False)[1][1]
 
     def _turnTo(self, version: Hashable) -> None:
         if version != self._version:
             self._version = version
             self._answers.clear()
             self.size = 0
-
-    def _drop(self, key: Hashable) -> None:
-        _, size = self._answers.pop(key, (None, 0))
-        self.size -= size

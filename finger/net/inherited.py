@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from finger.errors import ConfigError
+from finger.net.oneturn import OneTurnPort
 from finger.net.systemd import InheritedSocket, inheritedSockets
 
 SYSTEMD = "systemd:"
@@ -155,7 +156,7 @@ class AdoptingEndpoint:
     An inherited socket as an endpoint.  The socket itself stays open when the port is closed, so that new connections
     queue up, and the endpoint can listen on it again.
 
-    @param reactor: an L{IReactorSocket <twisted.internet.interfaces.IReactorSocket>}.
+    @param reactor: an L{IReactorFDSet <twisted.internet.interfaces.IReactorFDSet>}.
     @param inherited: the socket.
     """
 
@@ -170,11 +171,9 @@ class AdoptingEndpoint:
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
         sock = self._open()
         try:
-            if sock.family == socket.AF_UNIX:
-                port: IListeningPort = _AdoptedUNIXPort(sock.dup(), factory, self._reactor)
-                port.startListening()
-            else:
-                port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
+            kind = _AdoptedUNIXPort if sock.family == socket.AF_UNIX else _AdoptedTCPPort
+            port: IListeningPort = kind(sock.dup(), factory, self._reactor)
+            port.startListening()
         finally:
             sock.close()
         return port
@@ -208,6 +207,23 @@ class _AdoptedSocket(socket.socket):
     def listen(self, backlog: int = 0, /) -> None: ...
 
     def shutdown(self, how: int, /) -> None: ...
+
+
+class _AdoptedTCPPort(OneTurnPort):
+    """
+    A TCP port on an inherited socket.
+
+    @param sock: the socket, which is closed with this port.
+    """
+
+    def __init__(self, sock: _AdoptedSocket, factory: IProtocolFactory, reactor: Any) -> None:
+        host, port, *_ = sock.getsockname()
+        super().__init__(port, factory, interface=host, reactor=reactor)
+        self._adopted = sock
+
+    def createInternetSocket(self) -> _AdoptedSocket:
+        """Return the inherited socket."""
+        return self._adopted
 
 
 class _AdoptedUNIXPort(unix.Port):

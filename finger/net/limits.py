@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -14,14 +15,14 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
-from finger.interfaces import IDrainable, ILimitedTransport
+from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport
 from finger.log.querylog import QueryLog
 from finger.net.halfclose import GONE_INTERVAL, HalfCloseWrapper, hasLeft
 from finger.net.peercredentials import peerUID
 from finger.protocol.hosts import hostOf, isLocal, parseAddress
-from finger.timing import Buckets, Timer
+from finger.timing import Bucket, Buckets, Timer
 
 MAX_CONNECTIONS = 500
 """The connections one adapter takes at once.  This keeps a usual set of adapters within 1024 file descriptors."""
@@ -71,6 +72,7 @@ def fitDescriptors(most: int, adapters: int) -> int:
     return max(1, min(most, (soft - LEAST_DESCRIPTORS) * 2 // (3 * max(1, adapters))))
 
 
+@lru_cache(maxsize=4096)
 def rateLimitKey(host: str) -> str:
     """
     Return the key that an address's connections are counted by: an IPv4 address itself, or an IPv6 address's /64.
@@ -161,7 +163,7 @@ class _Refusal(Protocol):
 
 class LimitedFactory(WrappingFactory):
     """
-    A factory with limits on connections.
+    A factory with limits on connections.  It provides L{IImmediateFactory} if the wrapped factory does.
 
     @param wrappedFactory: the factory of the protocols that answer.
     @param label: the adapter's name, for the log.
@@ -209,6 +211,19 @@ class LimitedFactory(WrappingFactory):
         self.taken = 0
         self._refusing = 0
         self._takenBy: Counter[str] = Counter()
+        self._immediate: Any = IImmediateFactory(wrappedFactory, None)
+        if self._immediate is not None:
+            alsoProvides(self, IImmediateFactory)
+
+    def answerNow(self, received: bytes, host: str) -> bytes | None:
+        """See L{IImmediateFactory.answerNow}.  A connection above a limit gets a protocol, which refuses it."""
+        bucket = self._bucketOf(host)
+        if self._isCrowded(host) or (bucket is not None and not bucket.tryTake()):
+            return None
+        answer: bytes | None = self._immediate.answerNow(received, host)
+        if answer is None and bucket is not None:
+            bucket.giveBack()
+        return answer
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See L{IProtocolFactory.buildProtocol}."""
@@ -316,20 +331,21 @@ class LimitedFactory(WrappingFactory):
             protocol.abortConnection()
 
     def _isFull(self, host: str) -> bool:
+        return self._isCrowded(host) or self._takeToken(host) > 0
+
+    def _isCrowded(self, host: str) -> bool:
+        """Return whether there are too many connections, in total or with a host."""
         if self.taken >= self.most:
             return True
-        if isLocal(host):
-            return False
-        if self._takenBy[rateLimitKey(host)] >= self._mostPerAddress:
-            return True
-        return self._takeToken(host) > 0
+        return not isLocal(host) and self._takenBy[rateLimitKey(host)] >= self._mostPerAddress
 
     def _takeToken(self, host: str) -> float:
         """Count a request towards its address's rate, or return the seconds until one is allowed."""
-        if self._buckets is None or isLocal(host):
-            return 0.0
-        bucket = self._buckets.of(rateLimitKey(host))
-        wait = bucket.wait()
-        if not wait:
+        bucket = self._bucketOf(host)
+        wait = bucket.wait() if bucket is not None else 0.0
+        if bucket is not None and not wait:
             bucket.take()
         return wait
+
+    def _bucketOf(self, host: str) -> Bucket | None:
+        return None if self._buckets is None or isLocal(host) else self._buckets.of(rateLimitKey(host))

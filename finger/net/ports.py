@@ -20,7 +20,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -32,7 +32,7 @@ from finger.net.inherited import SYSTEMD, AdoptingEndpoint, InheritedSockets, pa
 from finger.net.listenerrors import errnoOf, whyNot
 from finger.net.proxyprotocol import PREFIX, trustingProxyEndpoint
 from finger.net.systemd import InheritedSocket
-from finger.net.v6only import BACKLOG, TCP6OnlyEndpoint, V6OnlyReactor
+from finger.net.tcpports import BACKLOG, TCPEndpoint, TCPReactor
 from finger.protocol.hosts import IPNetwork, hostOf, isLocal
 
 _NO_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
@@ -132,24 +132,21 @@ class PortService(Service):
 @dataclass(frozen=True, slots=True)
 class Transport:
     """
-    A transport protocol, with its endpoints for both families.
+    A transport protocol, with its endpoints.
 
     @ivar socketType: the type of the sockets.
-    @ivar makeEndpoint4: makes an endpoint from a reactor, a port number and an IPv4 address.
-    @ivar makeEndpoint6: makes an IPv6-only endpoint from a reactor, a port number and an IPv6 address.
+    @ivar makeEndpoint: makes an endpoint from a reactor, a port number and an address, for the address's family only.
     """
 
     socketType: socket.SocketKind
-    makeEndpoint4: Callable[[Any, int, str], Any]
-    makeEndpoint6: Callable[[Any, int, str], Any]
+    makeEndpoint: Callable[[Any, int, str], Any]
 
 
 TCP = Transport(
     socket.SOCK_STREAM,
-    lambda reactor, port, address: TCP4ServerEndpoint(reactor, port, BACKLOG, address),
-    lambda reactor, port, address: TCP6OnlyEndpoint(reactor, port, BACKLOG, address),
+    lambda reactor, port, address: TCPEndpoint(reactor, port, BACKLOG, address),
 )
-UDP = Transport(socket.SOCK_DGRAM, UDPEndpoint, UDPEndpoint)
+UDP = Transport(socket.SOCK_DGRAM, UDPEndpoint)
 
 
 class MissingFamily(ConfigError):
@@ -204,11 +201,8 @@ class DualPortService(PortsService):
         super().__init__()
         port = port or _freePort(transport.socketType)
         v4, v6 = ("127.0.0.1", "::1") if loopback else ("", "::")
-        for family, endpoint in (
-            ("IPv4", transport.makeEndpoint4(reactor, port, v4)),
-            ("IPv6", transport.makeEndpoint6(reactor, port, v6)),
-        ):
-            service = PortService(endpoint, factory, label)
+        for family, address in (("IPv4", v4), ("IPv6", v6)):
+            service = PortService(transport.makeEndpoint(reactor, port, address), factory, label)
             service.setName(family)
             service.setServiceParent(self)
 
@@ -300,7 +294,7 @@ def portService(
         find = partial(inherited.adopt, parseSelector(bare, label), label)
         return InheritedPortService(find, lambda found: listenAt(AdoptingEndpoint(reactor, found)))
     try:
-        endpoint = serverFromString(V6OnlyReactor(reactor), bare)
+        endpoint = serverFromString(TCPReactor(reactor), bare)
     except Exception as error:  # Each endpoint parser raises exceptions of its own.
         raise ConfigError(
             f"{label}: is not a port number, an endpoint string such as 'tcp:79:interface=192.0.2.1', or 'none' "

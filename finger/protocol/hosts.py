@@ -8,6 +8,7 @@ therefore match a strict grammar first: that of RFC 952 and 1123, plus the under
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
@@ -59,6 +60,7 @@ def _toASCII(name: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=4096)  # An address is parsed for each limit, and for the log.
 def parseAddress(text: str) -> IPAddress | None:
     """
     Parse an address.
@@ -74,6 +76,16 @@ def parseAddress(text: str) -> IPAddress | None:
     if address.scope_id is not None and not _SCOPE.fullmatch(address.scope_id):
         return None
     return address.ipv4_mapped or address
+
+
+@lru_cache(maxsize=4096)
+def canonicalAddress(text: str) -> str:
+    """
+    Return the usual form of an address (RFC 5952), a mapped IPv4 address as IPv4.
+
+    @param text: the address; anything else is returned as it is.
+    """
+    return str(parseAddress(text) or text)
 
 
 def parseNetwork(text: str) -> IPNetwork:
@@ -128,6 +140,7 @@ def hostOf(address: object) -> str:
     return str(getattr(address, "host", LOCAL))
 
 
+@lru_cache(maxsize=4096)
 def isLocal(host: str) -> bool:
     """Return whether a host, as returned by L{hostOf}, is this machine."""
     address = parseAddress(host)

@@ -28,6 +28,7 @@ The characters that are invisible even where a font lacks them (C{Default_Ignora
 of the writing direction that can deceive.
 """
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}")
 _BLANK: Final = re.compile(r"[\s\u2800]")
 _MAX_CANONICAL: Final = 1024
 
@@ -48,6 +49,8 @@ def parseName(text: str) -> str:
 
     @raise BadQuery: if no user can have that name; the message says why.
     """
+    if _PLAIN.fullmatch(text):  # Many times as fast, and usually true.
+        return text
     name = canonical(text)
     why = _problem(name)
     if why is not None:

@@ -411,6 +411,18 @@ class FingerTests(ServerTestCase):
             else:
                 self.assertEqual(answer, b"")
 
+    @tries()
+    @given(inputs.queries, st.booleans(), st.booleans())
+    def test_now(self, data: bytes, utf8: bool, matchNames: bool) -> None:
+        """An answer without a protocol is the same as with one."""
+        clock = Clock()
+        service = PolicyFingerService(MemoryFingerService(USERS), clock)
+        factory = asType(FingerFactory, IFingerFactory(service))
+        factory.clock, factory.utf8, factory.matchNames = clock, utf8, matchNames
+        answer = factory.answerNow(data, "192.0.2.1")
+        if answer is not None:
+            self.assertEqual(answer, self.converse(factory, clock, data, Behaviour()))
+
 
 class SetterTests(FuzzTestCase):
     """Tests for the setter."""

@@ -7,7 +7,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
-from finger.interfaces import IVersioned
+from finger.errors import NoSuchUser
+from finger.interfaces import IImmediateProfileService, IVersioned
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 
@@ -47,6 +48,28 @@ class CountingDouble(ProfilesDouble):
     def version(self) -> int | None:
         """See L{IVersioned.version}."""
         return self._version
+
+
+@implementer(IImmediateProfileService)
+class ImmediateDouble(CountingDouble):
+    """
+    A L{CountingDouble} whose profiles are in memory.
+
+    @ivar isSlow: whether they are not at present.
+    @ivar askedNow: the number of calls of C{getProfileNow}.
+    """
+
+    isSlow = False
+    askedNow = 0
+
+    def getProfileNow(self, user: str) -> Profile | None:
+        """See L{IImmediateProfileService.getProfileNow}."""
+        self.askedNow += 1
+        if self.isSlow:
+            return None
+        if user not in self._profiles:
+            raise NoSuchUser(user)
+        return self._profiles[user]
 
 
 class FullTransport(StringTransport):

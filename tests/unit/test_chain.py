@@ -34,6 +34,14 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(chain.getProfile("m")), Profile("m", plan="1"))
         self.assertEqual(self.successResultOf(chain.getProfiles()), [Profile("a"), Profile("m")])
 
+    def test_now(self) -> None:
+        """A user can be looked up without waiting if all back ends up to the user's have their users in memory."""
+        memory, double = MemoryFingerService({"m": "1"}), ProfilesDouble(Profile("a"))
+        for services, found in (([memory, double], Profile("m", plan="1")), ([double, memory], None)):
+            self.assertEqual(ChainFingerService(services).getProfileNow("m"), found)
+        self.assertIsNone(ChainFingerService([memory, double]).getProfileNow("a"))
+        self.assertRaises(NoSuchUser, ChainFingerService([memory, memory]).getProfileNow, "a")
+
     def test_longList(self) -> None:
         """The long form of the list has the long profiles of the back ends that have them."""
         chain = ChainFingerService([MemoryFingerService({"m": "1"}), ProfilesDouble(Profile("m", "M"), Profile("a"))])

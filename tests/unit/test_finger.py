@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -22,16 +22,17 @@ from finger.adapters._people import LEFT_OUT, MAX_ANSWER, SLICE
 from finger.adapters.finger import MAX_DISCARDED, FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
-from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerService
+from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerService, IImmediateFactory
 from finger.profile import Profile
 from finger.protocol.wire import MAX_LINE, MAX_NAMES
 from finger.testing import BrokenDouble, ProfilesDouble, SilentDouble
 from finger.timing import DRAIN_GRACE
-from tests.support.doubles import CountingDouble
+from tests.support.doubles import CountingDouble, ImmediateDouble
 from tests.support.typed import asType, notNone
 
 ADA = Profile("ada", "Ada Lovelace", "Weaving", home="/home/ada")
 MOSHEZ = Profile("moshez", plan="Happy and well")
+ZOE = Profile("zo\xeb", plan="Zo\xeb is here\x07\nand there")
 
 
 class FingerTestCase(SynchronousTestCase):
@@ -310,6 +311,79 @@ class QueryTests(FingerTestCase):
         self.assertEqual(self.ask(b"lovelace\r\n", policy, matchNames=True), b"No such user\r\n")
 
 
+class ImmediateTests(FingerTestCase):
+    """Answers without a protocol."""
+
+    def now(self, query: bytes, service: IFingerService | None = None, **settings: object) -> bytes | None:
+        """Send a query to a factory."""
+        self.connect(service, **settings)
+        return self.factory.answerNow(query, "192.0.2.7")
+
+    def test_interface(self) -> None:
+        """The factory provides the interface."""
+        self.connect()
+        verifyObject(IImmediateFactory, self.factory)
+
+    def test_same(self) -> None:
+        """The answer, and the line in the log, are the same as those of the ordinary way."""
+        for service in (ImmediateDouble(ADA, MOSHEZ, ZOE), PolicyFingerService(ImmediateDouble(ADA, ZOE), Clock())):
+            for utf8 in (True, False):
+                for query in (b"ada\r\n", b"/W ada\n", b"ada /w\r\n", b" moshez\t\n", b"zoe\xcc\x88\n", b"x\x1b\n"):
+                    logged: list[list[object]] = []
+                    for ask in (self.now, self.ask):
+                        with capturedLogs() as logs:
+                            answer = ask(query, service, utf8=utf8)
+                        logged.append([answer, *(formatEvent(event) for event in logs)])
+                    self.assertEqual(logged[0], logged[1])
+                    self.assertEqual(len(logged[0]), 2)
+
+    def test_other(self) -> None:
+        """All that is not one usual query for a user in memory takes the ordinary way."""
+        double = ImmediateDouble(ADA, MOSHEZ, Profile("long", plan="x" * 20000))
+        for query in (
+            *(b"ada", b"ada\r\nmoshez\r\n", b"ada\n\n", b"\n", b"ada moshez\n", b"ada@host\n", b"@\n", b"long\n"),
+            *(b"a\0da\n", b"ada\r\0", b"\xff\xfb\x1fada\n", b"a\rda\n", b"x" * (MAX_LINE + 1) + b"\n", b"\r\r\n"),
+        ):
+            self.assertIsNone(self.now(query, PolicyFingerService(double, Clock())), query)
+        self.assertIsNone(self.now(b"ada\n", ProfilesDouble(ADA)))
+        self.assertIsNone(self.now(b"x\n", double, matchNames=True))
+        double.isSlow = True
+        self.assertIsNone(self.now(b"ada\n", double))
+
+    def test_broken(self) -> None:
+        """A back end that fails is asked in the ordinary way, which reports it."""
+        double = ImmediateDouble(ADA)
+        with patch.object(double, "getProfileNow", side_effect=ZeroDivisionError):
+            self.assertIsNone(self.now(b"ada\n", double))
+
+    def test_kept(self) -> None:
+        """An answer is kept until the data changes."""
+        double = ImmediateDouble(ADA, MOSHEZ)
+        first = self.now(b"moshez\r\n", double)
+        for _ in range(3):
+            self.assertIs(self.factory.answerNow(b"moshez\r\n", "192.0.2.8"), first)
+        self.assertEqual(double.askedNow, 1)
+        double.change(Profile("moshez", plan="Busy"))
+        self.assertEqual(self.factory.answerNow(b"moshez\r\n", "192.0.2.8"), b"Busy\r\n")
+        double.change()
+        self.assertEqual(self.factory.answerNow(b"moshez\r\n", "192.0.2.8"), b"No such user\r\n")
+
+    def test_list(self) -> None:
+        """A short list that has been made is at hand, too; a long one has to be sent in slices."""
+        for size, isShort in ((2, True), (2000, False)):
+            double = ImmediateDouble(*[Profile(f"user{number}") for number in range(size)])
+            self.assertIsNone(self.now(b"\r\n", double))
+            self.protocol.dataReceived(b"\r\n")
+            answer = self.factory.answerNow(b"\r\n", "192.0.2.8")
+            self.assertEqual(answer is not None, isShort)
+
+    def test_outcome(self) -> None:
+        """The log has the outcome."""
+        with capturedLogs() as logs:
+            self.now(b"nobody\r\n", ImmediateDouble())
+        self.assertEqual([(event["query"], event["outcome"]) for event in logs], [("nobody", "NoSuchUser")])
+
+
 class RefusalTests(FingerTestCase):
     """Refused queries and failures."""
 
@@ -582,8 +656,6 @@ class LogTests(FingerTestCase):
 
     def test_escaped(self) -> None:
         """A query cannot forge log lines or send control characters to a terminal."""
-        from twisted.logger import formatEvent
-
         text = formatEvent(self.line(b"a\r\x1b[2J\xff\x07\xe2\x80\xae\n"))
         self.assertIn(r"'a\r\x1b[2J\\xff\x07\u202e'", text)
         self.assertTrue(text.isprintable())

@@ -171,7 +171,7 @@ class CompositionTests(SynchronousTestCase):
         """A number is a port on loopback."""
         server, _ = self.make(statusPorts=("1081",))
         v4, v6 = (port.endpoint for port in server.getServiceNamed("--statusport=1081"))
-        self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
+        self.assertEqual((v4._how[1], v6._how[1]), ("127.0.0.1", "::1"))
 
     def test_expected(self) -> None:
         """Metrics exist from the start for everything that is configured, and for nothing else."""

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
-from finger.interfaces import IDrainable, ILimitedTransport
+from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport
 from finger.net.limits import (
     LEAST_DESCRIPTORS,
     MAX_REFUSING,
@@ -146,6 +146,61 @@ class LimitedTestCase(SynchronousTestCase):
         """Connect from an address, and check that the connection is accepted."""
         protocol, transport = self.connect(factory, host)
         return asType(LimitedProtocol, protocol), transport
+
+
+@implementer(IImmediateFactory)
+class Immediate(Factory):
+    """Answers everything at once, except C{slow}."""
+
+    protocol = Half
+
+    def answerNow(self, received: bytes, host: str) -> bytes | None:
+        """Return the question and the host."""
+        return None if received == b"slow" else received + host.encode()
+
+
+class ImmediateFactoryTests(LimitedTestCase):
+    """Limits on connections that are answered at once."""
+
+    def setUp(self) -> None:
+        """Make a factory with a rate of 2 requests, one more each second."""
+        self.clock = Clock()
+        self.factory = LimitedFactory(Immediate(), "fingerport", 3, 2, buckets=Buckets(self.clock, 2, 1.0))
+
+    def test_interface(self) -> None:
+        """The factory can answer at once if the wrapped one can."""
+        verifyObject(IImmediateFactory, self.factory)
+        self.assertFalse(IImmediateFactory.providedBy(LimitedFactory(Factory.forProtocol(Half), "fingerport")))
+
+    def test_rate(self) -> None:
+        """Such connections count towards the rate limit, but local ones, and those that need a protocol, do not."""
+        for _ in range(2):
+            self.assertIsNone(self.factory.answerNow(b"slow", "192.0.2.1"))
+            self.assertEqual(self.factory.answerNow(b"x", "192.0.2.1"), b"x192.0.2.1")
+        self.assertIsNone(self.factory.answerNow(b"x", "192.0.2.1"))
+        self.assertIsNone(self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 5)))
+        self.assertEqual(self.factory.answerNow(b"x", "192.0.2.2"), b"x192.0.2.2")
+        self.clock.advance(1)
+        self.assertEqual(self.factory.answerNow(b"x", "192.0.2.1"), b"x192.0.2.1")
+        for _ in range(5):
+            self.assertEqual(self.factory.answerNow(b"x", "127.0.0.1"), b"x127.0.0.1")
+
+    def test_noRate(self) -> None:
+        """Without a rate limit, all are answered."""
+        factory = LimitedFactory(Immediate(), "fingerport", 3, 2)
+        for _ in range(5):
+            self.assertEqual(factory.answerNow(b"x", "192.0.2.1"), b"x192.0.2.1")
+
+    def test_connections(self) -> None:
+        """With too many connections, in total or with the address, none is answered at once."""
+        for _ in range(2):
+            self.admit(self.factory, "192.0.2.1")
+        self.clock.advance(5)
+        self.assertIsNone(self.factory.answerNow(b"x", "192.0.2.1"))
+        self.assertEqual(self.factory.answerNow(b"x", "192.0.2.2"), b"x192.0.2.2")
+        self.admit(self.factory, "192.0.2.2")
+        for host in ("192.0.2.3", "127.0.0.1"):
+            self.assertIsNone(self.factory.answerNow(b"x", host))
 
 
 class LimitedFactoryTests(LimitedTestCase):

@@ -14,6 +14,7 @@ from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, No
 from finger.interfaces import IFingerForwarder, IFingerService
 from finger.profile import Profile
 from finger.testing import FingerServiceContract, ProfilesDouble, SilentDouble
+from tests.support.doubles import ImmediateDouble
 
 ADA = Profile("ada", "Ada L", "plan", "engine", home="/home/ada", office="12")
 
@@ -37,8 +38,33 @@ class PolicyContractTests(FingerServiceContract, SynchronousTestCase):
         return PolicyFingerService(ProfilesDouble(ADA), Clock())
 
 
+class ImmediatePolicyContractTests(FingerServiceContract, SynchronousTestCase):
+    """So does one whose back end can be asked without waiting."""
+
+    known, unknown = "ada", "nobody"
+
+    def makeService(self) -> IFingerService:
+        """Make a policy around such a back end with one user."""
+        return PolicyFingerService(ImmediateDouble(ADA), Clock())
+
+
 class PolicyTests(SynchronousTestCase):
     """The settings of the policy."""
+
+    def test_now(self) -> None:
+        """The policy applies to a lookup without waiting, too."""
+        double = ImmediateDouble(ADA, Profile("zo\xeb", "Zo\xeb"))
+        policy = PolicyFingerService(double, Clock(), atoms=frozenset({"name"}))
+        self.assertEqual(policy.getProfileNow("ada"), Profile("ada", "Ada L"))
+        self.assertEqual(policy.getProfileNow("zoe\u0308"), Profile("zo\xeb", "Zo\xeb"))
+        for user in ("nobody", "", "/x", "a b"):
+            self.assertRaises(NoSuchUser, policy.getProfileNow, user)
+        self.assertEqual(double.askedNow, 3)
+        for user in ("u@h", "@h"):
+            self.assertIsNone(policy.getProfileNow(user))
+        double.isSlow = True
+        self.assertIsNone(policy.getProfileNow("ada"))
+        self.assertIsNone(PolicyFingerService(ProfilesDouble(ADA), Clock()).getProfileNow("ada"))
 
     def test_default(self) -> None:
         """By default, the name, plan, project and list are disclosed, and forwarding is refused."""

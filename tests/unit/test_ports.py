@@ -33,7 +33,7 @@ from finger.net.ports import (
     portService,
 )
 from finger.net.proxyprotocol import parseTrusted
-from finger.net.v6only import TCP6OnlyEndpoint, listenTCP6
+from finger.net.tcpports import TCPEndpoint, listenTCP
 from tests.support.typed import addressOf, asType
 
 FACTORY = Factory.forProtocol(Protocol)
@@ -56,9 +56,9 @@ class RealPortTests(TestCase):
         return service
 
     @inlineCallbacks
-    def test_listenTCP6(self) -> Any:
+    def test_listenTCP(self) -> Any:
         """An IPv6 port leaves the same port number on IPv4 free."""
-        port = listenTCP6(reactor, 0, FACTORY, interface="::1")
+        port = listenTCP(reactor, 0, FACTORY, interface="::1")
         verifyObject(IListeningPort, port)
         self.assertEqual(addressOf(port).host, "::1")
         with socket.socket(fileno=socket.dup(asType(Port, port).fileno())) as twin:
@@ -68,7 +68,7 @@ class RealPortTests(TestCase):
     @inlineCallbacks
     def test_service(self) -> Any:
         """A service does the same, and can be started again."""
-        server = PortService(TCP6OnlyEndpoint(reactor, 0, interface="::1"), FACTORY)
+        server = PortService(TCPEndpoint(reactor, 0, interface="::1"), FACTORY)
         for _ in range(2):
             server.startService()
             port = number(server)
@@ -135,8 +135,7 @@ class RealPortTests(TestCase):
     def test_wide(self) -> None:
         """By default, the sockets listen on all addresses."""
         v4, v6 = (service.endpoint for service in DualPortService(reactor, 1079, FACTORY))
-        self.assertEqual(v4._interface, "")
-        self.assertEqual(v6._how[1], "::")
+        self.assertEqual((v4._how[1], v6._how[1]), ("", "::"))
 
 
 @implementer(IStreamServerEndpoint)
@@ -162,7 +161,7 @@ class PortServiceTests(SynchronousTestCase):
 
     def test_endpoint(self) -> None:
         """The IPv6 endpoint provides its interface, and reports errors through its Deferred."""
-        endpoint = TCP6OnlyEndpoint(reactor, 0, interface="not an address")
+        endpoint = TCPEndpoint(reactor, 0, interface="not an address")
         verifyObject(IStreamServerEndpoint, endpoint)
         self.failureResultOf(endpoint.listen(FACTORY))
 
@@ -271,7 +270,7 @@ class PortOptionTests(SynchronousTestCase):
         """With C{loopback}, a number listens on loopback addresses only; a string is used as it is."""
         both = asType(DualPortService, portService("p", "1079", MemoryReactor(), FACTORY, loopback=True))
         v4, v6 = (service.endpoint for service in both)
-        self.assertEqual((v4._interface, v6._how[1]), ("127.0.0.1", "::1"))
+        self.assertEqual((v4._how[1], v6._how[1]), ("127.0.0.1", "::1"))
 
     def test_proxied(self) -> None:
         """C{haproxy:} selects the PROXY protocol, with the trusted networks."""

@@ -27,8 +27,8 @@ class ProfileTests(SynchronousTestCase):
 
     def test_disclose(self) -> None:
         """Each atom discloses its field and no other; the login is always disclosed."""
-        self.assertEqual(disclose(FULL, FIELD_OF_ATOM), FULL)
-        self.assertEqual(disclose(FULL, ()), Profile("m"))
+        self.assertEqual(disclose(FULL, frozenset(FIELD_OF_ATOM)), FULL)
+        self.assertEqual(disclose(FULL, frozenset()), Profile("m"))
         self.assertEqual(disclose(FULL, DEFAULT_ATOMS), Profile("m", "M", "plan", "project"))
         for atom, field in FIELD_OF_ATOM.items():
-            self.assertEqual(disclose(FULL, {atom}), Profile("m", **{field: getattr(FULL, field)}))
+            self.assertEqual(disclose(FULL, frozenset({atom})), Profile("m", **{field: getattr(FULL, field)}))
