@@ -21,7 +21,6 @@ from finger.interfaces import (
     IVersioned,
 )
 from finger.log.failures import FailureLog
-from finger.net.answercache import versionOf
 from finger.profile import Profile
 from finger.protocol.names import canonical
 from finger.protocol.wire import cleanLine
@@ -58,7 +57,8 @@ class ChainFingerService:
         self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
         if len(self._counted) == len(services):
             alsoProvides(self, ICountsUsers)
-        if all(IVersioned.providedBy(service) for service in services):
+        self._versioned = [IVersioned(service) for service in services if IVersioned.providedBy(service)]
+        if len(self._versioned) == len(services):
             alsoProvides(self, IVersioned)
 
     def getUser(self, user: str) -> Deferred[str]:
@@ -102,7 +102,7 @@ class ChainFingerService:
 
     def version(self) -> Hashable | None:
         """See L{IVersioned.version}."""
-        versions = tuple(versionOf(service) for service in self._services)
+        versions = tuple([service.version() for service in self._versioned])
         return None if None in versions else versions
 
     async def _first(self, lookups: Sequence[Callable[[str], Deferred[T]]], user: str) -> T:

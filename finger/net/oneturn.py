@@ -16,6 +16,7 @@ from typing import Any, Final
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from finger.interfaces import IImmediateFactory
 from finger.log.failures import FailureLog
@@ -41,6 +42,7 @@ class OneTurnPort(Port):
     """
 
     factory: Any
+    reactor: Any
     log = Logger()
 
     def __init__(
@@ -51,6 +53,7 @@ class OneTurnPort(Port):
         self._failures = FailureLog(reactor)
         self._expected = MOST_ACCEPTS
         self._fullTurns = 0
+        self._late: list[tuple[SocketType, Any]] = []
 
     def createInternetSocket(self) -> socket.socket:
         """Make the socket."""
@@ -78,28 +81,46 @@ class OneTurnPort(Port):
         if self._fullTurns == FULL_TURNS:
             self._expect(min(2 * self._expected, MOST_ACCEPTS))
 
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the port, and go on with the connections that were about to be served."""
+        super().connectionLost(reason)
+        self._serveLate()
+
     def _expect(self, connections: int) -> None:
         """Set the number of connections that are accepted in one turn."""
         self._expected, self._fullTurns = connections, 0
 
     def _serve(self, sock: SocketType, address: Any) -> None:
+        """
+        Serve a connection, or let it wait for another turn if nothing has arrived: the data often comes just after
+        the connection.
+        """
+        received = _receive(sock)
+        if received:
+            self._respond(sock, address, received)
+            return
+        if not self._late:
+            self.reactor.callLater(0, self._serveLate)
+        self._late.append((sock, address))
+
+    def _serveLate(self) -> None:
+        late, self._late = self._late, []
+        for sock, address in late:
+            self._respond(sock, address, _receive(sock))
+
+    def _respond(self, sock: SocketType, address: Any, received: bytes) -> None:
         try:
-            self._answer(sock, address)
+            answer = self._immediate.answerNow(received, address[0]) if received else None
+            if answer is None:
+                self._continue(sock, address, received)
+                return
+            sent = _send(sock, answer)
+            if sent < len(answer):
+                self._continue(sock, address, b"", answer[sent:])
+                return
         except Exception:
             self._failures.report(self.log, "a connection could not be served")
-            sock.close()
-
-    def _answer(self, sock: SocketType, address: Any) -> None:
-        received = _receive(sock)
-        answer = self._immediate.answerNow(received, address[0]) if received else None
-        if answer is None:
-            self._continue(sock, address, received)
-            return
-        sent = _send(sock, answer)
-        if sent < len(answer):
-            self._continue(sock, address, b"", answer[sent:])
-        else:
-            sock.close()
+        sock.close()
 
     def _continue(self, sock: SocketType, address: Any, received: bytes, rest: bytes = b"") -> None:
         """Continue in the ordinary way, as in L{Port.doRead}, with the data received, or the rest of the answer."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
@@ -25,6 +25,7 @@ from finger.errors import Aborted, FingerError, Gone, PeerError
 from finger.interfaces import ICountsUsers
 from finger.net.limits import LimitedFactory
 from finger.ops.processcollector import AnyProcessCollector
+from finger.ops.querycollector import QueryCollector
 
 MIXED: Final = "Mixed"
 """The outcome of a query for several names whose outcomes differ."""
@@ -62,9 +63,6 @@ PEERS: Final = frozenset(
 OUTCOMES: Final = frozenset({"ok"}) | PEERS | OURS
 """The outcomes of looking up one name.  The log distinguishes more."""
 
-SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""The buckets of durations, from an answer in memory to the timeout of a back end."""
-
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -80,7 +78,6 @@ class Metrics:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._series: dict[tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._parts: Mapping[str, object] = {}
         self._began = now()
         self._expected: set[str] = set()
@@ -88,22 +85,10 @@ class Metrics:
         build = {"version": __version__, "twisted": twisted.__version__, "python": platform.python_version()}
         Info("finger_build", "Versions of the running software.", registry=self._registry).info(build)
         AnyProcessCollector(registry=self._registry)
-        self._makeQueries()
+        self._queries = QueryCollector(now)
+        self._registry.register(self._queries)
         self._makeConnections()
         self._makeReloads()
-
-    def _makeQueries(self) -> None:
-        self._queries = self._make(Counter, "finger_queries_total", "Completed queries.", "adapter", "outcome")
-        self._seconds = Histogram(
-            "finger_query_duration_seconds",
-            "Duration of queries, from arrival to completion.",
-            ["adapter"],
-            registry=self._registry,
-            buckets=SECONDS,
-        )
-        self._errors = self._make(
-            Counter, "finger_internal_errors_total", "Lookups that failed because of a server error.", "adapter"
-        )
 
     def _makeConnections(self) -> None:
         self._connections = self._make(Gauge, "finger_connections", "Open connections.", "option")
@@ -138,9 +123,7 @@ class Metrics:
 
     def expectQueries(self, adapter: str) -> None:
         """Create the series for an adapter's queries."""
-        self._queries.labels(adapter, "ok")
-        self._seconds.labels(adapter)
-        self._errors.labels(adapter)
+        self._queries.expect(adapter)
 
     def expectConnections(self, factory: LimitedFactory) -> None:
         """Create the series for a factory's connections and refusals."""
@@ -197,19 +180,9 @@ class Metrics:
             outcomes = [_known(name) for name in outcome.split(",")]
             label = outcomes[0] if len(set(outcomes)) == 1 else MIXED
             errors = sum(known in OURS for known in outcomes)
-        count, observe = self._seriesOf(adapter, label)
-        count()
-        observe(seconds)
+        self._queries.count(adapter, label, seconds)
         if errors:
-            self._errors.labels(adapter).inc(errors)
-
-    def _seriesOf(self, adapter: str, label: str) -> tuple[Callable[[], None], Callable[[float], None]]:
-        """Return the functions that count a query, from a cache, because looking them up costs more than counting."""
-        series = self._series.get((adapter, label))
-        if series is None:
-            series = self._queries.labels(adapter, label).inc, self._seconds.labels(adapter).observe
-            self._series[adapter, label] = series
-        return series
+            self._queries.countErrors(adapter, errors)
 
     def reloaded(self, part: str, isRead: bool, seconds: float) -> None:
         """

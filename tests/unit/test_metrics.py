@@ -30,11 +30,11 @@ from finger.ops.metrics import (
     OURS,
     OUTCOMES,
     PEERS,
-    SECONDS,
     TEXT,
     Metrics,
 )
 from finger.ops.processcollector import AnyProcessCollector
+from finger.ops.querycollector import SECONDS
 
 Samples = dict[tuple[str, ...], float]
 

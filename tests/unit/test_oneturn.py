@@ -107,6 +107,11 @@ class OneTurnTests(SynchronousTestCase):
         """Read until the connection is closed."""
         return b"".join(iter(lambda: peer.recv(65536), b""))
 
+    def turn(self) -> None:
+        """Let the port accept connections, and let it serve those that are late."""
+        self.port.doRead()
+        self.reactor.advance(0)
+
     def continued(self) -> Recorder:
         """Return the only connection that continues in the ordinary way, and close it at the end."""
         (protocol,) = self.factory.continued
@@ -153,13 +158,35 @@ class OneTurnTests(SynchronousTestCase):
     def test_silent(self) -> None:
         """A connection without data continues in the ordinary way."""
         peer = self.connect()
-        self.port.doRead()
+        self.turn()
         protocol = self.continued()
         self.assertEqual(protocol.peer, IPv4Address("TCP", *peer.getsockname()))
         peer.sendall(b"later\n")
         self.transport(protocol).doRead()
         self.assertEqual(protocol.received, [b"later\n"])
         self.assertEqual(self.factory.asked, [])
+
+    def test_late(self) -> None:
+        """A query that arrives just after its connection is answered in the next turn."""
+        peers = [self.connect(), self.connect()]
+        self.port.doRead()
+        for peer in peers:
+            peer.sendall(b"now\n")
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.reactor.advance(0)
+        for peer in peers:
+            self.assertEqual(self.read(peer), b"answer\r\n")
+        self.assertEqual(self.factory.continued, [])
+
+    def test_closed(self) -> None:
+        """So is one whose port is closed in the meantime."""
+        port = OneTurnPort(0, self.factory, 100, "127.0.0.1", self.reactor)
+        port.startListening()
+        peer = self.connect(b"", port)
+        port.doRead()
+        peer.sendall(b"now\n")
+        port.connectionLost(Failure(ZeroDivisionError()))
+        self.assertEqual(self.read(peer), b"answer\r\n")
 
     def test_slow(self) -> None:
         """So does one without an answer at hand, or whose query is incomplete; the protocol gets the data."""
@@ -186,7 +213,7 @@ class OneTurnTests(SynchronousTestCase):
         peers = [self.connect(data) for data in (b"now\n", b"slow", b"")]
         for peer in peers:
             peer.shutdown(socket.SHUT_WR)
-        self.port.doRead()
+        self.turn()
         self.assertEqual(self.read(peers[0]), b"answer\r\n")
         for protocol, received in zip(self.factory.continued, [[b"slow"], []], strict=True):
             self.addCleanup(self.transport(protocol).connectionLost, Failure(ZeroDivisionError()))
@@ -200,7 +227,7 @@ class OneTurnTests(SynchronousTestCase):
         gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         gone.close()
         here = self.connect(b"now\n")
-        self.port.doRead()
+        self.turn()
         self.assertEqual(self.read(here), b"answer\r\n")
         for protocol in self.factory.continued:
             self.transport(protocol).connectionLost(Failure(ZeroDivisionError()))
@@ -258,7 +285,7 @@ class OneTurnTests(SynchronousTestCase):
         """The factory may refuse a connection."""
         self.factory.refuses = True
         peer = self.connect()
-        self.port.doRead()
+        self.turn()
         self.assertEqual(self.read(peer), b"")
 
     def test_broken(self) -> None:
