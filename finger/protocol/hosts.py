@@ -107,16 +107,25 @@ def parseHostPort(text: str, port: int) -> tuple[str, int]:
     @param port: the default port.
     @raise ValueError: if it is none of these.
     """
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        colon, number = rest[:1], rest[1:]
-    elif text.count(":") > 1:
-        host, colon, number = text, "", ""
-    else:
-        host, colon, number = text.partition(":")
-    if colon not in ("", ":"):
-        raise ValueError(f"{text!r} has {colon!r} where a colon should be")
-    return parseHost(host), parsePort(number) if colon else port
+    host, number = splitPort(text)
+    return parseHost(host), port if number is None else parsePort(number)
+
+
+def splitPort(text: str) -> tuple[str, str | None]:
+    """
+    Split C{host}, C{host:port}, C{::1}, C{[::1]} or C{[::1]:port}.  More than one colon without brackets is an IPv6
+    address, which has no port.
+
+    @return: the host, without brackets, and the port; L{None} if there is no colon before it.  Neither is checked.
+    @raise ValueError: if a bracket is not closed, or something other than a port follows it.
+    """
+    if not text.startswith("["):
+        host, colon, number = text.partition(":") if text.count(":") == 1 else (text, "", "")
+        return host, number if colon else None
+    host, closed, rest = text[1:].partition("]")
+    if not closed or rest[:1] not in ("", ":"):
+        raise ValueError(f"{text[:_MAX_NAME]!r} is neither [ADDRESS] nor [ADDRESS]:PORT")
+    return host, rest[1:] if rest else None
 
 
 def parsePort(text: str) -> int:

@@ -7,7 +7,17 @@ from ipaddress import ip_address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.protocol.hosts import LOCAL, hostOf, isGlobal, isLocal, parseAddress, parseHost, parseHostPort, parsePort
+from finger.protocol.hosts import (
+    LOCAL,
+    hostOf,
+    isGlobal,
+    isLocal,
+    parseAddress,
+    parseHost,
+    parseHostPort,
+    parsePort,
+    splitPort,
+)
 
 NO_HOSTS = (
     *("", ".", "..", "a..b", ".a", "-a", "a-", "a b", "a\tb", "a\r\nb", "a\0b", "a\x1b[31m", "a/b", "a:b", "a@b"),
@@ -117,9 +127,30 @@ class ParseHostPortTests(SynchronousTestCase):
             "[::1]79",
         ):
             self.assertRaises(ValueError, parseHostPort, text, 79)
-        for text in ("[::1", "[::1]:", "[]:79", "[::1]:x", "[::1]x:79", "host:1:2", "host: 79", f"host:{'1' * 5000}"):
-            if text != "[::1":  # A missing closing bracket is accepted.
-                self.assertRaises(ValueError, parseHostPort, text, 79)
+        for text in (
+            "[::1",
+            "[",
+            "[::1]:",
+            "[]:79",
+            "[::1]:x",
+            "[::1]x:79",
+            "host:1:2",
+            "host: 79",
+            f"host:{'1' * 5000}",
+        ):
+            self.assertRaises(ValueError, parseHostPort, text, 79)
+
+    def test_split(self) -> None:
+        """A port is told apart from an address, and neither is checked."""
+        for text, expected in {
+            "host": ("host", None),
+            "host:": ("host", ""),
+            ":79": ("", "79"),
+            "::1:79": ("::1:79", None),
+            "[::1%eth0]": ("::1%eth0", None),
+            "[]:x": ("", "x"),
+        }.items():
+            self.assertEqual(splitPort(text), expected)
 
     def test_port(self) -> None:
         """The error says what is expected."""
