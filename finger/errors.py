@@ -5,6 +5,7 @@ The `words` of each class are the message for the peer, which each adapter sends
 exception is a bug of ours: the peer sees `INTERNAL_ERROR`, without details.
 """
 
+from enum import Enum
 from math import ceil
 
 INTERNAL_ERROR = "Internal error in server"
@@ -82,10 +83,29 @@ class SetRefused(PeerError):
         self.words = reason
 
 
+class Stage(Enum):
+    """How far a query to another server came."""
+
+    RESOLVING = "resolving"
+    CONNECTING = "connecting"
+    WAITING = "waiting"
+    EMPTY = "empty"
+
+
 class RemoteUnreachable(PeerError):
-    """The server that the query is forwarded to does not answer."""
+    """
+    The server that the query is forwarded to does not answer.
+
+    @param reason: the reason, for the log and the command line.
+    @ivar stage: how far the query came.  At L{Stage.WAITING} it was sent, and no byte of an answer came.  At
+        L{Stage.EMPTY} the server has closed the connection without an answer.
+    """
 
     words = "Could not connect to remote host"
+
+    def __init__(self, reason: str = "", stage: Stage = Stage.CONNECTING) -> None:
+        super().__init__(reason)
+        self.stage = stage
 
 
 class Gone(PeerError):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from functools import partial
+from socket import gaierror
+from typing import Any, Final, NoReturn, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint
@@ -21,7 +23,7 @@ from twisted.python.failure import Failure
 
 from finger.client.resolver import ResolvedReactor, alternate, knownAddresses, lookUp
 from finger.client.slots import FairFlight, Limits, Place
-from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable
+from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable, Stage
 from finger.protocol.hosts import hostOf, parseHost
 from finger.protocol.names import parseName
 from finger.protocol.wire import decode, formatQuery
@@ -201,7 +203,7 @@ class FingerClient:
         try:
             host = parseHost(host)
         except ValueError as error:
-            return fail(RemoteUnreachable(str(error)))
+            return fail(RemoteUnreachable(str(error), Stage.RESOLVING))
         question = _Question(host, port, query, allowed)
         deadline = self._reactor.seconds() + self._timeout
         return self._queries.join(
@@ -209,9 +211,15 @@ class FingerClient:
         )
 
     async def _ask(self, question: _Question, peer: str, deadline: float) -> Answer:
-        connecting = Deferred.fromCoroutine(self._connect(question, peer))
-        connectTimeout = min(self._connectTimeout, self._until(deadline))
-        conversation = await connecting.addTimeout(connectTimeout, self._reactor, self._notConnected)
+        seconds = min(self._connectTimeout, self._until(deadline))
+        connectedBy = self._reactor.seconds() + seconds
+        addresses = await self._lookUp(question.host, question.port, peer).addTimeout(
+            seconds, self._reactor, partial(_notResolved, seconds)
+        )
+        connecting = Deferred.fromCoroutine(self._connect(question, addresses))
+        conversation = await connecting.addTimeout(
+            self._until(connectedBy), self._reactor, partial(_notConnected, seconds)
+        )
         limit = Timer(self._reactor)
         limit.start(self._until(deadline), conversation.cut, f"time limit of {self._timeout:g} s")
         try:
@@ -223,10 +231,9 @@ class FingerClient:
         seconds: float = deadline - self._reactor.seconds()
         return max(0.0, seconds)
 
-    async def _connect(self, question: _Question, peer: str) -> _Conversation:
-        addresses = await self._lookUp(question.host, question.port, peer)
+    async def _connect(self, question: _Question, addresses: list[IAddress]) -> _Conversation:
         if not addresses:
-            raise RemoteUnreachable("it has no address")
+            raise RemoteUnreachable("no address found", Stage.RESOLVING)
         allowed = question.allowed
         permitted = [address for address in addresses if allowed is None or allowed(hostOf(address))]
         if not permitted:
@@ -246,18 +253,22 @@ class FingerClient:
 
     def _resolve(self, host: str, port: int) -> Deferred[list[IAddress]]:
         found = lookUp(self._reactor.nameResolver, host, port)
-        return found.addTimeout(LOOKUP_TIMEOUT, self._reactor, self._notResolved)
+        return found.addTimeout(LOOKUP_TIMEOUT, self._reactor, partial(_notResolved, LOOKUP_TIMEOUT))
 
-    def _notResolved(self, result: object, seconds: float) -> list[IAddress]:
-        raise RemoteUnreachable(f"no address found within {seconds:g} s")
 
-    def _notConnected(self, result: object, seconds: float) -> _Conversation:
-        raise RemoteUnreachable(f"no connection within {seconds:g} s")
+def _notResolved(within: float, result: object, seconds: float) -> NoReturn:
+    raise RemoteUnreachable(f"no address found within {within:g} s", Stage.RESOLVING)
+
+
+def _notConnected(within: float, result: object, seconds: float) -> NoReturn:
+    raise RemoteUnreachable(f"no connection within {within:g} s")
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, gaierror):  # The address is known; only its scope can be wrong.
+        return "this machine has no such network interface"
     number = getattr(error, "osError", None)
-    return os.strerror(number) if isinstance(number, int) else str(error)
+    return os.strerror(number) if isinstance(number, int) else getattr(error, "strerror", None) or str(error)
 
 
 # The connection of one query.
@@ -296,8 +307,10 @@ class _Conversation(Protocol):
             self._cut = self._cut or "connection lost"
         if self._received:
             self.answer.callback(Answer(bytes(self._received), self._cut))
+        elif self._cut:
+            self.answer.errback(RemoteUnreachable(f"no answer: {self._cut}", Stage.WAITING))
         else:
-            self.answer.errback(RemoteUnreachable(f"no answer: {self._cut or 'connection closed'}"))
+            self.answer.errback(RemoteUnreachable("empty answer", Stage.EMPTY))
 
 
 class _Conversations(Factory):

@@ -38,7 +38,7 @@ from finger.client.client import (
     formatName,
 )
 from finger.client.resolver import ResolvedReactor
-from finger.errors import ForwardingRefused, NoSuchUser, RemoteUnreachable
+from finger.errors import ForwardingRefused, NoSuchUser, RemoteUnreachable, Stage
 from finger.interfaces import IFingerFactory
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
@@ -140,7 +140,7 @@ class FingerClientTests(SynchronousTestCase):
 
     def test_unknownHost(self) -> None:
         """A name without an address is unreachable."""
-        self.assertUnreachable(self.ask("nowhere"), "it has no address")
+        self.assertUnreachable(self.ask("nowhere"), "no address found")
 
     def test_happyEyeballs(self) -> None:
         """The next address, of the other family, is tried before the first fails; the first to connect is used."""
@@ -181,14 +181,19 @@ class FingerClientTests(SynchronousTestCase):
 
     def test_badScope(self) -> None:
         """A connection attempt that fails at once is reported."""
+        for error, why in (
+            (OSError(19, "no such device"), "no such device"),
+            (OSError("broken"), "broken"),
+            (socket.gaierror(-2, "Name or service not known"), "this machine has no such network interface"),
+        ):
 
-        def connectTCP(*details: object, **options: object) -> None:
-            raise OSError(19, "no such device")
+            def connectTCP(*details: object, error: OSError = error, **options: object) -> None:
+                raise error
 
-        self.patch(self.network, "connectTCP", connectTCP)
-        answer = self.ask("fe80::1%nothing")
-        self.network.advance(0.3)
-        self.assertUnreachable(answer, "[Errno 19] no such device")
+            self.patch(self.network, "connectTCP", connectTCP)
+            answer = self.ask("fe80::1%nothing")
+            self.network.advance(0.3)
+            self.assertUnreachable(answer, why)
 
     def test_connectTimeout(self) -> None:
         """Connecting has a timeout."""
@@ -204,10 +209,44 @@ class FingerClientTests(SynchronousTestCase):
         self.network.resolver.slow = True
         answer = self.ask("both")
         self.network.advance(CONNECT_TIMEOUT)
-        self.failureResultOf(answer, RemoteUnreachable)
+        error = self.failureResultOf(answer, RemoteUnreachable).value
+        self.assertEqual((str(error), error.stage), ("no address found within 5 s", Stage.RESOLVING))
         self.network.resolver.answer()
         self.assertEqual(self.network.attempts, [])
         self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_sharedTimeout(self) -> None:
+        """A slow lookup leaves less time to connect, and the error names the time for both."""
+        self.network.resolver.slow = True
+        answer = self.ask("both")
+        self.network.advance(4)
+        self.network.resolver.answer()
+        self.network.advance(0.9)
+        self.assertNoResult(answer)
+        self.network.advance(0.1)
+        self.assertUnreachable(answer, "no connection within 5 s")
+
+    def test_stages(self) -> None:
+        """An error says how far the query came: a server that answers nothing was connected to."""
+        unconnected = self.ask()
+        self.network.advance(CONNECT_TIMEOUT)
+        silent = self.ask()
+        connection = self.network.accept()
+        self.network.advance(TIMEOUT)
+        connection.close(ConnectionLost())
+        lost = self.ask()
+        self.network.accept().close(ConnectionLost())
+        empty = self.ask()
+        self.network.accept().close()
+        for answer, stage in (
+            (self.ask("no such host"), Stage.RESOLVING),
+            (self.ask("nowhere"), Stage.RESOLVING),
+            (unconnected, Stage.CONNECTING),
+            (silent, Stage.WAITING),
+            (lost, Stage.WAITING),
+            (empty, Stage.EMPTY),
+        ):
+            self.assertIs(self.failureResultOf(answer, RemoteUnreachable).value.stage, stage)
 
     def test_maxLookups(self) -> None:
         """Lookups count until their threads end, even if cancelled; literal addresses need no lookup."""
@@ -308,10 +347,10 @@ class FingerClientTests(SynchronousTestCase):
         self.assertUnreachable(answer, "no answer: connection lost")
 
     def test_nothing(self) -> None:
-        """A server that closes the connection without sending anything is unreachable."""
+        """A server that closes the connection without sending anything has sent an empty answer."""
         answer = self.ask()
         self.network.accept().close()
-        self.assertUnreachable(answer, "no answer: connection closed")
+        self.assertUnreachable(answer, "empty answer")
 
     def test_allowed(self) -> None:
         """Each address is checked, and only allowed ones are connected to."""
@@ -332,7 +371,7 @@ class FingerClientTests(SynchronousTestCase):
         for host in ("rebound", "127.0.0.1"):
             self.failureResultOf(self.ask(host, allowed=lambda address: False), ForwardingRefused)
         self.assertEqual(self.network.attempts, [])
-        self.assertUnreachable(self.ask("nowhere", allowed=lambda address: False), "it has no address")
+        self.assertUnreachable(self.ask("nowhere", allowed=lambda address: False), "no address found")
 
     def test_shared(self) -> None:
         """Identical queries at the same time are sent once, whatever the spelling of the host."""
