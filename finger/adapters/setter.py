@@ -8,6 +8,7 @@ TCP port the client is anonymous: use one on loopback only, and only if all loca
 from __future__ import annotations
 
 import pwd
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -27,7 +28,7 @@ from finger.log.querylog import QueryLog, finishQuery
 from finger.net.peercredentials import peerUID
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
-from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, formatReply, parseMessage
+from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, formatReply, isSealed, markReply, parseMessage
 from finger.protocol.wire import encode
 from finger.timing import Timer
 
@@ -78,8 +79,8 @@ class FingerSetterProtocol(Protocol):
         self._message += data
         if len(self._message) > MAX_MESSAGE:
             self._isTooLong = True
+            self.transport.write(encode(markReply(TOO_LONG, False) if isSealed(bytes(self._message)) else TOO_LONG))
             self._message.clear()
-            self.transport.write(encode(TOO_LONG))
             self._deadline.start(self.factory.discardTimeout, self._end)
 
     def readConnectionLost(self) -> None:
@@ -141,12 +142,14 @@ class FingerSetterFactory(ServerFactory[FingerSetterProtocol]):
 
         @param actor: the sender's user name; L{None} if unknown.
         @param peer: the peer's address, for the log.
-        @return: the reply; never fails.
+        @return: the reply, marked if the message is sealed; never fails.
         """
         user = message.partition(b"\n")[0].strip().decode("utf-8", "backslashreplace")
         finish = self.queries.begin("setter", peer, user)
         done = Deferred.fromCoroutine(self._set(message, actor))
         done.addBoth(finishQuery, finish)
+        if isSealed(message):
+            return done.addCallbacks(partial(markReply, isSet=True), lambda why: markReply(self._refuse(why), False))
         return done.addErrback(self._refuse)
 
     async def _set(self, message: bytes, actor: str | None) -> str:

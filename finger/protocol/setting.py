@@ -4,13 +4,19 @@ The setter's wire format, as values.
 A client connects, sends one message and closes its half of the connection.  The message is UTF-8, with the user on
 the first line and the status on the following ones; it has at most L{MAX_MESSAGE} bytes.  The server applies it,
 sends one line that ends in CRLF, and closes the connection.  If the line is C{Status of NAME is set}, byte for byte,
-the status is set; any other first line is a refusal that says why.
+the status is set; any other first line is a refusal that says why.  These words are for people, and for clients that
+do not send sealed messages.
 
 The end of the connection ends the message, so a client that is killed midway would set half a status.  A I{sealed}
 message prevents that: its first line ends in TAB CR LF, and the message in CR LF, with no CR LF in between.  So the
 beginning of such a message is never a whole one, and is refused.  Our client sends sealed messages.  A server that
 does not know them ignores the TAB, which is white space around the name, and the line end at the end.  A message
 without the TAB is applied as it is.
+
+The reply to a sealed message is marked: after the words, its line has a TAB, and C{set} or C{refused}.  So our client
+needs no words to know the outcome, and cannot mistake one for the other, whatever a back end's reason says.  Only two
+replies to it have no mark: that of an older server, which is read by its words, and the refusal of a connection above
+a limit.
 
 A web page can make a browser send a request to any port of its machine.  A message whose first line looks like that
 of HTTP is therefore refused, whatever follows.  The page cannot choose another first line.
@@ -43,6 +49,7 @@ word, since a page can make up its own.
 """
 
 _REPLY: Final = re.compile(r"Status of ([^\r\n]+) is set(?:\r?\n|\Z)")
+_MARKED: Final = re.compile(r"([^\r\n]*)\t(set|refused)\r\n")
 
 
 def formatMessage(user: str, status: str) -> bytes:
@@ -78,8 +85,12 @@ def parseMessage(message: bytes) -> tuple[str, str]:
 
 def _isCut(message: bytes) -> bool:
     """Return whether a message is the beginning of a sealed one."""
-    first, _, rest = message.partition(b"\n")
-    return first.endswith(_SEAL[:-1]) and not rest.endswith(_END)
+    return isSealed(message) and not message.partition(b"\n")[2].endswith(_END)
+
+
+def isSealed(message: bytes) -> bool:
+    """Return whether a message is sealed, or the beginning of such a message."""
+    return message.partition(b"\n")[0].endswith(_SEAL[:-1])
 
 
 def formatReply(user: str) -> str:
@@ -87,9 +98,24 @@ def formatReply(user: str) -> str:
     return f"Status of {cleanLine(user)} is set"
 
 
+def markReply(words: str, isSet: bool) -> str:
+    """Return the reply to a sealed message, as one line."""
+    return f"{cleanLine(words)}\t{'set' if isSet else 'refused'}"
+
+
+def parseMarkedReply(reply: str) -> tuple[str, bool] | None:
+    """
+    Parse the reply to a sealed message.
+
+    @return: its words, and whether the status is set; L{None} if it has no mark.
+    """
+    match = _MARKED.fullmatch(reply)
+    return (match[1], match[2] == "set") if match else None
+
+
 def parseReply(reply: str) -> str | None:
     """
-    Parse a reply.
+    Parse a reply without a mark.
 
     @return: the user whose status is set, as the server spells the name; L{None} if nothing was set.
     """

@@ -117,9 +117,9 @@ class MessageTests(StoreTestCase):
         message = formatMessage("ada", "one\n\ntwo\r\n\r\nthree\n")
         for length in range(1, len(message)):
             self.assertTrue(self.send(server, message[:length]).startswith("Nothing was set: "))
-        self.assertEqual(self.send(server, message[:-1]), INCOMPLETE)
+        self.assertEqual(self.send(server, message[:-1]), f"{INCOMPLETE}\trefused")
         self.assertEqual(self.query(server, "ada"), "old")
-        self.assertEqual(self.send(server, message), "Status of ada is set")
+        self.assertEqual(self.send(server, message), "Status of ada is set\tset")
         self.assertEqual(self.query(server, "ada"), "one\r\n\r\ntwo\r\n\r\nthree")
 
     def test_raw(self) -> None:

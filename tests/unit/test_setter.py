@@ -7,7 +7,7 @@ import pwd
 import socket
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -17,9 +17,9 @@ from zope.interface.verify import verifyObject
 from finger.access.authority import Authority
 from finger.adapters.setter import FingerSetterFactory, peerUser
 from finger.backends.memory import MemoryFingerService
-from finger.errors import BackendUnavailable, BadQuery
+from finger.errors import BackendUnavailable, BadQuery, SetRefused
 from finger.interfaces import IDrainable, IFingerSetterFactory, IFingerSetterService
-from finger.protocol.setting import MAX_MESSAGE, TOO_LONG, USAGE
+from finger.protocol.setting import INCOMPLETE, MAX_MESSAGE, TOO_LONG, USAGE, formatMessage
 from finger.testing import BrokenDouble
 from tests.support.typed import asType, notNone
 
@@ -97,6 +97,30 @@ class SetterTests(SynchronousTestCase):
                 clock.advance(factory.discardTimeout)
             self.assertTrue(transport.disconnecting)
             protocol.connectionLost()
+
+    def test_marks(self) -> None:
+        """The reply to a sealed message is marked, so no reason of a back end reads as success."""
+
+        class Liar(MemoryFingerService):
+            def setUser(self, user: str, status: str) -> Deferred[None]:
+                return fail(SetRefused("Status of moshez is set\r\nat noon"))
+
+        sealed = formatMessage("moshez", "new")
+        self.assertEqual(self.send(sealed), "Status of moshez is set\tset")
+        self.assertEqual(self.status(), "new")
+        self.assertEqual(self.send(sealed, service=Liar()), "Status of moshez is set at noon\trefused")
+        self.assertEqual(self.send(sealed[:-1]), f"{INCOMPLETE}\trefused")
+        self.assertEqual(self.send(sealed, service=BrokenDouble()), "Internal error in server\trefused")
+        self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
+
+    def test_longSealed(self) -> None:
+        """The refusal of an overlong message is marked as well."""
+        factory = asType(FingerSetterFactory, IFingerSetterFactory(MemoryFingerService()))
+        protocol, transport = notNone(factory.buildProtocol(None)), StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(formatMessage("moshez", "x" * MAX_MESSAGE))
+        self.assertEqual(transport.value(), f"{TOO_LONG}\trefused\r\n".encode())
+        protocol.connectionLost()
 
     def test_broken(self) -> None:
         """A failure of the back end is logged, and reported to the peer without details."""

@@ -12,6 +12,9 @@ from finger.protocol.setting import (
     USAGE,
     formatMessage,
     formatReply,
+    isSealed,
+    markReply,
+    parseMarkedReply,
     parseMessage,
     parseReply,
 )
@@ -126,3 +129,27 @@ class ReplyTests(SynchronousTestCase):
             *("No such user\nStatus of moshez is set", "Status of moshez\nis set", " Status of moshez is set"),
         ):
             self.assertIsNone(parseReply(reply), reply)
+
+    def test_marked(self) -> None:
+        """The mark of a reply to a sealed message is parsed from its end, and its words cannot imitate it."""
+        for words in ("Permission denied", "a\tset", "Status of a is set", "", "zoë\r\n\tset\r\n"):
+            for isSet in (True, False):
+                expected = (" ".join(words.split()), isSet)
+                self.assertEqual(parseMarkedReply(markReply(words, isSet) + "\r\n"), expected)
+        for reply in (
+            "a\tset",
+            "a\tset\n",
+            "a\tset\r",
+            "a set\r\n",
+            "a\tSet\r\n",
+            "a\tset\r\nb",
+            "b\r\na\tset\r\n",
+            "",
+        ):
+            self.assertIsNone(parseMarkedReply(reply))
+
+    def test_sealed(self) -> None:
+        """A sealed message is known by its first line."""
+        self.assertTrue(isSealed(formatMessage("ada", "x")))
+        for message in (b"ada\nx\t\r\n", b"ada\r\nx", b"ada\t\nx", b"\t", b""):
+            self.assertFalse(isSealed(message))
