@@ -1,8 +1,8 @@
 """
 C{python -m finger}: the finger client for the command line.
 
-Unlike other clients, it has an option for the port, accepts IPv6 addresses, reports failures by its exit status, and
-escapes answers that could harm the terminal (RFC 1288, section 3.3).
+Unlike other clients, it accepts ports, IPv6 addresses and URLs, reports failures by its exit status, and escapes
+answers that could harm the terminal (RFC 1288, section 3.3).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import signal
 import sys
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from getpass import getpass
 from io import TextIOWrapper
 from typing import Any, Final, NoReturn, TextIO
@@ -21,21 +20,26 @@ from twisted.internet.task import react
 
 from finger import __version__
 from finger.client.client import FINGER_PORT, Allowed, Answer, FingerClient
+from finger.client.fingerurl import isURL
 from finger.client.setstatus import Reply, oneself, setStatus
+from finger.client.targets import Target, parseTarget
 from finger.config.completion import clientCompletion
-from finger.config.help import discardOutput, printText, showAnything
+from finger.config.help import discardOutput, oneLine, printText, showAnything
 from finger.config.options import SHELLS
 from finger.config.passwords import checkUser, formatLine
-from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable
-from finger.protocol.hosts import parseAddress, parseHost, parsePort
-from finger.protocol.wire import cleanLine, decode, formatQuery, splitHost
+from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable, Stage
+from finger.protocol.hosts import parseAddress, parsePort
+from finger.protocol.setting import MAX_MESSAGE
+from finger.protocol.wire import cleanLine, decode
 
 DESCRIPTION: Final = "Query finger servers (RFC 1288) for users; without a host, query this machine."
 EXAMPLES: Final = """\
 examples:
   %(prog)s -p 1079                    list the users at this port
   %(prog)s moshez@finger.example.org  show one user
+  %(prog)s moshez@localhost:1079      show one user, at this port
   %(prog)s @[2001:db8::79]            list the users at this address
+  %(prog)s finger://localhost/moshez  follow a finger URL
   %(prog)s moshez@inner@outer         have outer query inner
   echo away | %(prog)s --set -p 1080 moshez
                                       set a user's status, at the setter's port
@@ -48,34 +52,6 @@ exit status: 0 if all queries were answered, 1 if not, 2 for invalid options
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """
-    One query.
-
-    @ivar query: the bytes to send.
-    @ivar host: the server's host; empty for this machine.
-    """
-
-    query: bytes
-    host: str
-
-
-def parseTarget(text: str, verbose: bool) -> Target:
-    """
-    Read C{user}, C{user@host}, C{@host} or C{user@host1@host2}.  The last host is sent the part before it.
-
-    @param text: the argument.
-    @param verbose: whether to ask for more information (C{/W}).
-    @raise ValueError: if the argument cannot be sent as a query.
-    """
-    names, host = splitHost(text) or (text, "")
-    try:
-        return Target(formatQuery(names, verbose), parseHost(host) if host else "")
-    except BadQuery as error:
-        raise ValueError(f"{text!r}: {error}") from error
-
-
 class Parser(ArgumentParser):
     """
     The parser of the command line.
@@ -84,6 +60,17 @@ class Parser(ArgumentParser):
     """
 
     options: Sequence[Action]
+
+    def parse(self, arguments: Sequence[str]) -> Namespace:
+        """Parse the arguments.  C{--} ends the options; what follows is for targets, even if it begins with C{-}."""
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        options = self.parse_intermixed_args(arguments[:end])
+        options.targets += arguments[end + 1 :]
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Report invalid arguments in one line, and exit."""
+        self.exit(2, f"{self.prog}: error: {oneLine(message)}\n")
 
 
 def makeParser() -> Parser:
@@ -103,7 +90,7 @@ def makeParser() -> Parser:
         family.add_argument("-6", "--ipv6", action="store_const", const=6, dest="family", help="use IPv6 only"),
         parser.add_argument("-l", "--long", action="store_true", help="ask for more information (/W)"),
         parser.add_argument(
-            "-p", "--port", type=_port, default=FINGER_PORT, help="port of the servers [default: %(default)s]"
+            "-p", "--port", type=_port, help=f"port of hosts that are given without one [default: {FINGER_PORT}]"
         ),
         parser.add_argument(
             "--set",
@@ -122,7 +109,11 @@ def makeParser() -> Parser:
         parser.add_argument("--version", action="version", version=f"finger {__version__}"),
     ]
     parser.add_argument(
-        "targets", nargs="*", metavar="[user][@host ...]", help="the user to query; without a user, list all"
+        "targets",
+        nargs="*",
+        metavar="[user][@host ...]",
+        help="the user to query; without a user, list all.  The last host may have a port, as in host:1079.  A "
+        "finger URL works as well",
     )
     return parser
 
@@ -143,6 +134,15 @@ def _isIPv6(address: str) -> bool:
 
 
 FAMILIES: Final[dict[int, Allowed]] = {4: _isIPv4, 6: _isIPv6}
+
+
+FAILURES: Final[dict[Stage, str]] = {
+    Stage.RESOLVING: "could not resolve {host}: {why}",
+    Stage.CONNECTING: "could not connect to {host} port {port}: {why}",
+    Stage.WAITING: "connected to {host} port {port}, but {why}",
+    Stage.EMPTY: "{host} port {port} sent an empty answer",
+}
+"""What is said of a query without an answer, by how far it came."""
 
 
 class Asking:
@@ -180,13 +180,13 @@ class Asking:
 
     async def _one(self, target: Target) -> bool:
         host = target.host or "localhost"
+        port = target.port or self._options.port or FINGER_PORT
         try:
-            answer = await self._client.ask(
-                host, self._options.port, target.query, FAMILIES.get(self._options.family)
-            )
-        except (RemoteUnreachable, ForwardingRefused) as error:
-            why = str(error) if isinstance(error, RemoteUnreachable) else f"no IPv{self._options.family} address"
-            return self._fail(f"could not connect to {host} port {self._options.port}: {cleanLine(why)}")
+            answer = await self._client.ask(host, port, target.query, FAMILIES.get(self._options.family))
+        except ForwardingRefused:
+            return self._fail(f"could not connect to {host} port {port}: no IPv{self._options.family} address")
+        except RemoteUnreachable as error:
+            return self._fail(FAILURES[error.stage].format(host=host, port=port, why=cleanLine(str(error))))
         self._print(target, answer)
         return not answer.truncated or self._fail(f"the answer of {host} was truncated: {answer.truncated}")
 
@@ -210,14 +210,29 @@ def _run(reactor: Any, options: Namespace, targets: Sequence[Target]) -> Deferre
 
 def _set(where: int | str, user: str) -> int:
     try:
-        reply = setStatus(where, user, sys.stdin.read() if sys.stdin is not None else "")
-    except (OSError, BadQuery, UnicodeError) as error:
-        reply = Reply(f"could not set a status at {where}: {error}", isSet=False)
+        reply = setStatus(where, user, _readStatus())
+    except (OSError, BadQuery) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        reply = Reply(f"could not set a status at {where}: {why}", isSet=False)
     if reply.isSet:
-        print(reply.text)
+        printText(reply.text, "replace")
         return 0
-    print(f"finger: {reply.text}", file=sys.stderr)
+    print(f"finger: {cleanLine(reply.text)}", file=sys.stderr)
     return 1
+
+
+def _readStatus() -> str:
+    """
+    Read the status from standard input; of a text that is too long, only enough for the setter to refuse it.
+
+    @raise BadQuery: if it is not text.
+    """
+    try:
+        status = sys.stdin.read(MAX_MESSAGE + 1) if sys.stdin is not None else ""
+        status.encode()  # Python reads the locale C as UTF-8, with any other bytes as lone surrogates.
+    except UnicodeError:
+        raise BadQuery(f"standard input is not text in {sys.stdin.encoding}") from None
+    return status
 
 
 def _readPassword() -> bytes:
@@ -263,7 +278,7 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     @param reactor: the reactor to run; by default the global one.
     """
     parser = makeParser()
-    options = parser.parse_intermixed_args(arguments)
+    options = parser.parse(sys.argv[1:] if arguments is None else arguments)
     if options.completion:
         printText(clientCompletion(options.completion, parser.options))
         sys.exit(0)
@@ -276,8 +291,10 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     showAnything(sys.stdout)
     showAnything(sys.stderr)
     if options.set is not None:
-        if len(options.targets) > 1 or any("@" in user for user in options.targets):
+        if len(options.targets) > 1 or any("@" in user or isURL(user) for user in options.targets):
             parser.error("--set sets one user of this machine")
+        if not options.set and options.port is None:
+            parser.error("--set needs the setter: give its UNIX socket by --set=SOCKET, or its port by -p PORT")
         sys.exit(_set(options.set or options.port, "".join(options.targets)))
     try:
         targets = [parseTarget(text, options.long) for text in options.targets or [""]]

@@ -88,6 +88,8 @@ def _bash(command: str, words: Sequence[Word]) -> Iterator[str]:
     yield "    # Bash splits --name=value at the equals sign, which becomes a word of its own."
     yield "    [[ $current == = ]] && current="
     yield "    [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}"
+    yield "    # After -- come no options."
+    yield "    [[ \" ${COMP_WORDS[*]:1:COMP_CWORD-1} \" == *' -- '* ]] && COMPREPLY=() && return"
     yield "    case $previous in"
     for word in words:
         if word.value:
@@ -111,7 +113,7 @@ def _bashValues(word: Word) -> str:
 
 def _zsh(command: str, words: Sequence[Word]) -> Iterator[str]:
     yield f"#compdef {command}"
-    yield "_arguments -s \\"
+    yield "_arguments -s -S \\"
     lines = [line for word in words for line in _zshOption(word)]
     yield from (f"    {line} \\" for line in lines[:-1])
     yield f"    {lines[-1]}"

@@ -35,13 +35,14 @@ LEAST = 24
 """The least width of the text, in characters."""
 
 
-def printText(text: str) -> None:
+def printText(text: str, errors: str = "backslashreplace") -> None:
     """
     Print a command's whole output.  A closed pipe is no error: C{head}, for example, stops reading early.
 
+    @param errors: the error handler for characters that the output's encoding does not have (L{codecs}).
     @raise SystemExit: if the text cannot be written.
     """
-    showAnything(sys.stdout, "backslashreplace")
+    showAnything(sys.stdout, errors)
     try:
         print(text, flush=True)
     except BrokenPipeError:

@@ -11,8 +11,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger import __version__
-from finger.__main__ import makeParser, parseTarget
+from finger.__main__ import makeParser
 from finger.backends.usersfile import parseUsers
+from finger.client.targets import parseTarget
 from finger.config.settings import fromFile
 from finger.ops.daemon import TWISTD
 from finger.plugins.discovery import findAdapters
@@ -139,7 +140,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertTrue(commands)
         for command in commands:
             words = command.split("twisted-finger", 1)[1].split(">")[0].split()
-            for target in makeParser().parse_intermixed_args(words).targets:
+            for target in makeParser().parse(words).targets:
                 parseTarget(target, False)
 
     def test_serverOptions(self) -> None:

@@ -52,6 +52,7 @@ from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
 from finger.backends.usersfile import parseUsers
 from finger.client.client import Answer, FingerClient, formatName
+from finger.client.targets import parseTarget
 from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory, IFingerService
 from finger.log.querylog import QueryLog
@@ -63,7 +64,7 @@ from finger.profile import Profile
 from finger.protocol import wire
 from finger.protocol.hosts import isGlobal, parseAddress, parseHost, parseHostPort
 from finger.protocol.names import canonical, fold, parseName
-from finger.protocol.setting import MAX_MESSAGE
+from finger.protocol.setting import MAX_MESSAGE, isSealed
 from finger.protocol.setting import formatMessage as formatSetting
 from finger.protocol.setting import parseMessage as parseSetting
 from finger.protocol.telnet import TelnetFilter, withoutTelnet
@@ -250,6 +251,36 @@ class HostsTests(FuzzTestCase):
             _, port = parseHostPort(text, 79)
             self.assertIn(port, range(1, 65536))
 
+    arguments = st.builds(
+        str.__add__,
+        st.sampled_from(["", "finger://", "FINGER://", "finger:", "http://", "a@", "a@[", "finger://["]),
+        st.one_of(
+            texts,
+            hosts,
+            st.lists(
+                st.sampled_from(
+                    ["/", "@", ":", "%", "%25", "%0d%0a", "%C3%AB", "%ff", "[", "]", "::1", "a", "79", "?"]
+                )
+            ).map("".join),
+        ),
+    )
+
+    @tries()
+    @given(arguments, st.booleans())
+    @example("finger://[fe80::1%25eth0]:1079/moshez", False)
+    def test_parseTarget(self, text: str, verbose: bool) -> None:
+        """Any argument of the client is L{ValueError}, of one line, or one clean line for one host."""
+        with self.quiet():
+            try:
+                target = parseTarget(text, verbose)
+            except ValueError as error:
+                self.assertShowable(str(error), besides="")
+                return
+            self.assertClean(target.query)
+            self.assertEqual(target.query.count(b"\n"), 1)
+            self.assertEqual(target.host, target.host and parseHost(target.host))
+            self.assertIn(target.port or 79, range(1, 65536))
+
     @tries()
     @given(hosts)
     def test_isGlobal(self, text: str) -> None:
@@ -429,6 +460,7 @@ class SetterTests(FuzzTestCase):
 
     @tries()
     @given(inputs.messages, behaviours)
+    @example(formatSetting("moshez", "here"), Behaviour(ends=True))
     @example(b"x" * (MAX_MESSAGE + 1), Behaviour(isReading=False))
     @example(b"x" * (MAX_MESSAGE + 1), Behaviour(ends=True, isReading=False))
     def test_message(self, data: bytes, behaviour: Behaviour) -> None:
@@ -441,7 +473,8 @@ class SetterTests(FuzzTestCase):
         self.assertLessEqual(answer.count(b"\n"), 1)
         if behaviour.isPlain and behaviour.ends:
             self.assertEqual(answer.count(b"\n"), 1)
-            self.assertEqual(answer.endswith(b" is set\r\n"), self.isSet(service, data), answer)
+            success = b" is set\tset\r\n" if isSealed(data) else b" is set\r\n"
+            self.assertEqual(answer.endswith(success), self.isSet(service, data), answer)
 
     def isSet(self, service: MemoryFingerService, data: bytes) -> bool:
         """Return whether the service has the status of a message."""

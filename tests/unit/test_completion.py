@@ -84,6 +84,8 @@ class BashTests(CompletionTestCase):
         script = clientCompletion("bash", makeParser().options)
         self.assertEqual(self.offered(script, "twisted-finger", "--ip"), ["--ipv4", "--ipv6"])
         self.assertEqual(self.offered(script, "twisted-finger", "--completion", "=", "z"), ["zsh"])
+        for words in (("--", "--ip"), ("-l", "--", "a", "-"), ("--", "--completion", "=", "z")):
+            self.assertEqual(self.offered(script, "twisted-finger", *words), [])
 
 
 class FishTests(CompletionTestCase):
@@ -125,6 +127,7 @@ class FishTests(CompletionTestCase):
         self.assertEqual(
             self.offered(clientCompletion("fish", makeParser().options), "twisted-finger --ip"), ["--ipv4", "--ipv6"]
         )
+        self.assertEqual(self.offered(clientCompletion("fish", makeParser().options), "twisted-finger -- --ip"), [])
 
 
 class ZshTests(CompletionTestCase):

@@ -19,9 +19,11 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from finger import __version__
-from finger.__main__ import Asking, Target, main, makeParser, parseTarget
+from finger.__main__ import Asking, main, makeParser
 from finger.adapters.finger import FingerFactory
 from finger.client.client import Answer, FingerClient
+from finger.client.targets import Target, parseTarget
+from finger.errors import RemoteUnreachable, Stage
 from finger.profile import Profile
 from finger.testing import ProfilesDouble
 from tests.support.othernet import UNREACHABLE, ClientDouble, Network, ScriptedServer
@@ -30,43 +32,12 @@ from tests.support.typed import addressOf, listenOn
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
-class ParseTargetTests(SynchronousTestCase):
-    """L{parseTarget}."""
-
-    def test_good(self) -> None:
-        """An argument is split into the query and the host."""
-        for text, (query, host) in {
-            "": (b"\r\n", ""),
-            "@": (b"\r\n", ""),
-            "moshez": (b"moshez\r\n", ""),
-            "moshez@": (b"moshez\r\n", ""),
-            "@host": (b"\r\n", "host"),
-            "moshez@host": (b"moshez\r\n", "host"),
-            "moshez@h1@h2": (b"moshez@h1\r\n", "h2"),
-            "moshez@::1": (b"moshez\r\n", "::1"),
-            "moshez@[::1]": (b"moshez\r\n", "::1"),
-            "moshez@fe80::1%eth0": (b"moshez\r\n", "fe80::1%eth0"),
-            "Moshe Zadka@HOST.": (b"Moshe Zadka\r\n", "host"),
-        }.items():
-            self.assertEqual(parseTarget(text, verbose=False), Target(query, host))
-
-    def test_long(self) -> None:
-        """C{/W} is put before the query."""
-        self.assertEqual(parseTarget("@host", verbose=True).query, b"/W \r\n")
-        self.assertEqual(parseTarget("moshez@host", verbose=True).query, b"/W moshez\r\n")
-
-    def test_bad(self) -> None:
-        """An invalid argument is an error of one line, without control characters."""
-        for text in ("a\r\nb", "a\x1b[1m@host", "x" * 2000, "a\udcff", "moshez@no host", "moshez@\x1b", "m@[::1]x"):
-            self.assertTrue(str(self.assertRaises(ValueError, parseTarget, text, False)).isprintable())
-
-
 class AskingTests(SynchronousTestCase):
     """L{Asking} and its output."""
 
     def run_(self, answers: dict[bytes, Any], *arguments: str, out: Any = None) -> tuple[int, str, str]:
         self.client = ClientDouble(answers)
-        options = makeParser().parse_intermixed_args(arguments)
+        options = makeParser().parse(arguments)
         targets = [parseTarget(text, options.long) for text in options.targets or [""]]
         out, err = out or StringIO(), StringIO()
         status = self.successResultOf(Deferred.fromCoroutine(Asking(self.client, options, out, err).run(targets)))
@@ -101,6 +72,58 @@ class AskingTests(SynchronousTestCase):
             "finger: could not connect to h1 port 79: Connection refused\n"
             "finger: could not connect to localhost port 79: Connection refused\n",
         )
+
+    def test_stages(self) -> None:
+        """The line says how far a query without an answer came."""
+        for error, line in (
+            (RemoteUnreachable("no address found", Stage.RESOLVING), "could not resolve h: no address found"),
+            (RemoteUnreachable("Connection refused"), "could not connect to h port 79: Connection refused"),
+            (
+                RemoteUnreachable("no connection within 5 s"),
+                "could not connect to h port 79: no connection within 5 s",
+            ),
+            (
+                RemoteUnreachable("no answer: time limit of 20 s", Stage.WAITING),
+                "connected to h port 79, but no answer: time limit of 20 s",
+            ),
+            (RemoteUnreachable("empty answer", Stage.EMPTY), "h port 79 sent an empty answer"),
+        ):
+            self.assertEqual(self.run_({b"a\r\n": error}, "a@h"), (1, "", f"finger: {line}\n"))
+
+    def test_ports(self) -> None:
+        """C{-p} is the port of those hosts that are given without one."""
+        arguments = (
+            "a@h:1079",
+            "-p",
+            "2079",
+            "a@h",
+            "finger://h:3079/a",
+            "finger://a@h",
+            "a",
+            "a@[::1]:79",
+            "@::1:4079",
+        )
+        self.assertEqual(self.run_({}, *arguments)[0], 0)
+        self.assertEqual(
+            [(host, port) for host, port, _ in self.client.asked],
+            [
+                *(("h", 1079), ("h", 2079), ("h", 3079), ("h", 2079), ("localhost", 2079), ("::1", 79)),
+                ("::1:4079", 2079),
+            ],
+        )
+
+    def test_endOfOptions(self) -> None:
+        """What follows C{--} is no option."""
+        for arguments, asked in {
+            ("--", "-l"): [b"-l\r\n"],
+            ("-p", "1079", "--", "-l"): [b"-l\r\n"],
+            ("-l", "--", "-4", "--set", "--"): [b"/W -4\r\n", b"/W --set\r\n", b"/W --\r\n"],
+            ("a", "--", "-x@h"): [b"a\r\n", b"-x\r\n"],
+            ("a", "--"): [b"a\r\n"],
+            ("--",): [b"\r\n"],
+        }.items():
+            self.run_({}, *arguments)
+            self.assertEqual([query for _, _, query in self.client.asked], asked)
 
     def test_cut(self) -> None:
         """A truncated answer is printed, and is a failure."""
@@ -186,17 +209,18 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(self.exit("--version"), (0, f"finger {__version__}\n", ""))
 
     def test_usage(self) -> None:
-        """With invalid options, the exit status is 2, and the last line has the reason."""
+        """With invalid options, the exit status is 2, and one line has the reason."""
         for arguments, why in {
             ("-p", "http"): "argument -p/--port: 'http' is not a port: expected a number from 1 to 65535",
             ("-p", "0"): "argument -p/--port: '0' is not a port: expected a number from 1 to 65535",
             ("-4", "-6"): "argument -6/--ipv6: not allowed with argument -4/--ipv4",
             ("a\x1b[1m",): "'a\\x1b[1m': a name must not contain control characters",
             ("a@no host",): "'no host' is neither a host name nor an address",
+            ("finger://a@h/b",): "'finger://a@h/b': the user is given before the host and after it; give it once",
+            ("--a\x1b[2J\nb",): "unrecognized arguments: --a\\x1b[2J\\nb",
+            ("-p", "--", "1079"): "argument -p/--port: expected one argument",
         }.items():
-            status, out, err = self.exit(*arguments)
-            self.assertEqual((status, out), (2, ""))
-            self.assertTrue(err.endswith(f"\npython -m finger: error: {why}\n"), err)
+            self.assertEqual(self.exit(*arguments), (2, "", f"python -m finger: error: {why}\n"))
 
     def test_answer(self) -> None:
         """The reactor runs, and the answer is printed, with characters that the encoding lacks replaced."""
@@ -213,7 +237,7 @@ class MainTests(SynchronousTestCase):
         """A failure sets the exit status."""
         status, out, err = self.exit("@127.0.0.1", reactor=RunningNetwork(b""))
         self.assertEqual((status, out), (1, ""))
-        self.assertEqual(err, "finger: could not connect to 127.0.0.1 port 79: no answer: connection closed\n")
+        self.assertEqual(err, "finger: 127.0.0.1 port 79 sent an empty answer\n")
 
     def test_completion(self) -> None:
         """C{--completion} prints a completion script."""

@@ -6,6 +6,7 @@ import getpass
 import shutil
 import signal
 import socket
+import struct
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger.__main__ import main
 from finger.client.setstatus import MAX_ANSWER, Reply, setStatus
 from finger.errors import BadQuery
+from finger.protocol.setting import MAX_MESSAGE, TOO_LONG
 from tests.support.tools import DEADLINE, receive
 
 ANSWER = b"Status of moshez is set\r\n"
@@ -119,6 +121,79 @@ class SetStatusTests(SetClientTestCase):
         self.assertTrue(reply.text.isprintable(), reply)
         self.assertFalse(reply.isSet)
 
+    def test_marked(self) -> None:
+        """The mark of a reply tells the outcome, whatever the words say."""
+        for answer, reply in {
+            "Fait accompli ☕\tset\r\n": Reply("Fait accompli ☕", True),
+            "Status of moshez is set\trefused\r\n": Reply("Status of moshez is set", False),
+            "a\x1b\tb\tset\r\n": Reply("a?\tb", True),
+            "Permission denied\trefused\r\n": Reply("Permission denied", False),
+        }.items():
+            self.assertEqual(setStatus(self.tcp(answer.encode())[0], "moshez", "x"), reply)
+
+    def test_unmarked(self) -> None:
+        """Replies of older setters are known by their words."""
+        for answer, isSet in (
+            (b"Status of moshez is set\r\n", True),
+            (b"Status of moshez is set by others\r\n", False),
+            (b"set\r\n", False),
+            (b"Happy\nStatus of moshez is set\r\n", False),
+        ):
+            reply = setStatus(self.tcp(answer)[0], "moshez", "x")
+            self.assertEqual((reply.text.encode(), reply.isSet), (answer.strip().replace(b"\r", b""), isSet))
+
+    def test_incomplete(self) -> None:
+        """A reply without its line end does not tell the outcome, even if what came of it looks like success."""
+        for answer, text in (
+            (b"", "the setter's reply is incomplete (connection closed), so the status may be set or not"),
+            (
+                b"Status of moshez is set",
+                "the setter's reply is incomplete (connection closed), so the status may be set or not: "
+                "Status of moshez is set",
+            ),
+        ):
+            self.assertEqual(setStatus(self.tcp(answer)[0], "moshez", "x"), Reply(text, False))
+
+    def test_silent(self) -> None:
+        """The whole reply has a time limit.  The outcome is unknown then, too."""
+        with socket.create_server(("127.0.0.1", 0)) as listening, patch("finger.client.setstatus.TIMEOUT", 0.05):
+            reply = setStatus(listening.getsockname()[1], "moshez", "x")
+        self.assertFalse(reply.isSet)
+        self.assertIn("incomplete (time limit of 0.05 s)", reply.text)
+
+    def test_reset(self) -> None:
+        """A setter that resets the connection in place of a reply."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            thread = Thread(target=self.reset, args=(listening,))
+            thread.start()
+            reply = setStatus(listening.getsockname()[1], "moshez", "x")
+            thread.join(DEADLINE)
+        self.assertFalse(reply.isSet)
+        self.assertIn("incomplete (connection lost)", reply.text)
+
+    def reset(self, listening: socket.socket) -> None:
+        """Accept a connection, and reset it."""
+        connection, _ = listening.accept()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        receive(connection)
+        connection.close()
+
+    def test_early(self) -> None:
+        """A setter may reply, and close its end, before it has read the message."""
+        here, there = socket.socketpair()
+        there.sendall(b"Nothing was set: too many connections, try again later\r\n")
+        there.close()
+        with patch("finger.client.setstatus._connect", return_value=here):
+            reply = setStatus(1, "moshez", "x")
+        self.assertEqual(reply, Reply("Nothing was set: too many connections, try again later", False))
+
+    def test_unsent(self) -> None:
+        """A setter that closes its end before it has read the message, without a reply."""
+        here, there = socket.socketpair()
+        there.close()
+        with patch("finger.client.setstatus._connect", return_value=here):
+            self.assertIn("incomplete (connection lost)", setStatus(1, "moshez", "x").text)
+
     def test_endless(self) -> None:
         """The length of the reply is limited."""
         with patch("finger.client.setstatus.MAX_ANSWER", 10_000):
@@ -181,6 +256,7 @@ class MainTests(SetClientTestCase):
         for arguments, stdin in (
             (("a\x1b[2J",), "x"),
             (("a",), TextIOWrapper(BytesIO(b"\xff"), "utf-8")),
+            (("a",), TextIOWrapper(BytesIO(b"\xff"), "utf-8", errors="surrogateescape")),
         ):
             code, out, err = self.run_("--set=/nowhere/set", *arguments, status=stdin)
             self.assertEqual((code, out, err.count("\n")), (1, "", 1))
@@ -188,10 +264,13 @@ class MainTests(SetClientTestCase):
 
     def test_usage(self) -> None:
         """C{--set} accepts one user, without a host."""
-        for users in (("a", "b"), ("a@host",), ("@host",)):
+        for users in (("a", "b"), ("a@host",), ("@host",), ("finger://host/a",), ("--", "-a", "-b")):
             code, out, err = self.run_("--set=/nowhere/set", *users)
             self.assertEqual((code, out), (2, ""))
             self.assertIn("--set sets one user of this machine", err)
+        code, out, err = self.run_("--set", "--", "moshez")
+        self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+        self.assertIn("--set needs the setter", err)
 
     def test_noInput(self) -> None:
         """With standard input closed, the status is empty, and the setter replies to that."""
@@ -199,6 +278,15 @@ class MainTests(SetClientTestCase):
         self.assertEqual(self.run_(f"--set={where}", "ada", status=None)[0], 1)
         double.end()
         self.assertEqual(double.taken, b"ada\t\r\n\r\n")
+
+    def test_long(self) -> None:
+        """Of a text that is too long, only enough is read for the setter to refuse it."""
+        where, double = self.unix(f"{TOO_LONG}\trefused\r\n".encode())
+        stdin = StringIO("x" * (3 * MAX_MESSAGE))
+        self.assertEqual(self.run_(f"--set={where}", "ada", status=stdin), (1, "", f"finger: {TOO_LONG}\n"))
+        self.assertEqual(stdin.tell(), MAX_MESSAGE + 1)
+        double.end()
+        self.assertGreater(len(double.taken), MAX_MESSAGE)
 
     def test_ascii(self) -> None:
         """Characters that the terminal's encoding lacks are replaced."""
