@@ -237,6 +237,11 @@ class IServerObserver(Interface):
 class IDrainable(Interface):
     """A connection that can be closed without losing an answer."""
 
+    owesAnswer: bool = Attribute(
+        "Whether an answer is being made or sent.  Otherwise the connection waits for the peer, and may be closed to "
+        "make room for another."
+    )
+
     def drain() -> None:
         """Close the connection after the request in progress, or soon if none is in progress."""
 
@@ -303,6 +308,17 @@ class IImmediateFactory(IProtocolFactory):
         @param host: the peer's address.
         @return: the complete answer, which is sent, and then the connection is closed; L{None} if there is none yet,
             so that the connection needs a protocol, which will receive the data.  Never blocks.
+        """
+
+
+class IRoomyFactory(IProtocolFactory):
+    """A factory that can close a connection to make room for another."""
+
+    def makeDescriptor() -> bool:
+        """
+        Close the connection that is missed least, because this process is out of file descriptors.
+
+        @return: whether there was one.  Its descriptor is free in the next turn of the reactor.
         """
 
 

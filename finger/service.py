@@ -29,8 +29,9 @@ from finger.errors import ConfigError
 from finger.interfaces import IBoundsUsers, ICountsUsers, IFingerService, IFingerSetterService
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import LimitedDatagramProtocol
+from finger.net.descriptors import fitDescriptors
 from finger.net.inherited import InheritedSockets
-from finger.net.limits import LimitedFactory, fitDescriptors
+from finger.net.limits import LimitedFactory
 from finger.net.ports import PortService, PortsService, datagramPortService, portService
 from finger.net.proxyprotocol import PREFIX, parseTrusted
 from finger.net.systemd import notify, notifyAddress, startEnvironment, watchdogSeconds
@@ -291,6 +292,7 @@ class _Composition:
         limited.queries = self._makeRefusalLog()
         limited.clock = self._reactor
         limited.needsProtocol = any(value.startswith(PREFIX) for value in ports.ports)
+        limited.neighbours = self._server.factories
         self._server.factories.append(limited)
         return limited
 

@@ -135,6 +135,11 @@ class FingerProtocol(LineReceiver):
         if self._answering is not None:
             self._answering.cancel()
 
+    @property
+    def owesAnswer(self) -> bool:
+        """See L{IDrainable}."""
+        return not self.line_mode
+
     def drain(self) -> None:
         """See L{IDrainable.drain}.  A query may be on its way, so a silent peer still has a moment to send it."""
         if self.line_mode:

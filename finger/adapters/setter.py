@@ -61,6 +61,7 @@ class FingerSetterProtocol(Protocol):
 
     factory: FingerSetterFactory
     _isTooLong = False
+    owesAnswer = False
     transport: ITCPTransport
 
     def __init__(self) -> None:
@@ -85,6 +86,7 @@ class FingerSetterProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """Apply the message, which is complete."""
+        self.owesAnswer = True
         if self._isTooLong:
             self._end()
             return

@@ -246,6 +246,11 @@ class BoundedChannel(HTTPChannel):
         self._rest.cancel()
         super().connectionLost(reason)
 
+    @property
+    def owesAnswer(self) -> bool:
+        """See L{IDrainable}."""
+        return self._isBusy or self._isUnread or self.isRefused
+
     def drain(self) -> None:
         """See L{IDrainable.drain}.  A first request has L{DRAIN_GRACE} seconds to arrive, as it may be in transit."""
         self._isDraining = True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
+from itertools import takewhile
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -17,7 +17,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport
+from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport, IRoomyFactory
 from finger.log.querylog import QueryLog
 from finger.net.halfclose import GONE_INTERVAL, HalfCloseWrapper, hasLeft
 from finger.net.peercredentials import peerUID
@@ -45,31 +45,9 @@ BURST = 100
 MAX_REFUSING = 16
 """The refusals sent at once; further excess connections are closed without a reply."""
 
-RESERVED_DESCRIPTORS = 64
-"""The file descriptors reserved for ports, files and outgoing connections."""
 
-LEAST_DESCRIPTORS = 24
-"""The file descriptors reserved for the same if the limit is low."""
-
-
-def fitDescriptors(most: int, adapters: int) -> int:
-    """
-    Raise this process's limit of file descriptors as needed and permitted, and return how many connections fit.  A
-    process out of descriptors cannot accept a connection, not even to refuse it.
-
-    @param most: the configured number of connections for each adapter.
-    @param adapters: the number of adapters.
-    @return: the number of connections that each adapter can take: C{most}, or fewer.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = (most + MAX_REFUSING) * adapters + RESERVED_DESCRIPTORS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return most
-    # A third of the descriptors is for connections that get a refusal.
-    return max(1, min(most, (soft - LEAST_DESCRIPTORS) * 2 // (3 * max(1, adapters))))
+SILENCE = 1.0
+"""Seconds of silence after which a connection may be closed to make room for another one."""
 
 
 @lru_cache(maxsize=4096)
@@ -93,6 +71,7 @@ class LimitedProtocol(HalfCloseWrapper):
 
     factory: LimitedFactory
     transport: ITCPTransport
+    _isClosing = False
 
     def makeConnection(self, transport: Any) -> None:
         """Count the connection, or refuse it if its user has too many; only the transport knows the user."""
@@ -107,6 +86,11 @@ class LimitedProtocol(HalfCloseWrapper):
         else:
             self.wrappedProtocol = self.factory.refuse(self._host, self._place)
         super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Note that the peer is not silent."""
+        self.factory.registerProtocol(self)
+        super().dataReceived(data)
 
     def readConnectionLost(self) -> None:
         """Pass on the half-close, and watch whether the peer leaves before it is answered."""
@@ -126,13 +110,27 @@ class LimitedProtocol(HalfCloseWrapper):
 
     def drain(self) -> None:
         """Drain the protocol if it is L{IDrainable}; otherwise close the connection."""
-        protocol: Any = self.wrappedProtocol
-        while not IDrainable.providedBy(protocol) and hasattr(protocol, "wrappedProtocol"):
-            protocol = protocol.wrappedProtocol  # Inside TLS.
-        if IDrainable.providedBy(protocol):
+        protocol = self._drainable()
+        if protocol is not None:
             protocol.drain()
         else:
             self.loseConnection()
+
+    def closeIfSilent(self) -> bool:
+        """Close the connection if it waits for its peer, and return whether it did."""
+        protocol = self._drainable()
+        if self._isClosing or getattr(protocol, "owesAnswer", True):
+            return False
+        self._isClosing = True
+        self.factory.queries.begin(self.factory.label, self._host, "")("Silent")
+        self.abortConnection()
+        return True
+
+    def _drainable(self) -> Any:
+        protocol: Any = self.wrappedProtocol
+        while not IDrainable.providedBy(protocol) and hasattr(protocol, "wrappedProtocol"):
+            protocol = protocol.wrappedProtocol  # Inside TLS.
+        return protocol if IDrainable.providedBy(protocol) else None
 
     def _checkPeer(self) -> None:
         if hasLeft(self.transport):
@@ -161,6 +159,7 @@ class _Refusal(Protocol):
         self._ended()
 
 
+@implementer(IRoomyFactory)
 class LimitedFactory(WrappingFactory):
     """
     A factory with limits on connections.  It provides L{IImmediateFactory} if the wrapped factory does.
@@ -179,6 +178,7 @@ class LimitedFactory(WrappingFactory):
     @ivar label: the adapter's name, for the log.
     @ivar most: the most connections at once.
     @ivar taken: the number of connections now.
+    @ivar neighbours: all factories that share this process's file descriptors.
     @ivar needsProtocol: whether the caller, such as Twisted's wrapper for HAProxy, requires a protocol even for a
         refused connection.
     """
@@ -200,6 +200,9 @@ class LimitedFactory(WrappingFactory):
         mostPerUID: int = MAX_CONNECTIONS_PER_UID,
     ) -> None:
         super().__init__(wrappedFactory)
+        # The time at which each peer was last heard, the longest silent one first.
+        self.protocols: OrderedDict[LimitedProtocol, float] = OrderedDict()
+        self.neighbours: Sequence[LimitedFactory] = ()
         self.label = label
         self.most = most
         self._mostPerAddress = mostPerAddress
@@ -216,9 +219,12 @@ class LimitedFactory(WrappingFactory):
             alsoProvides(self, IImmediateFactory)
 
     def answerNow(self, received: bytes, host: str) -> bytes | None:
-        """See L{IImmediateFactory.answerNow}.  A connection above a limit gets a protocol, which refuses it."""
+        """
+        See L{IImmediateFactory.answerNow}.  A connection that its address may not have gets a protocol, which refuses
+        it.  The number of all connections does not matter, since this one ends at once.
+        """
         bucket = self._bucketOf(host)
-        if self._isCrowded(host) or (bucket is not None and not bucket.tryTake()):
+        if self._isAddressFull(host) or (bucket is not None and not bucket.tryTake()):
             return None
         answer: bytes | None = self._immediate.answerNow(received, host)
         if answer is None and bucket is not None:
@@ -268,6 +274,28 @@ class LimitedFactory(WrappingFactory):
         if wait:
             self.queries.begin(self.label, host, "")("TooManyRequests")
         return wait
+
+    def makeRoom(self) -> bool:
+        """
+        Close the connection whose peer has been silent for the longest time, among those that owe it no answer.
+
+        @return: whether there was one, silent for L{SILENCE}.
+        """
+        last = self._now() - SILENCE
+        silent = takewhile(lambda protocol: self.protocols[protocol] <= last, self.protocols)
+        return any(protocol.closeIfSilent() for protocol in silent)
+
+    def makeDescriptor(self) -> bool:
+        """See L{IRoomyFactory.makeDescriptor}.  It may be a connection of a neighbour."""
+        return self.makeRoom() or any(neighbour.makeRoom() for neighbour in self.neighbours)
+
+    def registerProtocol(self, p: Any) -> None:
+        """Note that a peer has connected, or sent data."""
+        self.protocols[p] = self._now()
+        self.protocols.move_to_end(p)
+
+    def _now(self) -> float:
+        return self.clock.seconds() if self.clock is not None else 0.0
 
     def hasRoomFor(self, user: str) -> bool:
         """
@@ -331,12 +359,15 @@ class LimitedFactory(WrappingFactory):
             protocol.abortConnection()
 
     def _isFull(self, host: str) -> bool:
-        return self._isCrowded(host) or self._takeToken(host) > 0
+        return self._isAddressFull(host) or self._takeToken(host) > 0 or not self._hasRoom()
 
-    def _isCrowded(self, host: str) -> bool:
-        """Return whether there are too many connections, in total or with a host."""
-        if self.taken >= self.most:
+    def _hasRoom(self) -> bool:
+        """Return whether one more connection fits, perhaps in the place of one that is closed, but still counted."""
+        if self.taken < self.most:
             return True
+        return self.taken < self.most + min(MAX_REFUSING, self.most // 2) - self._refusing and self.makeRoom()
+
+    def _isAddressFull(self, host: str) -> bool:
         return not isLocal(host) and self._takenBy[rateLimitKey(host)] >= self._mostPerAddress
 
     def _takeToken(self, host: str) -> float:

@@ -9,6 +9,7 @@ closes the connection at once.  Any other connection continues in the ordinary w
 
 from __future__ import annotations
 
+import errno
 import socket
 from socket import SocketType
 from typing import Any, Final
@@ -18,8 +19,10 @@ from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from finger.interfaces import IImmediateFactory
+from finger.interfaces import IImmediateFactory, IRoomyFactory
 from finger.log.failures import FailureLog
+from finger.log.peerlog import PeerLog
+from finger.timing import Timer
 
 MOST_ACCEPTS: Final = 64
 """The connections accepted in one turn; then other descriptors have theirs."""
@@ -30,13 +33,19 @@ The turns in a row with as many connections as expected after which more are exp
 accept a connection costs a system call, which is one in seven if peers come one by one.
 """
 
+PAUSE: Final = 1.0
+"""Seconds until the port accepts connections again if this process was out of descriptors or memory."""
+
+_NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
 MOST_RECEIVED: Final = 2048
 """The bytes received at once.  A longer query continues in the ordinary way."""
 
 
 class OneTurnPort(Port):
     """
-    A TCP port whose factory may provide L{IImmediateFactory}.  With any other factory, it is an ordinary port.
+    A TCP port whose factory may provide L{IImmediateFactory}, and L{IRoomyFactory} for when descriptors run out.
+    With any other factory, it is an ordinary port.
 
     Its IPv6 sockets are for IPv6 only (RFC 3493, section 5.3), unlike Twisted's.
     """
@@ -50,7 +59,10 @@ class OneTurnPort(Port):
     ) -> None:
         super().__init__(port, factory, backlog, interface, reactor)
         self._immediate = IImmediateFactory(factory, None)
+        self._roomy = IRoomyFactory(factory, None)
         self._failures = FailureLog(reactor)
+        self._events = PeerLog(reactor, burst=1)
+        self._pause = Timer(reactor)
         self._expected = MOST_ACCEPTS
         self._fullTurns = 0
         self._late: list[tuple[SocketType, Any]] = []
@@ -64,17 +76,14 @@ class OneTurnPort(Port):
 
     def doRead(self) -> None:
         """Accept connections, and answer those that can be answered at once."""
-        if self._immediate is None:
-            super().doRead()
-            return
         for accepted in range(self._expected):
             try:
                 descriptor, address = _accept(self.socket)
             except BlockingIOError:
                 self._expect(max(1, accepted))
                 return
-            except OSError:
-                super().doRead()  # Twisted's port handles the error, which it gets, too.
+            except OSError as error:
+                self._notAccepted(error)
                 return
             self._serve(SocketType(self.addressFamily, self.socketType, 0, descriptor), _withScope(address))
         self._fullTurns += 1
@@ -83,8 +92,25 @@ class OneTurnPort(Port):
 
     def connectionLost(self, reason: Failure) -> None:
         """Close the port, and go on with the connections that were about to be served."""
+        self._pause.cancel()
         super().connectionLost(reason)
         self._serveLate()
+
+    def _notAccepted(self, error: OSError) -> None:
+        """
+        Handle an error of C{accept}: of one connection (accept(2), "Error handling"), or of this machine.  If there
+        are no descriptors left, the factory makes room; if it cannot, the port waits, and connections with it.
+        """
+        if error.errno not in _NO_ROOM:
+            return
+        self._events.warn(self.log, "connections wait to be accepted: {why}", why=error.strerror)
+        if not (self._roomy is not None and self._roomy.makeDescriptor()):
+            self.stopReading()
+            self._pause.start(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if self.connected and not self.disconnecting:
+            self.startReading()
 
     def _expect(self, connections: int) -> None:
         """Set the number of connections that are accepted in one turn."""
@@ -95,8 +121,8 @@ class OneTurnPort(Port):
         Serve a connection, or let it wait for another turn if nothing has arrived: the data often comes just after
         the connection.
         """
-        received = _receive(sock)
-        if received:
+        received = _receive(sock) if self._immediate is not None else b""
+        if received or self._immediate is None:
             self._respond(sock, address, received)
             return
         if not self._late:

@@ -70,7 +70,8 @@ class IAdapterContext(Interface):
     def listen(option: str, factory: IProtocolFactory, refusal: bytes = b"") -> None:
         """
         Listen at the ports of an option.  Their connections are limited, logged, counted and drained like all
-        others; a protocol that provides L{finger.interfaces.IDrainable} decides itself when to close.
+        others; a protocol that provides L{finger.interfaces.IDrainable} decides itself when to close.  Ports answer
+        in one turn of the reactor if the factory provides L{finger.interfaces.IImmediateFactory}.
 
         @param option: the name of an option whose kind is L{finger.config.types.Port}.
         @param factory: the factory of the protocols.

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from finger.net.limits import SILENCE
 from tests.process.test_blackbox import USERS, BlackBoxTestCase, waitUntil
 from tests.support.tools import DEADLINE, FAMILIES, ROOT, TIMES, Server, ask, receive, twistdPath
 
@@ -166,6 +167,51 @@ class DescriptorTests(BlackBoxTestCase):
         self.assertIn("the limit of open files is too low", here.with_name("log").read_text())
         self.assertLess(lines, 20)
         self.assertNotIn("EMFILE", here.with_name("log").read_text())
+
+    def test_silent(self) -> None:
+        """
+        With all connections taken by silent peers, queries are still answered: at once if they have arrived with the
+        connection, and otherwise in the place of the peer that has been silent for the longest time.
+        """
+        users = self.users("moshez: Happy and well\n")
+        self.crowd(self.start(f"--file={users}", "--fingerport=0", "--max-connections=20"))
+
+    def test_noDescriptors(self) -> None:
+        """The same if the process runs out of file descriptors: it has inherited more than it knows of."""
+        with contextlib.ExitStack() as stack:
+            inherited = [stack.enter_context(socket.socket()) for _ in range(40)]
+            most = max(one.fileno() for one in inherited) + 25
+            server = Server(
+                f"--file={self.users('moshez: Happy and well' + chr(10))}",
+                "--fingerport=0",
+                before=("/bin/sh", "-c", f'ulimit -n {most}; exec "$0" "$@"'),
+                sockets=inherited,
+            )
+        self.addCleanup(server.stop)
+        self.crowd(server)
+        self.assertIn("connections wait to be accepted: Too many open files", server.log)
+
+    def crowd(self, server: Server) -> None:
+        """Open more silent connections than the server can take, and query it meanwhile.  Its log grows slowly."""
+        began, lines = time.monotonic(), server.log.count("\n")
+        addresses = [(host, server.port("fingerport")) for host in FAMILIES.values()]
+        with contextlib.ExitStack() as stack:
+            for number in range(60):
+                stack.enter_context(socket.create_connection(addresses[number % 2], DEADLINE))
+            server.process.send_signal(signal.SIGSTOP)
+            prompt = [stack.enter_context(socket.create_connection(address, DEADLINE)) for address in addresses]
+            for peer in prompt:
+                peer.sendall(b"moshez\r\n")
+            server.process.send_signal(signal.SIGCONT)
+            self.assertEqual([receive(peer) for peer in prompt], [b"Happy and well\r\n"] * 2)
+            time.sleep(SILENCE + 0.5)
+            slow = [stack.enter_context(socket.create_connection(address, DEADLINE)) for address in addresses]
+            time.sleep(0.2)  # Until both are accepted; else they would be answered as the prompt ones.
+            for peer in slow:
+                peer.sendall(b"moshez\r\n")
+            self.assertEqual([receive(peer) for peer in slow], [b"Happy and well\r\n"] * 2)
+        self.assertLess(server.log.count("\n") - lines, 20 + 3 * (time.monotonic() - began))
+        self.assertNotIn("Traceback", server.log)
 
     def test_many(self) -> None:
         """A query is answered beside ten thousand silent connections."""

@@ -20,14 +20,13 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
-from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport
+from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport, IRoomyFactory
+from finger.net.descriptors import LEAST_DESCRIPTORS, RESERVED_DESCRIPTORS, fitDescriptors
 from finger.net.limits import (
-    LEAST_DESCRIPTORS,
     MAX_REFUSING,
-    RESERVED_DESCRIPTORS,
+    SILENCE,
     LimitedFactory,
     LimitedProtocol,
-    fitDescriptors,
     rateLimitKey,
 )
 from finger.timing import Buckets
@@ -76,6 +75,7 @@ class Drainable(Protocol):
     """
 
     drained = 0
+    owesAnswer = False
 
     def drain(self) -> None:
         """Count the call."""
@@ -192,15 +192,91 @@ class ImmediateFactoryTests(LimitedTestCase):
             self.assertEqual(factory.answerNow(b"x", "192.0.2.1"), b"x192.0.2.1")
 
     def test_connections(self) -> None:
-        """With too many connections, in total or with the address, none is answered at once."""
+        """With too many connections with the address, none is answered at once; those with others do not matter."""
         for _ in range(2):
             self.admit(self.factory, "192.0.2.1")
+        self.admit(self.factory, "192.0.2.2")
         self.clock.advance(5)
         self.assertIsNone(self.factory.answerNow(b"x", "192.0.2.1"))
-        self.assertEqual(self.factory.answerNow(b"x", "192.0.2.2"), b"x192.0.2.2")
-        self.admit(self.factory, "192.0.2.2")
-        for host in ("192.0.2.3", "127.0.0.1"):
-            self.assertIsNone(self.factory.answerNow(b"x", host))
+        for host in ("192.0.2.2", "192.0.2.3", "127.0.0.1"):
+            self.assertEqual(self.factory.answerNow(b"x", host), b"x" + host.encode())
+
+
+class RoomTests(LimitedTestCase):
+    """Room for another connection, in the place of a silent one."""
+
+    def setUp(self) -> None:
+        """Make a factory for four connections."""
+        self.clock = Clock()
+        self.factory = self.make()
+        self.opened: list[tuple[LimitedProtocol, StringTransport]] = []
+
+    def make(self, protocol: type[Protocol] = Drainable) -> LimitedFactory:
+        """Make a factory."""
+        factory = LimitedFactory(Factory.forProtocol(protocol), "fingerport", 4, 4)
+        factory.clock = self.clock
+        return factory
+
+    def fill(self, *owing: int) -> None:
+        """Open four connections, a second each, and let some of them owe an answer."""
+        for number in range(4):
+            self.opened.append(self.admit(self.factory, f"192.0.2.{number}"))
+            protocol: Any = self.opened[-1][0].wrappedProtocol
+            protocol.owesAnswer = number in owing
+            self.clock.advance(SILENCE)
+
+    def aborted(self) -> list[int]:
+        """Return which connections are aborted."""
+        return [number for number, (_, transport) in enumerate(self.opened) if transport.disconnected]
+
+    def test_longest(self) -> None:
+        """The connection that has been silent for the longest time makes room, and is logged."""
+        self.fill()
+        self.opened[0][0].dataReceived(b"x")
+        with capturedLogs() as logs:
+            self.admit(self.factory, "192.0.2.9")
+        self.assertEqual(self.aborted(), [1])
+        self.assertEqual([(event["peer"], event["outcome"]) for event in logs], [("192.0.2.1", "Silent")])
+
+    def test_owing(self) -> None:
+        """A connection that is owed an answer stays, and so does one that has not been silent for long."""
+        self.fill(0, 1)
+        self.opened[3][0].dataReceived(b"x")
+        self.admit(self.factory, "192.0.2.9")
+        self.assertEqual(self.aborted(), [2])
+        protocol, _ = self.connect(self.factory, "192.0.2.10")
+        self.assertIsNone(protocol)
+        self.assertEqual(self.aborted(), [2])
+
+    def test_few(self) -> None:
+        """Connections that are closing still count, so there are never many more than the limit."""
+        self.fill()
+        for number in range(2):
+            self.admit(self.factory, f"192.0.2.{10 + number}")
+        self.assertIsNone(self.connect(self.factory, "192.0.2.20")[0])
+        self.assertEqual((self.aborted(), self.factory.taken), ([0, 1], 6))
+        for number in (0, 1):
+            self.opened[number][0].connectionLost(connectionDone)
+        self.assertEqual(self.factory.taken, 4)
+
+    def test_others(self) -> None:
+        """Protocols that cannot tell whether they owe an answer stay."""
+        self.factory = self.make(Half)
+        self.fill()
+        self.assertIsNone(self.connect(self.factory, "192.0.2.9")[0])
+        self.assertEqual(self.aborted(), [])
+
+    def test_descriptors(self) -> None:
+        """If descriptors run out, a connection of another factory may make room, too."""
+        verifyObject(IRoomyFactory, self.factory)
+        other = self.make()
+        other.neighbours = [other, self.factory]
+        self.assertFalse(other.makeDescriptor())
+        self.fill()
+        self.assertTrue(other.makeDescriptor())
+        self.assertEqual(self.aborted(), [0])
+        self.assertTrue(self.factory.makeDescriptor())
+        self.assertEqual(self.aborted(), [0, 1])
 
 
 class LimitedFactoryTests(LimitedTestCase):

@@ -12,14 +12,14 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from finger.interfaces import IImmediateFactory
-from finger.net.oneturn import FULL_TURNS, MOST_ACCEPTS, MOST_RECEIVED, OneTurnPort, _send
+from finger.interfaces import IImmediateFactory, IRoomyFactory
+from finger.net.oneturn import FULL_TURNS, MOST_ACCEPTS, MOST_RECEIVED, PAUSE, OneTurnPort, _send
 from tests.support.typed import addressOf, notNone
 
 
@@ -77,6 +77,15 @@ class Answers(Factory):
             return None
         self.continued.append(Recorder(addr))
         return self.continued[-1]
+
+
+@implementer(IRoomyFactory)
+class Roomy(Answers):
+    """A factory that the test tells whether it can make room."""
+
+    def makeDescriptor(self) -> bool:
+        """See L{IRoomyFactory}."""
+        raise NotImplementedError
 
 
 class OneTurnTests(SynchronousTestCase):
@@ -318,16 +327,44 @@ class OneTurnTests(SynchronousTestCase):
         self.assertEqual(len(built), 1)
 
     def test_errors(self) -> None:
-        """An error of the system is left to Twisted's port."""
-        for number in (errno.EPERM, errno.ENOBUFS):
-            peer = self.connect(b"now\n")
-            with patch("finger.net.oneturn._accept", side_effect=OSError(number, os.strerror(number))):
-                self.port.doRead()
-            protocol = self.factory.continued.pop()
-            self.transport(protocol).doRead()
-            self.assertEqual(protocol.received, [b"now\n"])
-            self.transport(protocol).connectionLost(Failure(ZeroDivisionError()))
-            self.assertEqual(self.read(peer), b"")
+        """An error of one connection ends the turn, and nothing else."""
+        for number in (errno.EPERM, errno.ECONNABORTED):
+            with capturedLogs() as logs:
+                self.refuse(number)
+            self.assertEqual(logs, [])
+            self.assertIn(self.port, self.reactor.getReaders())
+
+    def test_noDescriptor(self) -> None:
+        """If the process is out of descriptors, the port waits, which is logged once a second."""
+        with capturedLogs() as logs:
+            for _ in range(3):
+                self.refuse(errno.EMFILE)
+        self.assertEqual(
+            [formatEvent(event) for event in logs], ["connections wait to be accepted: Too many open files"]
+        )
+        self.assertNotIn(self.port, self.reactor.getReaders())
+        self.reactor.advance(PAUSE)
+        self.assertIn(self.port, self.reactor.getReaders())
+
+    def test_closedMeanwhile(self) -> None:
+        """A port that is closing in the meantime does not read again."""
+        self.refuse(errno.ENFILE)
+        self.port.disconnecting = True
+        self.reactor.advance(PAUSE)
+        self.assertNotIn(self.port, self.reactor.getReaders())
+
+    def test_roomy(self) -> None:
+        """The port does not wait if its factory can make room."""
+        port = self.listen(Roomy())
+        for hasRoom in (True, False):
+            with patch.object(port.factory, "makeDescriptor", return_value=hasRoom):
+                self.refuse(errno.EMFILE, port)
+            self.assertEqual(port in self.reactor.getReaders(), hasRoom)
+
+    def refuse(self, number: int, port: OneTurnPort | None = None) -> None:
+        """Let a port accept connections, with an error of the system."""
+        with patch("finger.net.oneturn._accept", side_effect=OSError(number, os.strerror(number))):
+            (port or self.port).doRead()
 
     def test_mostAtOnce(self) -> None:
         """One turn accepts a limited number of connections."""

@@ -11,9 +11,11 @@ from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -352,7 +354,7 @@ class StopTests(ServerTestCase):
         self.assertNoResult(stopped)
         self.assertEqual(self.handlers()[:2], [signal.SIG_DFL] * 2)
         (other,) = self.server.factories[0].protocols
-        other.connectionLost(None)
+        other.connectionLost(Failure(ConnectionDone()))
         self.successResultOf(stopped)
         self.assertEqual(self.handlers(), [self.before] * 3)
         self.assertEqual(self.reactor.getDelayedCalls(), [])

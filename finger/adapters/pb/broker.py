@@ -169,6 +169,11 @@ class BoundedBroker(pb.Broker):
             self._unanswered -= 1
             self._closeIfDrained()
 
+    @property
+    def owesAnswer(self) -> bool:
+        """See L{IDrainable}."""
+        return self._unanswered > 0 or self._isPaused
+
     def drain(self) -> None:
         """See L{IDrainable.drain}."""
         self._draining = True
