@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from time import sleep
 from typing import Any
 
 from twisted.application.service import Service
@@ -39,24 +44,36 @@ INTERVAL = 30.0
 MAX_PROBLEMS = 10
 """The maximum number of invalid lines logged at each reading; the others are only counted."""
 
+SLICE = 1000
+"""The number of users that are listed at once."""
+
+_LOGIN = attrgetter("login")
+
 Signature = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reading:
-    """One reading of the file, which replaces the previous one as a whole."""
+    """
+    One reading of the file, which replaces the previous one as a whole.
+
+    @ivar profiles: all users, sorted, once a list was asked for: for many users, it takes more memory than all else.
+    """
 
     signature: Signature
     users: UsersFile
-    logins: tuple[str, ...]
-    profiles: list[Profile]
+    profiles: list[Profile] | None = None
+
+    def makeList(self) -> list[Profile]:
+        """Make the list of all users.  Other threads have a turn at least every few milliseconds."""
+        profiles = iter(self.users.profiles.values())
+        slices = iter(lambda: sorted(islice(profiles, SLICE), key=_LOGIN), [])
+        return list(merge(*slices, key=_LOGIN))
 
 
 def _read(path: str) -> _Reading:
     signature = _signature(path)  # Taken first, so that a change during the reading is noticed later.
-    users = parseUsers(readFile(path, MAX_DATA_BYTES))
-    logins = tuple(sorted(users.profiles))
-    return _Reading(signature, users, logins, [users.profiles[login] for login in logins])
+    return _Reading(signature, parseUsers(readFile(path, MAX_DATA_BYTES), partial(sleep, 0)))
 
 
 def _signature(path: str) -> Signature:
@@ -91,6 +108,7 @@ class FileFingerService(Service):
         self._reactor = reactor
         self._unreadable = ""
         self._reloads: SingleFlight[bool] = SingleFlight(1, cancelAbandoned=False)
+        self._lists: SingleFlight[list[Profile]] = SingleFlight(1, cancelAbandoned=False)
         self._reloaded = 0
         self._readings = 1
         self.reloader: Callable[[], Deferred[bool] | Deferred[None]] = self.reload
@@ -110,7 +128,7 @@ class FileFingerService(Service):
 
     def getUsers(self) -> Deferred[list[str]]:
         """See L{IFingerService.getUsers}."""
-        return succeed(list(self._reading.logins))
+        return self.getProfiles().addCallback(lambda profiles: [profile.login for profile in profiles])
 
     def getProfile(self, user: str) -> Deferred[Profile]:
         """See L{IFingerProfileService.getProfile}."""
@@ -124,8 +142,24 @@ class FileFingerService(Service):
         return profile
 
     def getProfiles(self) -> Deferred[list[Profile]]:
-        """See L{IFingerProfileService.getProfiles}."""
-        return succeed(self._reading.profiles)
+        """
+        See L{IFingerProfileService.getProfiles}.  The list is made when it is first asked for, and kept; a long one
+        is made in a thread.
+        """
+        reading = self._reading
+        if reading.profiles is None and len(self._profiles) <= SLICE:
+            reading.profiles = reading.makeList()
+        if reading.profiles is not None:
+            return succeed(reading.profiles)
+        return self._lists.join(self._readings, partial(self._list, reading))
+
+    def _list(self, reading: _Reading) -> Deferred[list[Profile]]:
+        """Make and keep the list of a reading, unless a caller who asked at the same time has."""
+        def keep(profiles: list[Profile]) -> list[Profile]:
+            reading.profiles = profiles
+            return profiles
+
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), reading.makeList).addCallback(keep)
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}."""
@@ -186,7 +220,7 @@ class FileFingerService(Service):
         self._reading = reading
         self._readings += 1
         self._unreadable = ""
-        self.log.info("read {users} users from {path}", users=len(reading.logins), path=self.path)
+        self.log.info("read {users} users from {path}", users=len(self._profiles), path=self.path)
         self._tellProblems()
         return True
 

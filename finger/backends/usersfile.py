@@ -9,18 +9,31 @@ The users file, as text and as profiles.  No I/O.
         A line that starts with white space continues the status above it.
 
         So does a blank line between two such lines.
+
+A file can have 1,000,000 users.  So its bytes are kept as they are, with a table of where each user is, and a profile
+is made from its lines when it is looked up.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from finger.backends._offsets import Offsets
 from finger.errors import BadQuery
 from finger.profile import Profile
 from finger.protocol.names import parseName
+
+SLICE: Final = 16 * 1024
+"""The bytes that are parsed between two pauses."""
+
+_COMMON: Final = re.compile(r"([!-'*+,.0-9;-?A-~][!-'*-9;-?A-~]{0,254}) *(?:\(([^():]*)\) *)?:")
+"""The usual beginning of a user's line: an ASCII login that needs no other check, and possibly a full name."""
+
+_CONTINUING: Final = " \t#"
+"""The usual first characters of lines that begin no user."""
 
 _HEAD: Final = re.compile(r"(?P<login>[^()]*?)\s*(?:\((?P<name>[^()]*)\))?")
 
@@ -38,57 +51,153 @@ class UsersFile:
     problems: tuple[tuple[int, str], ...]
 
 
-def parseUsers(content: bytes) -> UsersFile:
-    """Parse a users file.  An invalid line is skipped together with its continuation lines."""
-    users: dict[str, tuple[str | None, _Status]] = {}
-    problems: list[tuple[int, str]] = []
-    status: _Status | None = None
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+def parseUsers(content: bytes, pause: Callable[[], object] = lambda: None) -> UsersFile:
+    """
+    Parse a users file.  An invalid line is skipped together with its continuation lines.
+
+    @param pause: called after each L{SLICE}, so that other threads have a turn.
+    """
+    parser = _Parser(content)
+    start = 3 if content.startswith(b"\xef\xbb\xbf") else 0
+    while start < len(content):
+        end = _lineEnd(content, start + SLICE)
+        parser.read(start, end)
+        pause()
+        start = end + 1
+    return UsersFile(parser.users, tuple(parser.problems))
+
+
+class _Parser:
+    """
+    Finds the users' lines.
+
+    @ivar users: the users found so far.
+    @ivar problems: the invalid lines found so far.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.users = _Users(content)
+        self.problems: list[tuple[int, str]] = []
+        self._content = content
+        self._number = 0
+        self._hasUser = False
+
+    def read(self, start: int, end: int) -> None:
+        """Read the lines between two offsets."""
+        piece = self._content[start:end]
+        text = _decode(piece)
+        isUTF8 = not _isEscaped(text)
+        for line, encoded in zip(text.split("\n"), piece.split(b"\n"), strict=True):
+            self._number += 1
+            match = _COMMON.match(line)
+            if match is not None and isUTF8 and self.users.offsets.add(match[1], start):
+                self._hasUser = True
+            elif not (isUTF8 and self._hasUser and line[:1] in _CONTINUING):
+                self._readCarefully(line, start)
+            start += len(encoded) + 1
+
+    def _readCarefully(self, line: str, offset: int) -> None:
         try:
-            line = raw.decode("utf-8").rstrip()
-            if line.startswith("#"):
-                continue
-            if not line or line[0].isspace():
-                _continuation(status, line)
-                continue
-            status = _Status("")  # Collects the continuation lines of an invalid line.
-            login, name, first = _entry(line, users)
+            self._check(line, offset)
         except ValueError as error:
-            problems.append((number, _reason(error)))
-            continue
-        status = _Status(first)
-        users[login] = name, status
-    profiles = {login: Profile(login, name, status.text()) for login, (name, status) in users.items()}
-    return UsersFile(profiles, tuple(problems))
+            self.problems.append((self._number, str(error)))
+
+    def _check(self, line: str, offset: int) -> None:
+        beginsUser = _beginsUser(line)
+        self._hasUser = self._hasUser or beginsUser
+        if _isEscaped(line):
+            raise ValueError("is not UTF-8")
+        if beginsUser:
+            login, _, _ = _entry(line)
+            if not self.users.offsets.add(login, offset):
+                raise ValueError(f"defines {login!r} again; the first definition is used")
+        elif not (self._hasUser or _isSkipped(line)):
+            raise ValueError("continues a status, but no status precedes it")
 
 
-@dataclass(slots=True)
-class _Status:
-    """A status: the text on the user's line, and the lines that continue it."""
+class _Users(Mapping[str, Profile]):
+    """
+    The users of a text, by login.
 
-    first: str
-    more: list[str] = field(default_factory=list)
+    @param content: the text.
+    @ivar offsets: where the users' lines begin.
+    """
 
-    def text(self) -> str:
-        """Return the text, without the indentation that all continuation lines have in common."""
-        indent = min((_indent(line) for line in self.more if line), default=0)
-        return "\n".join([self.first, *(line[indent:] for line in self.more)]).strip("\n")
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.offsets = Offsets(content.count(b"\n") + 1, self._loginAt)
+
+    def __getitem__(self, login: str) -> Profile:
+        offset = self.offsets.find(login)
+        if offset is None:
+            raise KeyError(login)
+        line, *more = self._linesAt(offset)
+        login, name, status = _entry(line)
+        return Profile(login, name, _joined(status, more))
+
+    def __contains__(self, login: object) -> bool:
+        return isinstance(login, str) and self.offsets.find(login) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._loginAt, self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def _loginAt(self, offset: int) -> str:
+        head = self._content[offset : self._content.index(b":", offset) + 1]
+        return _entry(_decode(head))[0]
+
+    def _linesAt(self, offset: int) -> Iterator[str]:
+        """Yield the user's line that begins at an offset, and the valid lines that continue it."""
+        end = _lineEnd(self._content, offset)
+        yield _decode(self._content[offset:end])
+        while end < len(self._content):
+            start, end = end + 1, _lineEnd(self._content, end + 1)
+            line = _decode(self._content[start:end])
+            if _beginsUser(line):
+                return
+            if not line.startswith("#") and not _isEscaped(line):
+                yield line
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def _lineEnd(content: bytes, start: int) -> int:
+    end = content.find(b"\n", start)
+    return end if end >= 0 else len(content)
 
 
-def _continuation(status: _Status | None, line: str) -> None:
-    if status is not None:
-        text = line.lstrip()
-        status.more.append(line[: len(line) - len(text)].expandtabs() + text)
-    elif line:
-        raise ValueError("continues a status, but no status precedes it")
+def _decode(content: bytes) -> str:
+    """Decode UTF-8, and escape bytes that are none."""
+    return content.decode("utf-8", "surrogateescape")
 
 
-def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str]:
+def _isEscaped(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _beginsUser(line: str) -> bool:
+    return line != "" and line[0] != "#" and not line[0].isspace()
+
+
+def _isSkipped(line: str) -> bool:
+    """Return whether a line is a comment or blank."""
+    return line.startswith("#") or not line.strip()
+
+
+def _entry(line: str) -> tuple[str, str | None, str]:
     """Split C{user (Full Name): status} at its first colon."""
+    common = _COMMON.match(line)
+    if common is None:
+        return _unusualEntry(line)
+    login, name = common.groups()
+    return login, _stripped(name), line[common.end() :].strip()
+
+
+def _unusualEntry(line: str) -> tuple[str, str | None, str]:
     head, colon, status = line.partition(":")
     if not colon:
         raise ValueError("has no colon: expected 'user: status'")
@@ -96,13 +205,32 @@ def _entry(line: str, users: Mapping[str, object]) -> tuple[str, str | None, str
     if match is None or not match["login"]:
         raise ValueError("names no user: expected 'user: status' or 'user (Full Name): status'")
     try:
-        login, name = parseName(match["login"]), match["name"]
+        login = parseName(match["login"])
     except BadQuery as error:
         raise ValueError(str(error)) from error
-    if login in users:
-        raise ValueError(f"defines {login!r} again; the first definition is used")
-    return login, name.strip() if name is not None else None, status.strip()
+    return login, _stripped(match["name"]), status.strip()
 
 
-def _reason(error: ValueError) -> str:
-    return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+def _stripped(name: str | None) -> str | None:
+    return None if name is None else name.strip()
+
+
+def _joined(first: str, more: Sequence[str]) -> str:
+    """
+    Return a status: the text on the user's line and the lines that continue it, without the indentation that all of
+    these have in common.
+    """
+    if not more:
+        return first
+    lines = [_expanded(line.rstrip()) for line in more]
+    indent = min((_indent(line) for line in lines if line), default=0)
+    return "\n".join([first, *(line[indent:] for line in lines)]).strip("\n")
+
+
+def _expanded(line: str) -> str:
+    indent = _indent(line)
+    return line[:indent].expandtabs() + line[indent:]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -64,11 +64,16 @@ def openFile(path: str | Path, mayBePipe: bool = False) -> Iterator[BinaryIO]:
 
 
 def readBytes(descriptor: int, count: int) -> bytes:
-    """Read up to C{count} bytes of a file, regardless of its reported size."""
-    content = bytearray()
-    while len(content) < count and (chunk := os.read(descriptor, min(count - len(content), 2**20))):
-        content += chunk
-    return bytes(content)
+    """
+    Read up to C{count} bytes of a file, regardless of its reported size.  A file that has that size is read by one
+    call, without copying it, since a copy of a large one would make other threads wait.
+    """
+    step = max(os.fstat(descriptor).st_size + 1, 2**16)
+    chunks: list[bytes] = []
+    while count > 0 and (chunk := os.read(descriptor, min(count, step))):
+        chunks.append(chunk)
+        count -= len(chunk)
+    return b"".join(chunks)
 
 
 def _openAtOnce(path: str, flags: int) -> int:
