@@ -44,8 +44,11 @@ INTERVAL = 30.0
 MAX_PROBLEMS = 10
 """The maximum number of invalid lines logged at each reading; the others are only counted."""
 
-SLICE = 1000
-"""The number of users that are listed at once."""
+LISTED_AT_ONCE = 1000
+"""The number of users up to which their list is made at once, and not in a thread."""
+
+SORTED_AT_ONCE = 10_000
+"""The number of users that are sorted at once, which takes a few milliseconds."""
 
 _LOGIN = attrgetter("login")
 
@@ -67,7 +70,7 @@ class _Reading:
     def makeList(self) -> list[Profile]:
         """Make the list of all users.  Other threads have a turn at least every few milliseconds."""
         profiles = iter(self.users.profiles.values())
-        slices = iter(lambda: sorted(islice(profiles, SLICE), key=_LOGIN), [])
+        slices = iter(lambda: sorted(islice(profiles, SORTED_AT_ONCE), key=_LOGIN), [])
         return list(merge(*slices, key=_LOGIN))
 
 
@@ -147,7 +150,7 @@ class FileFingerService(Service):
         is made in a thread.
         """
         reading = self._reading
-        if reading.profiles is None and len(self._profiles) <= SLICE:
+        if reading.profiles is None and len(self._profiles) <= LISTED_AT_ONCE:
             reading.profiles = reading.makeList()
         if reading.profiles is not None:
             return succeed(reading.profiles)

@@ -17,8 +17,9 @@ is made from its lines when it is looked up.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from finger.backends._offsets import Offsets
@@ -125,15 +126,14 @@ class _Users(Mapping[str, Profile]):
 
     def __init__(self, content: bytes) -> None:
         self._content = content
+        self._loginAt = partial(_loginAt, content)
         self.offsets = Offsets(content.count(b"\n") + 1, self._loginAt)
 
     def __getitem__(self, login: str) -> Profile:
         offset = self.offsets.find(login)
         if offset is None:
             raise KeyError(login)
-        line, *more = self._linesAt(offset)
-        login, name, status = _entry(line)
-        return Profile(login, name, _joined(status, more))
+        return self.profileAt(offset)
 
     def __contains__(self, login: object) -> bool:
         return isinstance(login, str) and self.offsets.find(login) is not None
@@ -144,21 +144,42 @@ class _Users(Mapping[str, Profile]):
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def _loginAt(self, offset: int) -> str:
-        head = self._content[offset : self._content.index(b":", offset) + 1]
-        return _entry(_decode(head))[0]
+    def values(self) -> ValuesView[Profile]:
+        """Return the profiles."""
+        return _Profiles(self)
 
-    def _linesAt(self, offset: int) -> Iterator[str]:
-        """Yield the user's line that begins at an offset, and the valid lines that continue it."""
-        end = _lineEnd(self._content, offset)
-        yield _decode(self._content[offset:end])
-        while end < len(self._content):
-            start, end = end + 1, _lineEnd(self._content, end + 1)
-            line = _decode(self._content[start:end])
-            if _beginsUser(line):
-                return
-            if not line.startswith("#") and not _isEscaped(line):
-                yield line
+    def profileAt(self, offset: int) -> Profile:
+        """Return the profile of the user whose line begins at an offset."""
+        line, *more = _linesAt(self._content, offset)
+        login, name, status = _entry(line)
+        return Profile(login, name, _joined(status, more))
+
+
+class _Profiles(ValuesView[Profile]):
+    """The profiles of L{_Users}, made without looking up each login."""
+
+    _mapping: _Users
+
+    def __iter__(self) -> Iterator[Profile]:
+        return map(self._mapping.profileAt, self._mapping.offsets)
+
+
+def _loginAt(content: bytes, offset: int) -> str:
+    head = content[offset : content.index(b":", offset) + 1]
+    return _entry(_decode(head))[0]
+
+
+def _linesAt(content: bytes, offset: int) -> Iterator[str]:
+    """Yield the user's line that begins at an offset, and the valid lines that continue it."""
+    end = _lineEnd(content, offset)
+    yield _decode(content[offset:end])
+    while end < len(content):
+        start, end = end + 1, _lineEnd(content, end + 1)
+        line = _decode(content[start:end])
+        if _beginsUser(line):
+            return
+        if not line.startswith("#") and not _isEscaped(line):
+            yield line
 
 
 def _lineEnd(content: bytes, start: int) -> int:
