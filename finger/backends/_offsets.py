@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 _BITS: Final = 31
-"""The bits of a slot for the place; the others hold bits of the login's hash, so that hardly any slot is misleading."""
+"""The bits of a slot that hold the place.  The others hold a part of the login's hash, so few logins are compared."""
 
 _PLACE: Final = (1 << _BITS) - 1
 _HASH: Final = (1 << (64 - _BITS)) - 1

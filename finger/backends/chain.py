@@ -55,6 +55,8 @@ class ChainFingerService:
         self._longLists = [IFingerLongListService(service) for service in services]
         self._immediate = [IImmediateProfileService(service, None) for service in services]
         self._counted = [ICountsUsers(service) for service in services if ICountsUsers.providedBy(service)]
+        self._countedVersion: Hashable | None = None
+        self._count = 0
         if len(self._counted) == len(services):
             alsoProvides(self, ICountsUsers)
         self._versioned = [IVersioned(service) for service in services if IVersioned.providedBy(service)]
@@ -94,7 +96,15 @@ class ChainFingerService:
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}.  A user of several back ends counts once."""
-        return len(self.userNames())
+        version = self.version()
+        if version is None or version != self._countedVersion:
+            self._countedVersion, self._count = version, self._countAgain()
+        return self._count
+
+    def _countAgain(self) -> int:
+        """Count the users.  The names of the largest back end are not copied, since they may be many."""
+        most, *others = sorted((service.userNames() for service in self._counted), key=len, reverse=True)
+        return len(most) + sum(name not in most for name in frozenset().union(*others))
 
     def userNames(self) -> Set[str]:
         """See L{ICountsUsers.userNames}."""

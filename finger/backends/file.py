@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from heapq import merge
@@ -48,7 +48,7 @@ LISTED_AT_ONCE = 1000
 """The number of users up to which their list is made at once, and not in a thread."""
 
 SORTED_AT_ONCE = 10_000
-"""The number of users that are sorted at once, which takes a few milliseconds."""
+"""The number of users that are sorted at once, which makes other threads wait for some milliseconds."""
 
 _LOGIN = attrgetter("login")
 
@@ -68,10 +68,20 @@ class _Reading:
     profiles: list[Profile] | None = None
 
     def makeList(self) -> list[Profile]:
-        """Make the list of all users.  Other threads have a turn at least every few milliseconds."""
-        profiles = iter(self.users.profiles.values())
-        slices = iter(lambda: sorted(islice(profiles, SORTED_AT_ONCE), key=_LOGIN), [])
-        return list(merge(*slices, key=_LOGIN))
+        """Return the list of all users, and keep it."""
+        if self.profiles is None:
+            profiles = _unhurried(self.users.profiles.values())
+            slices = iter(lambda: sorted(islice(profiles, SORTED_AT_ONCE), key=_LOGIN), [])
+            self.profiles = list(_unhurried(merge(*slices, key=_LOGIN)))
+        return self.profiles
+
+
+def _unhurried(profiles: Iterable[Profile]) -> Iterator[Profile]:
+    """Yield profiles, and let other threads have a turn after some of them."""
+    for number, profile in enumerate(profiles):
+        if number % 100 == 99:
+            sleep(0)
+        yield profile
 
 
 def _read(path: str) -> _Reading:
@@ -150,19 +160,10 @@ class FileFingerService(Service):
         is made in a thread.
         """
         reading = self._reading
-        if reading.profiles is None and len(self._profiles) <= LISTED_AT_ONCE:
-            reading.profiles = reading.makeList()
-        if reading.profiles is not None:
-            return succeed(reading.profiles)
-        return self._lists.join(self._readings, partial(self._list, reading))
-
-    def _list(self, reading: _Reading) -> Deferred[list[Profile]]:
-        """Make and keep the list of a reading, unless a caller who asked at the same time has."""
-        def keep(profiles: list[Profile]) -> list[Profile]:
-            reading.profiles = profiles
-            return profiles
-
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), reading.makeList).addCallback(keep)
+        if reading.profiles is not None or len(self._profiles) <= LISTED_AT_ONCE:
+            return succeed(reading.makeList())
+        threads = self._reactor.getThreadPool()
+        return self._lists.join(self._readings, lambda: deferToThreadPool(self._reactor, threads, reading.makeList))
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}."""

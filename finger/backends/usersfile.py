@@ -30,7 +30,7 @@ from finger.protocol.names import parseName
 SLICE: Final = 16 * 1024
 """The bytes that are parsed between two pauses."""
 
-_COMMON: Final = re.compile(r"([!-'*+,.0-9;-?A-~][!-'*-9;-?A-~]{0,254}) *(?:\(([^():]*)\) *)?:")
+_COMMON: Final = re.compile(r"([!\"$-'*+,.0-9;-?A-~][!-'*-9;-?A-~]{0,254}) *(?:\(([^():]*)\) *)?:")
 """The usual beginning of a user's line: an ASCII login that needs no other check, and possibly a full name."""
 
 _CONTINUING: Final = " \t#"

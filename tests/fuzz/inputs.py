@@ -513,10 +513,21 @@ answers = st.one_of(
 
 # Users files.
 
+USER_LINES = (
+    *("m: a", "n: b", "m (M. Z.): ", "zoë: c", "zoe\u0308 (Zoë): d", "v(w) : x\r", "a:b:c", f"{'a' * 255}:"),
+    *("e f: g", "(): h", "-i: j", "k@l: x", "o", "#: p", f"{'a' * 256}:", "\udcff: y", "z: \udcff", "\ufeffm: 1"),
+    *("  q", "\tr", "\u3000s", "\x0bt", " # u", "  \udcff"),
+    *("# t", "#\udcff", "", "   ", "\x1c", "\r", "\xa0", "\ufeff"),
+)
+"""Lines of users files: valid, invalid, continuing and neither.  A lone surrogate is a byte that is not UTF-8."""
+
 usersFiles = st.one_of(
     tokens(
         *(b"moshez", b": ", b":", b"\n", b"\r\n", b"  ", b"#", b"(", b")", b"@", b"\xff", b"\x1b", b"\xef\xbb\xbf")
     ),
+    st.lists(st.sampled_from(USER_LINES), max_size=12)
+    .map("\n".join)
+    .map(lambda text: text.encode("utf-8", "surrogateescape")),
     mutated(st.just(b"# x\nmoshez: Happy\n  and well\nada (Ada Lovelace): Working.\n")),
     st.binary(max_size=60),
 )

@@ -12,6 +12,7 @@ import re
 import socket
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 from xmlrpc.client import Fault, loads
 
 from hypothesis import example, given
@@ -50,7 +51,7 @@ from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
 from finger.adapters.xmlrpc import FingerXMLRPC
 from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
-from finger.backends.usersfile import parseUsers
+from finger.backends.usersfile import SLICE, parseUsers
 from finger.client.client import Answer, FingerClient, formatName
 from finger.client.targets import parseTarget
 from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
@@ -88,6 +89,7 @@ from tests.fuzz.inputs import labels, texts, tries
 from tests.fuzz.peers import USERS, Behaviour, FuzzTestCase, SlowDouble, behaviours, readResponses
 from tests.support.othernet import ClientDouble, Network
 from tests.support.typed import asType
+from tests.support.usersbyline import parseByLine
 
 
 class WireTests(FuzzTestCase):
@@ -305,6 +307,18 @@ class UsersFileTests(FuzzTestCase):
             for number, problem in users.problems:
                 self.assertIn(number, range(1, content.count(b"\n") + 2))
                 self.assertTrue(problem.isprintable(), problem)
+
+    @tries(300)
+    @given(inputs.usersFiles, st.sampled_from([1, 10, SLICE]))
+    @example(b"#: ", SLICE)
+    def test_parseQuickly(self, content: bytes, size: int) -> None:
+        """Any bytes have the same users and problems as if parsed in the plainest way, wherever they are cut."""
+        with self.quiet(), patch("finger.backends.usersfile.SLICE", size):
+            users = parseUsers(content)
+            profiles, problems = parseByLine(content)
+            self.assertEqual(list(users.profiles.values()), profiles)
+            self.assertEqual([users.profiles[profile.login] for profile in profiles], profiles)
+            self.assertEqual(list(users.problems), problems)
 
     @tries()
     @given(st.dictionaries(st.text("aé.#-", min_size=1), st.tuples(labels, labels), max_size=4))

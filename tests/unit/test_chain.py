@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -76,6 +78,16 @@ class ChainTests(SynchronousTestCase):
         """A user of two back ends counts once."""
         chain = ChainFingerService([MemoryFingerService({"a": "", "b": ""}), MemoryFingerService({"b": "", "c": ""})])
         self.assertEqual(ICountsUsers(chain).countUsers(), 3)
+
+    def test_countAgain(self) -> None:
+        """Users are counted again only when they have changed, since there may be many."""
+        last = MemoryFingerService({"b": "", "c": ""})
+        chain = ChainFingerService([MemoryFingerService({"a": "", "b": "", "d": ""}), last])
+        with patch.object(last, "userNames", wraps=last.userNames) as names:
+            self.assertEqual([chain.countUsers(), chain.countUsers()], [4, 4])
+            self.assertEqual(names.call_count, 1)
+            self.successResultOf(last.setUser("e", ""))
+            self.assertEqual(chain.countUsers(), 5)
 
     def test_uncounted(self) -> None:
         """If a back end cannot count its users, the chain cannot either."""

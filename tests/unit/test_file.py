@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.backends.file import INTERVAL, MAX_PROBLEMS, FileBackend, FileFingerService, _read
+from finger.backends.file import INTERVAL, LISTED_AT_ONCE, MAX_PROBLEMS, FileBackend, FileFingerService, _read
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerService, ISelfReloading
 from finger.profile import Profile
@@ -204,6 +204,37 @@ class FileTests(SynchronousTestCase):
             reactor.pump([INTERVAL] * 3)
         self.assertEqual(reactor.runThreads(), 1)
         self.assertEqual(self.successResultOf(service.getUsers()), ["c"])
+
+    def test_list(self) -> None:
+        """The list is made when it is first asked for, sorted, and stays the same until the next reading."""
+        self.path.write_text("b: 1\na (A): 2\n")
+        self.successResultOf(self.service.reload())
+        first, second = (self.successResultOf(self.service.getProfiles()) for _ in range(2))
+        self.assertEqual(first, [Profile("a", "A", "2"), Profile("b", plan="1")])
+        self.assertIs(first, second)
+        self.successResultOf(self.service.reload())
+        third = self.successResultOf(self.service.getProfiles())
+        self.assertEqual((third, third is first), (first, False))
+
+    def test_longList(self) -> None:
+        """A long list is made in a thread, once for all who ask, and is that of the reading when it was asked for."""
+        users = [f"user{number:05}" for number in range(LISTED_AT_ONCE + 1)]
+        self.path.write_text("".join(f"{user}: x\n" for user in reversed(users)))
+        reactor = LateReactor()
+        with patch("finger.backends.file.SORTED_AT_ONCE", 100):
+            service = FileFingerService(str(self.path), reactor)
+            asked = [service.getProfiles(), service.getProfiles()]
+            names = service.getUsers()
+            self.assertNoResult(asked[0])
+            asked[1].cancel()
+            self.failureResultOf(asked[1], CancelledError)
+            self.path.write_text("a: 1\n")
+            service.reload()
+            self.assertEqual(len(reactor.work), 2)
+            reactor.runThreads()
+        self.assertEqual([profile.login for profile in self.successResultOf(asked[0])], users)
+        self.assertEqual(self.successResultOf(names), users)
+        self.assertEqual(self.successResultOf(service.getUsers()), ["a"])
 
     def test_unreadable(self) -> None:
         """A process that can no longer read the file logs this when it starts to watch, not at the first change."""

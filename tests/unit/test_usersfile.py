@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import weakref
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.backends.usersfile import parseUsers
+from finger.backends.usersfile import SLICE, parseUsers
 from finger.profile import Profile
 from tests.support.tools import ROOT
+
+
+def many(count: int) -> bytes:
+    """Return a users file with many users."""
+    return "".join(f"user{number} (Ünal {number}): status {number}\n" for number in range(count)).encode()
 
 
 class ParseUsersTests(SynchronousTestCase):
@@ -81,6 +88,48 @@ class ParseUsersTests(SynchronousTestCase):
         users = parseUsers(b"m: a\n\xff: b\nn: c\n")
         self.assertEqual(list(users.profiles), ["m", "n"])
         self.assertEqual(users.problems, ((2, "is not UTF-8"),))
+
+    def test_notUTF8User(self) -> None:
+        """A user's line that is not UTF-8 is skipped with its continuation lines, also if it is the first."""
+        self.check("m: a\n b\n", Profile("m", plan="a\nb"))
+        users = parseUsers(b"\xff: a\n b\nm: c\nj\xf6rg: d\n  e\n\nn: f\n \xff\n g\n")
+        self.assertEqual(list(users.profiles.values()), [Profile("m", plan="c"), Profile("n", plan="f\ng")])
+        self.assertEqual([number for number, _ in users.problems], [1, 4, 8])
+
+    def test_unknown(self) -> None:
+        """The users are a mapping: it has no other logins."""
+        users = parseUsers(b"m: a\n").profiles
+        self.assertRaises(KeyError, lambda: users["n"])
+        self.assertEqual([login in users for login in ("m", "n", "m: a")], [True, False, False])
+        self.assertNotIn(None, users)
+        self.assertEqual((users.get("n"), len(users), users.keys() | {"n"}), (None, 1, {"m", "n"}))
+
+    def test_pause(self) -> None:
+        """Parsing a long file pauses again and again, and cuts lines nowhere."""
+        pauses: list[None] = []
+        content = many(2000)
+        users = parseUsers(content, lambda: pauses.append(None))
+        self.assertEqual(len(users.profiles), 2000)
+        self.assertGreaterEqual(len(pauses), len(content) // SLICE)
+
+    def test_memory(self) -> None:
+        """
+        Users take no more memory than their text and 48 bytes each, also while they are parsed.  Profiles would take
+        more than 400.
+        """
+        count, content = 20_000, many(20_000)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        users = parseUsers(content)
+        held, most = tracemalloc.get_traced_memory()
+        self.assertEqual(users.profiles["user19999"], Profile("user19999", "Ünal 19999", "status 19999"))
+        self.assertLess(held, 48 * count)
+        self.assertLess(most, 48 * count + 20 * SLICE)
+
+    def test_freed(self) -> None:
+        """The users are freed when the last reference to them is, without waiting for the garbage collector."""
+        profiles = weakref.ref(parseUsers(b"m: a\n").profiles)
+        self.assertIsNone(profiles())
 
     def test_sample(self) -> None:
         """The sample file has no problems, and contains the tutorial's first user."""
