@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from importlib.metadata import distributions
 from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -58,6 +57,8 @@ class Broken:
     @cached_property
     def package(self) -> str:
         """The name and version of the distribution that contains the module; empty if not known."""
+        from importlib.metadata import distributions  # Takes a while, and is seldom needed.
+
         name = "/".join(self.module.split(".")) + ".py"
         for distribution in distributions():
             if any(file.as_posix() == name for file in distribution.files or ()):

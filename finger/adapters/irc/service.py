@@ -6,10 +6,9 @@ import random
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from OpenSSL import SSL
-from twisted.application.internet import ClientService
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
@@ -29,6 +28,9 @@ from finger.interfaces import IIRCClientFactory
 from finger.log.peerlog import PeerLog
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.wire import cleanLine
+
+if TYPE_CHECKING:
+    from twisted.application.internet import ClientService
 
 DEFAULT_SERVER: Final = "irc.libera.chat"
 TLS_PORT: Final = 6697
@@ -108,6 +110,8 @@ def ircService(
     factory.clock = factory.clock or reactor
     factory.welcomed = policy.reset
     endpoint = _BotEndpoint(ircEndpoint(reactor, server), server)
+    from twisted.application.internet import ClientService  # Takes a while, and few servers have a bot.
+
     return ClientService(endpoint, factory, retryPolicy or policy, clock=reactor)
 
 
