@@ -28,7 +28,9 @@ The characters that are invisible even where a font lacks them (C{Default_Ignora
 of the writing direction that can deceive.
 """
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}")
+_PLAIN: Final = re.compile("[!-,.0-?A-~][!-?A-~]{0,254}")
+"""A name that consists of visible ASCII characters, and so needs no other check."""
+
 _BLANK: Final = re.compile(r"[\s\u2800]")
 _MAX_CANONICAL: Final = 1024
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.errors import BadQuery
@@ -38,6 +40,16 @@ class ParseNameTests(SynchronousTestCase):
         ):
             self.assertEqual(parseName(name), name)
             self.assertEqual(parseQuery(name.encode()), Query(False, (name,)))
+
+    def test_plain(self) -> None:
+        """Names of one and two ASCII characters are checked quickly, with the result of the careful check."""
+        characters = [chr(code) for code in range(128)]
+        for name in [*characters, *map("".join, product(characters, characters))]:
+            isPlain = name.isprintable() and not {" ", "@"} & {*name} and name[0] not in "/-"
+            if isPlain:
+                self.assertEqual(parseName(name), name)
+            else:
+                self.assertRaises(BadQuery, parseName, name)
 
     def test_canonical(self) -> None:
         """Names that look alike are one name, however they are composed and whatever is invisible in them."""
