@@ -11,6 +11,8 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from finger.profile import Profile
+
 _BITS: Final = 31
 """The bits of a slot that hold the place.  The others hold a part of the login's hash, so few logins are compared."""
 
@@ -23,31 +25,38 @@ class Offsets:
     Offsets of entries in a text, by login and in the order in which they were added.
 
     @param most: the maximum number of users.
-    @param loginAt: returns the login of the entry at an offset, which is less than 2 GiB.
+    @param profileAt: makes the profile of the entry at an offset, which is less than 2 GiB.
     """
 
-    def __init__(self, most: int, loginAt: Callable[[int], str]) -> None:
+    def __init__(self, most: int, profileAt: Callable[[int], Profile]) -> None:
         size = 1 << (2 * most).bit_length()  # More than half of the slots stay empty, so a search is short.
         self._mask = size - 1
         self._slots = array("Q", [0]) * size
-        self._loginAt = loginAt
+        self._profileAt = profileAt
         self._ordered = array("I")
 
     def __len__(self) -> int:
         return len(self._ordered)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._ordered)
+    def profiles(self) -> Iterator[Profile]:
+        """Make the profiles of all users."""
+        return map(self._profileAt, self._ordered)
 
-    def find(self, login: str) -> int | None:
-        """Return the offset of a login's entry; L{None} if it has none."""
+    def find(self, login: str) -> Profile:
+        """
+        Make the profile of a user.
+
+        @raise KeyError: if there is none with that login.
+        """
         hashed = hash(login)
         slot, bits = hashed & self._mask, hashed >> _BITS & _HASH
         while used := self._slots[slot]:
-            if used >> _BITS == bits and self._loginAt((used & _PLACE) - 1) == login:
-                return (used & _PLACE) - 1
+            if used >> _BITS == bits:
+                profile = self._profileAt((used & _PLACE) - 1)
+                if profile.login == login:
+                    return profile
             slot = slot + 1 & self._mask
-        return None
+        raise KeyError(login)
 
     def add(self, login: str, offset: int) -> bool:
         """
@@ -58,7 +67,7 @@ class Offsets:
         hashed = hash(login)
         slot, bits = hashed & self._mask, hashed >> _BITS & _HASH
         while used := self._slots[slot]:
-            if used >> _BITS == bits and self._loginAt((used & _PLACE) - 1) == login:
+            if used >> _BITS == bits and self._profileAt((used & _PLACE) - 1).login == login:
                 return False
             slot = slot + 1 & self._mask
         self._slots[slot] = bits << _BITS | offset + 1  # An empty slot is 0.

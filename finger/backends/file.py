@@ -149,10 +149,10 @@ class FileFingerService(Service):
 
     def getProfileNow(self, user: str) -> Profile:
         """See L{IImmediateProfileService.getProfileNow}."""
-        profile = self._profiles.get(canonical(user))
-        if profile is None:
-            raise NoSuchUser(user)
-        return profile
+        try:
+            return self._reading.users.profiles[canonical(user)]
+        except KeyError:
+            raise NoSuchUser(user) from None
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """

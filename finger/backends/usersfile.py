@@ -125,21 +125,13 @@ class _Users(Mapping[str, Profile]):
     """
 
     def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._loginAt = partial(_loginAt, content)
-        self.offsets = Offsets(content.count(b"\n") + 1, self._loginAt)
+        self.offsets = Offsets(content.count(b"\n") + 1, partial(_profileAt, content))
 
     def __getitem__(self, login: str) -> Profile:
-        offset = self.offsets.find(login)
-        if offset is None:
-            raise KeyError(login)
-        return self.profileAt(offset)
-
-    def __contains__(self, login: object) -> bool:
-        return isinstance(login, str) and self.offsets.find(login) is not None
+        return self.offsets.find(login)
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._loginAt, self.offsets)
+        return (profile.login for profile in self.offsets.profiles())
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -148,12 +140,6 @@ class _Users(Mapping[str, Profile]):
         """Return the profiles."""
         return _Profiles(self)
 
-    def profileAt(self, offset: int) -> Profile:
-        """Return the profile of the user whose line begins at an offset."""
-        line, *more = _linesAt(self._content, offset)
-        login, name, status = _entry(line)
-        return Profile(login, name, _joined(status, more))
-
 
 class _Profiles(ValuesView[Profile]):
     """The profiles of L{_Users}, made without looking up each login."""
@@ -161,12 +147,17 @@ class _Profiles(ValuesView[Profile]):
     _mapping: _Users
 
     def __iter__(self) -> Iterator[Profile]:
-        return map(self._mapping.profileAt, self._mapping.offsets)
+        return self._mapping.offsets.profiles()
 
 
-def _loginAt(content: bytes, offset: int) -> str:
-    head = content[offset : content.index(b":", offset) + 1]
-    return _entry(_decode(head))[0]
+def _profileAt(content: bytes, offset: int) -> Profile:
+    """Return the profile of the user whose line begins at an offset."""
+    end = content.find(b"\n", offset)
+    if end >= 0 and b"#" < content[end + 1 : end + 2] < b"\x80":  # The next line surely begins a user.
+        return Profile(*_entry(content[offset:end].decode()))
+    line, *more = _linesAt(content, offset)
+    login, name, status = _entry(line)
+    return Profile(login, name, _joined(status, more))
 
 
 def _linesAt(content: bytes, offset: int) -> Iterator[str]:
@@ -215,7 +206,7 @@ def _entry(line: str) -> tuple[str, str | None, str]:
     if common is None:
         return _unusualEntry(line)
     login, name = common.groups()
-    return login, _stripped(name), line[common.end() :].strip()
+    return login, name and name.strip(), line[common.end() :].strip()
 
 
 def _unusualEntry(line: str) -> tuple[str, str | None, str]:
@@ -226,14 +217,10 @@ def _unusualEntry(line: str) -> tuple[str, str | None, str]:
     if match is None or not match["login"]:
         raise ValueError("names no user: expected 'user: status' or 'user (Full Name): status'")
     try:
-        login = parseName(match["login"])
+        login, name = parseName(match["login"]), match["name"]
     except BadQuery as error:
         raise ValueError(str(error)) from error
-    return login, _stripped(match["name"]), status.strip()
-
-
-def _stripped(name: str | None) -> str | None:
-    return None if name is None else name.strip()
+    return login, name and name.strip(), status.strip()
 
 
 def _joined(first: str, more: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from finger.backends._offsets import Offsets
+from finger.profile import Profile
 
 
 class Clashing(str):
@@ -23,14 +24,14 @@ class OffsetsTests(SynchronousTestCase):
     def check(self, logins: list[str]) -> None:
         """Check that each login is found at its place, and no other login is."""
         *added, missing = logins
-        offsets = Offsets(len(added), logins.__getitem__)
+        offsets = Offsets(len(added), lambda place: Profile(logins[place]))
         for place, login in enumerate(added):
-            self.assertIsNone(offsets.find(login))
+            self.assertRaises(KeyError, offsets.find, login)
             self.assertTrue(offsets.add(login, place))
         self.assertEqual([offsets.add(login, 99) for login in added], [False] * len(added))
-        self.assertEqual([offsets.find(login) for login in added], [*range(len(added))])
-        self.assertIsNone(offsets.find(missing))
-        self.assertEqual(list(offsets), [*range(len(added))])
+        self.assertEqual([offsets.find(login).login for login in added], added)
+        self.assertRaises(KeyError, offsets.find, missing)
+        self.assertEqual([profile.login for profile in offsets.profiles()], added)
         self.assertEqual(len(offsets), len(added))
 
     def test_find(self) -> None:
@@ -44,6 +45,6 @@ class OffsetsTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """An offset may be as large as that of the largest file."""
-        offsets = Offsets(1, lambda offset: {2**30: "a"}[offset])
+        offsets = Offsets(1, lambda offset: {2**30: Profile("a")}[offset])
         self.assertTrue(offsets.add("a", 2**30))
-        self.assertEqual(offsets.find("a"), 2**30)
+        self.assertEqual(offsets.find("a"), Profile("a"))
