@@ -71,18 +71,39 @@ class _Index:
 
     def __init__(self, profiles: list[Profile]) -> None:
         self.profiles = profiles
-        self._byLogin: dict[str, list[str]] = {}
-        self._byName: dict[str, list[str]] = {}
+        self._byLogin = _Logins()
+        self._byName = _Logins()
 
     def add(self, profiles: Iterable[Profile]) -> None:
         for profile in profiles:
-            self._byLogin.setdefault(fold(profile.login), []).append(profile.login)
+            self._byLogin.add(fold(profile.login), profile.login)
             for name in foldedNames(profile):
-                self._byName.setdefault(name, []).append(profile.login)
+                self._byName.add(name, profile.login)
 
     def find(self, name: str) -> list[str]:
         folded = fold(name)
-        return list(dict.fromkeys(self._byLogin.get(folded, []) + self._byName.get(folded, [])))
+        return list(dict.fromkeys(self._byLogin.of(folded) + self._byName.of(folded)))
+
+
+class _Logins:
+    """
+    The logins of users by a name.  Most names are those of one user, and most logins are in lower case, so one of a
+    million users takes no list and no copy of the login.
+    """
+
+    def __init__(self) -> None:
+        self._logins: dict[str, str | list[str]] = {}
+
+    def add(self, name: str, login: str) -> None:
+        others = self._logins.setdefault(login if name == login else name, login)
+        if isinstance(others, list):
+            others.append(login)
+        elif others is not login:
+            self._logins[name] = [others, login]
+
+    def of(self, name: str) -> list[str]:
+        found = self._logins.get(name, [])
+        return [found] if isinstance(found, str) else found
 
 
 class Search:
