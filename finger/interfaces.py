@@ -11,7 +11,7 @@ adapter's interface makes that adapter, which depends only on the interfaces in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Set
+from collections.abc import Callable, Collection, Hashable, Set
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
@@ -127,6 +127,17 @@ class IBoundsUsers(Interface):
     """A back end to which clients can add users, up to a number that the administrator chooses."""
 
     maxUsers: int = Attribute("The number of users up to which one may be added (C{--max-users}).")
+
+
+class IReadsFields(Interface):
+    """
+    A back end that reads only those fields of users that the administrator discloses.  The others of its profiles may
+    be L{None}.
+    """
+
+    atoms: Collection[str] = Attribute(
+        "The disclosed fields (C{--disclose}), as keys of L{finger.profile.FIELD_OF_ATOM}."
+    )
 
 
 class IOpenable(Interface):

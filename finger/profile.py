@@ -53,6 +53,8 @@ class Profile:
     @ivar lastLogin: the last login.
     @ivar mail: the state of the mailbox.
     @ivar office: the office and its telephone number.
+    @ivar pubkey: the public key, as text.
+    @ivar pgpkey: the PGP key, as text.
     """
 
     login: str
@@ -64,6 +66,8 @@ class Profile:
     lastLogin: LastLogin | None = None
     mail: Mail | None = None
     office: str | None = None
+    pubkey: str | None = None
+    pgpkey: str | None = None
 
     @property
     def isStatusOnly(self) -> bool:
@@ -94,6 +98,8 @@ FIELD_OF_ATOM: Final = {
     "lastlogin": "lastLogin",
     "mail": "mail",
     "office": "office",
+    "pubkey": "pubkey",
+    "pgpkey": "pgpkey",
 }
 """The fields of the atoms of information that an administrator can disclose (RFC 1288, section 3.2.3)."""
 

@@ -26,7 +26,7 @@ from finger.config.model import Config
 from finger.config.options import Option, didYouMean
 from finger.config.types import DatagramPort, Port
 from finger.errors import ConfigError
-from finger.interfaces import IBoundsUsers, ICountsUsers, IFingerService, IFingerSetterService
+from finger.interfaces import IBoundsUsers, ICountsUsers, IFingerService, IFingerSetterService, IReadsFields
 from finger.log.querylog import QueryLog
 from finger.net.datagrams import LimitedDatagramProtocol
 from finger.net.descriptors import fitDescriptors
@@ -183,6 +183,8 @@ class _Composition:
                 self._refuseSelf(service, specification)
             if IBoundsUsers.providedBy(service):
                 cast(IBoundsUsers, service).maxUsers = self._config.maxUsers
+            if IReadsFields.providedBy(service):
+                cast(IReadsFields, service).atoms = self._config.disclose
             self._server.adopt(service, specification.partition(":")[0])
             services.append(service)
         return services

@@ -21,8 +21,8 @@ import pwd
 import re
 import stat
 import subprocess
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -31,15 +31,21 @@ from finger.backends._lastlog import findLastLogin
 from finger.backends.safefile import MAX_BYTES, Home
 from finger.config.files import readFile
 from finger.errors import NoSuchUser
-from finger.profile import LastLogin, Mail, Profile
+from finger.profile import FIELD_OF_ATOM, LastLogin, Mail, Profile
 
 LOGIN_DEFS: Final = Path("/etc/login.defs")
 MAIL_DIRECTORY: Final = Path("/var/mail")
 UID_MIN, UID_MAX = 1000, 60000
 HIDING_FILE: Final = ".nofinger"
 
+FILES: Final = {"plan": ".plan", "project": ".project", "pubkey": ".pubkey", "pgpkey": ".pgpkey"}
+"""The files in home directories whose texts are served, by the fields that hold them."""
+
+ALL: Final = frozenset(FIELD_OF_ATOM)
+"""All fields that can be disclosed."""
+
 MAX_LIST: Final = 4 * 2**20
-"""The length of the plans and projects in the long form of the list, in characters, after which no more are read."""
+"""The length of the texts of users in the long form of the list, in characters, after which no more are read."""
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 """
@@ -142,7 +148,7 @@ class Accounts:
     @param uidRange: the uids of people; L{None} for those of the system.
     @param mailDirectory: the directory of the mailboxes, which are named by login.
     @param lastLogin: returns a user's last login, by login and uid.
-    @param maxBytes: the maximum length of a plan or project, in bytes; the rest is left out.
+    @param maxBytes: the maximum length of a plan or another text, in bytes; the rest is left out.
     """
 
     def __init__(
@@ -160,10 +166,11 @@ class Accounts:
         self._lastLogin = lastLogin
         self._maxBytes = maxBytes
 
-    def find(self, login: str) -> Found:
+    def find(self, login: str, atoms: Collection[str] = ALL) -> Found:
         """
         Find a user.
 
+        @param atoms: the fields to read, besides those of the password database.
         @raise NoSuchUser: if the user does not exist, or hides.
         @raise OSError: if this cannot be determined at present.
         """
@@ -171,14 +178,15 @@ class Accounts:
         with Home(entry.pw_dir, entry.pw_uid) as home:
             if home.has(HIDING_FILE):
                 raise NoSuchUser(login)
-            profile = self._profile(entry, home)
+            profile = self._profile(entry, home, atoms)
         return Found((profile,), tuple(home.refusals))
 
-    def findAll(self, isLong: bool = False) -> Found:
+    def findAll(self, atoms: Collection[str] = ALL, isLong: bool = False) -> Found:
         """
         Find all people that can log in and do not hide, with the fields of the password database.
 
-        @param isLong: whether to read all fields, until the plans and projects together have L{MAX_LIST} characters.
+        @param atoms: see L{find}.
+        @param isLong: whether to read other fields, too, until the texts together have L{MAX_LIST} characters.
         @raise OSError: if they cannot be listed at present.
         """
         entries = {entry.pw_name: entry for entry in reversed(list(self._passwd.getpwall())) if self._isListed(entry)}
@@ -186,13 +194,15 @@ class Accounts:
         shown: list[Profile] = []
         room = MAX_LIST if isLong else 0
         for login in sorted(entries):
-            profile = self._listed(entries[login], refusals, room > 0)
+            profile = self._listed(entries[login], refusals, atoms, room > 0)
             if profile is not None:
                 shown.append(profile)
-                room -= len(profile.plan or "") + len(profile.project or "")
+                room -= sum(len(getattr(profile, atom) or "") for atom in FILES)
         return Found(tuple(shown), tuple(refusals))
 
-    def _listed(self, entry: pwd.struct_passwd, refusals: list[str], isLong: bool) -> Profile | None:
+    def _listed(
+        self, entry: pwd.struct_passwd, refusals: list[str], atoms: Collection[str], isLong: bool
+    ) -> Profile | None:
         """
         Return a listed user's profile, or L{None} if the user hides.
 
@@ -201,7 +211,7 @@ class Accounts:
         try:
             with Home(entry.pw_dir, entry.pw_uid) as home:
                 hides = home.has(HIDING_FILE)
-                profile = self._profile(entry, home) if isLong and not hides else _basics(entry)
+                profile = self._profile(entry, home, atoms) if isLong and not hides else _basics(entry)
         except OSError as error:
             refusals.append(f"{entry.pw_dir}: left out of the list: {error.strerror}")
             return None
@@ -223,18 +233,13 @@ class Accounts:
         shell = os.path.basename(entry.pw_shell)
         return isLogin(entry.pw_name) and entry.pw_uid in self._uidRange and shell not in _NO_LOGIN_SHELLS
 
-    def _profile(self, entry: pwd.struct_passwd, home: Home) -> Profile:
-        basics = _basics(entry)
-        return Profile(
-            basics.login,
-            name=basics.name,
-            plan=home.read(".plan", self._maxBytes),
-            project=home.read(".project", self._maxBytes),
-            home=basics.home,
-            shell=basics.shell,
-            lastLogin=self._lastLogin(entry.pw_name, entry.pw_uid),
-            mail=readMail(self._mailDirectory / entry.pw_name),
-            office=basics.office,
+    def _profile(self, entry: pwd.struct_passwd, home: Home, atoms: Collection[str]) -> Profile:
+        texts = {atom: home.read(name, self._maxBytes) for atom, name in FILES.items() if atom in atoms}
+        return replace(
+            _basics(entry),
+            lastLogin=self._lastLogin(entry.pw_name, entry.pw_uid) if "lastlogin" in atoms else None,
+            mail=readMail(self._mailDirectory / entry.pw_name) if "mail" in atoms else None,
+            **texts,
         )
 
 

@@ -8,7 +8,7 @@ daemons, so that the process can end without waiting for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from threading import Thread
 from typing import Any, NoReturn
@@ -22,9 +22,15 @@ from zope.interface import implementer
 from finger.backends._accounts import Accounts, Found, isLogin
 from finger.client.singleflight import SingleFlight
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend, IFingerLongListService, IFingerProfileService, IFingerService
+from finger.interfaces import (
+    IFingerBackend,
+    IFingerLongListService,
+    IFingerProfileService,
+    IFingerService,
+    IReadsFields,
+)
 from finger.log.peerlog import PeerLog
-from finger.profile import Profile
+from finger.profile import FIELD_OF_ATOM, Profile
 
 DEADLINE = 10.0
 """The timeout of a query, in seconds."""
@@ -107,7 +113,7 @@ class Readings:
         return BackendUnavailable(f"the users' files or the name service did not answer within {self._deadline:g} s")
 
 
-@implementer(IFingerService, IFingerProfileService, IFingerLongListService)
+@implementer(IFingerService, IFingerProfileService, IFingerLongListService, IReadsFields)
 class LocalFingerService:
     """
     The users of this machine; see L{finger.backends._accounts} for which are found and which hide.
@@ -117,9 +123,12 @@ class LocalFingerService:
     @param deadline: the timeout of a query, in seconds.
     @param maxThreads: the maximum number of simultaneous lookups.
     @param start: starts a function in a thread.
+    @ivar atoms: see L{IReadsFields}.
     """
 
     log = Logger()
+
+    atoms: Collection[str] = frozenset(FIELD_OF_ATOM)
 
     def __init__(
         self,
@@ -152,16 +161,17 @@ class LocalFingerService:
         """
         if not isLogin(user):
             return fail(NoSuchUser(user))
-        found = self._readings.read(user, partial(self._accounts.find, user))
+        found = self._readings.read(user, partial(self._accounts.find, user, self.atoms))
         return found.addCallback(self._profiles).addCallback(lambda profiles: profiles[0])
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
-        return self._readings.read("", self._accounts.findAll).addCallback(self._profiles)
+        return self._readings.read("", partial(self._accounts.findAll, self.atoms)).addCallback(self._profiles)
 
     def getLongProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerLongListService.getLongProfiles}."""
-        found = self._readings.read("/W", partial(self._accounts.findAll, isLong=True))  # No login has a slash.
+        find = partial(self._accounts.findAll, self.atoms, isLong=True)
+        found = self._readings.read("/W", find)  # No login has a slash.
         return found.addCallback(self._profiles)
 
     def _profiles(self, found: Found) -> list[Profile]:

@@ -232,11 +232,16 @@ def _longLines(profile: Profile) -> list[str]:
         lines.append(formatLastLogin(profile.lastLogin))
     if profile.mail is not None:
         lines.append(formatMail(profile.mail))
-    if profile.project:
-        lines.extend(["Project:", profile.project.removesuffix("\n")])
+    lines.extend(_textLines("PGP key", profile.pgpkey))
+    lines.extend(_textLines("Project", profile.project))
     if profile.plan is not None:
-        lines.extend(["Plan:", profile.plan.removesuffix("\n")] if profile.plan else [NO_PLAN])
+        lines.extend(_textLines("Plan", profile.plan) or [NO_PLAN])
+    lines.extend(_textLines("Public key", profile.pubkey))
     return lines
+
+
+def _textLines(label: str, text: str | None) -> list[str]:
+    return [f"{label}:", text.removesuffix("\n")] if text else []
 
 
 def _pair(label: str, value: str | None, width: int, gap: str, label2: str, value2: str | None) -> str:

@@ -29,6 +29,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.access.attempts import ATTEMPTS
 from finger.access.policy import PolicyFingerService
+from finger.backends.local import LocalBackend, LocalFingerService
 from finger.backends.memory import MemoryFingerService
 from finger.client.client import Answer, FingerClient
 from finger.errors import ConfigError
@@ -294,6 +295,13 @@ class AuthorityTests(CompositionTestCase):
         self.make(maxUsers=1)
         self.assertEqual(self.set(b"ada\nnew"), b"Status of ada is set\r\n")
         self.assertEqual(self.set(b"bob\nnew"), b"no user can be added: there are already 1\r\n")
+
+    def test_atoms(self) -> None:
+        """A back end that reads only the fields that are disclosed is told which these are."""
+        service = LocalFingerService(Clock())
+        self.patch(LocalBackend, "makeBackend", lambda *arguments: service)
+        self.make(backends=("local", "memory"), disclose=frozenset({"plan", "pubkey"}))
+        self.assertEqual(service.atoms, {"plan", "pubkey"})
 
     def test_everywhere(self) -> None:
         """A new status is shown by all adapters."""

@@ -30,7 +30,7 @@ from finger.backends._accounts import Accounts, Found, SystemPasswd, parsePasswd
 from finger.backends._lastlog import findLastLogin
 from finger.backends.local import LocalBackend, LocalFingerService, Readings, startThread
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
-from finger.interfaces import IFingerBackend
+from finger.interfaces import IFingerBackend, IReadsFields
 from finger.log.failures import FailureLog
 from finger.profile import LastLogin, Mail, Profile
 from finger.protocol.wire import encode, formatAnswer
@@ -207,7 +207,8 @@ class ProfileTests(AccountsTestCase):
     def test_everything(self) -> None:
         """The profile has all fields."""
         home = self.addUser("moshez", "Happy\nand well\n", gecos="Moshe Z,Room 5,555-1234,555-9999", shell="/bin/zsh")
-        (home / ".project").write_text("fingerd\n")
+        for name, text in {".project": "fingerd\n", ".pubkey": "AAAA\n", ".pgpkey": "mDME\n"}.items():
+            (home / name).write_text(text)
         self.lastLogins["moshez"] = LastLogin(datetime(2010, 3, 31, tzinfo=UTC), "pts/0")
         profile = self.profile("moshez")
         self.assertEqual(
@@ -222,6 +223,8 @@ class ProfileTests(AccountsTestCase):
                 lastLogin=self.lastLogins["moshez"],
                 mail=Mail(None),
                 office="Room 5, 555-1234",
+                pubkey="AAAA",
+                pgpkey="mDME",
             ),
         )
         self.assertEqual(self.successResultOf(self.service().getUser("moshez")), "Happy\nand well")
@@ -231,9 +234,42 @@ class ProfileTests(AccountsTestCase):
         self.passwd.add("moshez")
         self.assertEqual(
             self.profile("moshez"),
-            Profile("moshez", name="", plan="", project="", home="/nonexistent", shell="/bin/sh", mail=Mail(None)),
+            Profile(
+                *("moshez", "", "", "", "/nonexistent", "/bin/sh"),
+                mail=Mail(None),
+                pubkey="",
+                pgpkey="",
+            ),
         )
         self.assertEqual(self.successResultOf(self.service().getUser("moshez")), "No Plan.")
+
+    def test_atoms(self) -> None:
+        """
+        Files of fields that are not disclosed are not read, and cause no lines in the log.  So they do not count
+        towards the length of the long form of the list.
+        """
+        home = self.addUser("moshez", "Happy")
+        (home / ".pubkey").symlink_to("/etc/passwd")
+        (home / ".pgpkey").write_text("x" * 10)
+        self.addUser("zoe", "Weaving")
+        service = self.service()
+        verifyObject(IReadsFields, service)
+        service.atoms = {"plan"}
+        with mock.patch("finger.backends._accounts.MAX_LIST", 8), capturedLogs() as events:
+            moshez = self.successResultOf(service.getProfile("moshez"))
+            listed = self.successResultOf(service.getLongProfiles())
+        basics = Profile("moshez", "", "Happy", home=str(home), shell="/bin/sh")
+        self.assertEqual((moshez, [profile.plan for profile in listed]), (basics, ["Happy", "Weaving"]))
+        self.assertEqual(events, [])
+
+    def test_keys(self) -> None:
+        """Keys are read as plans are: with the same checks, and the same limit."""
+        home = self.addUser("moshez")
+        (home / ".pubkey").symlink_to("/etc/passwd")
+        (home / ".pgpkey").write_text("one\ntwo\n")
+        profile = self.profile("moshez", maxBytes=5)
+        self.assertEqual(profile.pubkey, "")
+        self.assertEqual(profile.pgpkey, "one\n[The rest is left out: this is longer than 5 bytes.]")
 
     def test_ampersand(self) -> None:
         """An ampersand in a full name stands for the login, capitalised."""
@@ -660,7 +696,7 @@ from twisted.internet import reactor
 from finger.backends.local import LocalFingerService
 
 class Stuck:
-    def find(self, login):
+    def find(self, login, atoms):
         reactor.callFromThread(reactor.stop)
         threading.Event().wait()
 

@@ -6,7 +6,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.profile import DEFAULT_ATOMS, FIELD_OF_ATOM, LastLogin, Mail, Profile, disclose
 
-FULL = Profile("m", "M", "plan", "project", "/home/m", "/bin/sh", LastLogin(None), Mail(None), "office")
+FULL = Profile(
+    "m", "M", "plan", "project", "/home/m", "/bin/sh", LastLogin(None), Mail(None), "office", "AAAA", "mDME"
+)
 
 
 class ProfileTests(SynchronousTestCase):

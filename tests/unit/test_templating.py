@@ -115,7 +115,8 @@ class TemplatesTests(SynchronousTestCase):
 
     def test_faults(self) -> None:
         """Each fault is reported with its file and what would be right."""
-        known = "details, home, lastlogin, mail, name, nothing, office, plan, project, shell, status, words"
+        known = "details, home, lastlogin, mail, name, nothing, office, pgpkey, plan, project, pubkey, shell, "
+        known += "status, words"
         for name, text, expected in (
             ("user.html", "<p>\n<b>\n</p>", "user.html: line 3: mismatched tag"),
             ("user.html", "", "user.html: line 1: no element found"),

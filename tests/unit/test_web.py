@@ -54,6 +54,8 @@ ADA = Profile(
     LastLogin(WHEN, "pts/1", "example.org"),
     Mail(WHEN, WHEN),
     "Room 12",
+    "ssh-rsa AAAA",
+    "mDME",
 )
 
 NASTY_NAMES = (
@@ -278,6 +280,8 @@ class UserTests(SynchronousTestCase):
             {
                 "Plan": "Write the first program. Then debug it.",
                 "Project": "Analytical Engine",
+                "Public key": "ssh-rsa AAAA",
+                "PGP key": "mDME",
                 "Office": "Room 12",
                 "Directory": "/home/ada",
                 "Shell": "/bin/sh",
@@ -292,7 +296,7 @@ class UserTests(SynchronousTestCase):
             (Profile("u", plan="Hi."), {"Status": "Hi."}),
             (Profile("u", plan=""), {"Status": "No Plan."}),
             (Profile("u", "Name", plan=""), {"Plan": "No Plan."}),
-            (Profile("u", project="", office="", home=""), {}),
+            (Profile("u", project="", office="", home="", pubkey="", pgpkey=""), {}),
             (Profile("u", lastLogin=LastLogin(None)), {"Last login": "Never logged in."}),
             (Profile("u", mail=Mail(None)), {"Mail": "No mail."}),
             (Profile("u", mail=Mail(WHEN)), {"Mail": "Mail last read Tue Mar 31 18:32 (UTC)"}),
@@ -321,7 +325,11 @@ class UserTests(SynchronousTestCase):
         """Markup in users' data is escaped everywhere."""
         attack = "</pre></title></style>\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
         everything = Profile(
-            "u", attack, attack, attack, attack, attack, LastLogin(WHEN, attack, attack), office=attack
+            *("u", attack, attack, attack, attack, attack),
+            LastLogin(WHEN, attack, attack),
+            office=attack,
+            pubkey=attack,
+            pgpkey=attack,
         )
         for answer in (
             browse(everything)(),
@@ -336,7 +344,13 @@ class UserTests(SynchronousTestCase):
     def test_clean(self) -> None:
         """Control characters in users' data are replaced everywhere."""
         bad = "a\x1b[31m\u202eb\0c\x9b\ud800"
-        everything = Profile("u", bad, bad, bad, bad, bad, LastLogin(WHEN, bad, bad), office=bad)
+        everything = Profile(
+            *("u", bad, bad, bad, bad, bad),
+            LastLogin(WHEN, bad, bad),
+            office=bad,
+            pubkey=bad,
+            pgpkey=bad,
+        )
         for answer in (
             browse(everything)(),
             browse(everything)("/u"),

@@ -210,6 +210,8 @@ class FormatTests(SynchronousTestCase):
             LastLogin(WHEN, "pts/1", "example.org"),
             Mail(WHEN, WHEN),
             "Room 42",
+            "ssh-rsa AAAA\n",
+            "mDME\n",
         )
         self.assertEqual(
             formatAnswer(profile),
@@ -219,13 +221,15 @@ class FormatTests(SynchronousTestCase):
             "Last login Wed Mar 31 18:32 (PST) on pts/1 from example.org\n"
             "New mail received Wed Mar 31 18:32 (PST)\n"
             "     Unread since Wed Mar 31 18:32 (PST)\n"
+            "PGP key:\nmDME\n"
             "Project:\nfinger\n"
-            "Plan:\nHappy\nand well",
+            "Plan:\nHappy\nand well\n"
+            "Public key:\nssh-rsa AAAA",
         )
 
     def test_little(self) -> None:
         """An empty field is shown as empty; a field that is not known or not disclosed is left out."""
-        profile = Profile("moshez", "", "", "", None, "/bin/sh", LastLogin(None), Mail(None))
+        profile = Profile("moshez", "", "", "", None, "/bin/sh", LastLogin(None), Mail(None), pubkey="", pgpkey="")
         self.assertEqual(
             formatAnswer(profile),
             "Login: moshez         \t\t\tName:\n"

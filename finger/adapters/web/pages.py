@@ -155,7 +155,7 @@ def _userValues(profile: Profile, taken: Collection[str]) -> Values:
     return Values(texts | always, parts)
 
 
-_WORDS: Final = frozenset({"plan", "status", "project"})
+_WORDS: Final = frozenset({"plan", "status", "project", "pubkey", "pgpkey"})
 _DETAILS: Final = frozenset({"office", "home", "shell", "lastlogin", "mail"})
 _FIELDS: Final = ("name", *_WORDS, *_DETAILS)
 
@@ -170,6 +170,8 @@ def _texts(profile: Profile) -> dict[str, str | None]:
         "plan": plan,
         "status": plan,
         "project": _lines(profile.project or "") or None,
+        "pubkey": _lines(profile.pubkey or "") or None,
+        "pgpkey": _lines(profile.pgpkey or "") or None,
         "office": _line(profile.office),
         "home": _line(profile.home),
         "shell": _line(profile.shell),

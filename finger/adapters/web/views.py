@@ -69,7 +69,12 @@ def layoutView(templates: Mapping[str, Flattenable], page: Page, content: Flatte
 _WHEN: Final = datetime(2001, 3, 31, 18, 32)
 
 _PROFILES: Final = (
-    Profile("moshez", "Moshe Zadka", "Happy", "Finger", "/home/m", "/bin/sh", LastLogin(_WHEN), Mail(_WHEN), "1"),
+    Profile(
+        *("moshez", "Moshe Zadka", "Happy", "Finger", "/home/m", "/bin/sh"),
+        LastLogin(_WHEN),
+        Mail(_WHEN),
+        *("1", "a key", "a PGP key"),
+    ),
     Profile("moshez", plan="Happy"),
     Profile("moshez"),
 )
