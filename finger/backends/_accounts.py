@@ -6,6 +6,9 @@ and root, which is queried to find the administrator.  It does not find other sy
 reveal which software the machine runs.  The list has the people whose shell allows a login, without root.
 
 A user hides with a file of any kind called C{.nofinger} in the home directory, and is then neither found nor listed.
+If it is a file that would be served as a plan, and has names of fields, each on a line, it hides these fields alone.
+One with any other content, or that cannot be read, hides the user: a mistake must not show what a user hides.
+
 As in BSD's finger, the file must be visible to take effect: in a home directory that does not exist, or that this
 process may not search (mode 0700, without privileges), neither C{.nofinger} nor a plan is seen, and the user is shown
 with C{No Plan.}  C{chmod o+x ~} makes both visible.  If an error prevents the check, a query fails, and the list
@@ -31,12 +34,14 @@ from finger.backends._lastlog import findLastLogin
 from finger.backends.safefile import MAX_BYTES, Home
 from finger.config.files import readFile
 from finger.errors import NoSuchUser
-from finger.profile import FIELD_OF_ATOM, LastLogin, Mail, Profile
+from finger.profile import FIELD_OF_ATOM, LastLogin, Mail, Profile, disclose
 
 LOGIN_DEFS: Final = Path("/etc/login.defs")
 MAIL_DIRECTORY: Final = Path("/var/mail")
 UID_MIN, UID_MAX = 1000, 60000
 HIDING_FILE: Final = ".nofinger"
+MAX_HIDING_BYTES: Final = 1024
+"""The maximum length of that file with names of fields, in bytes."""
 
 FILES: Final = {"plan": ".plan", "project": ".project", "pubkey": ".pubkey", "pgpkey": ".pgpkey"}
 """The files in home directories whose texts are served, by the fields that hold them."""
@@ -176,10 +181,11 @@ class Accounts:
         """
         entry = self._entry(login)
         with Home(entry.pw_dir, entry.pw_uid) as home:
-            if home.has(HIDING_FILE):
+            hidden = _hiddenFields(home)
+            if hidden is None:
                 raise NoSuchUser(login)
-            profile = self._profile(entry, home, atoms)
-        return Found((profile,), tuple(home.refusals))
+            profile = self._profile(entry, home, ALL.intersection(atoms) - hidden)
+        return Found((disclose(profile, ALL - hidden),), tuple(home.refusals))
 
     def findAll(self, atoms: Collection[str] = ALL, isLong: bool = False) -> Found:
         """
@@ -210,13 +216,16 @@ class Accounts:
         """
         try:
             with Home(entry.pw_dir, entry.pw_uid) as home:
-                hides = home.has(HIDING_FILE)
-                profile = self._profile(entry, home, atoms) if isLong and not hides else _basics(entry)
+                hidden = _hiddenFields(home)
+                if hidden is None:
+                    return None
+                shown = ALL.intersection(atoms) - hidden
+                profile = self._profile(entry, home, shown) if isLong else _basics(entry)
         except OSError as error:
             refusals.append(f"{entry.pw_dir}: left out of the list: {error.strerror}")
             return None
         refusals.extend(home.refusals)
-        return None if hides else profile
+        return disclose(profile, ALL - hidden)
 
     def _entry(self, login: str) -> pwd.struct_passwd:
         if isLogin(login):
@@ -241,6 +250,15 @@ class Accounts:
             mail=readMail(self._mailDirectory / entry.pw_name) if "mail" in atoms else None,
             **texts,
         )
+
+
+def _hiddenFields(home: Home) -> frozenset[str] | None:
+    """Return the fields that a user hides; L{None} if the user hides altogether."""
+    if not home.has(HIDING_FILE):
+        return frozenset()
+    lines = home.read(HIDING_FILE, MAX_HIDING_BYTES).split("\n")
+    names = frozenset(line.strip().lower() for line in lines) - {""}
+    return names if names and names <= ALL else None
 
 
 def _basics(entry: pwd.struct_passwd) -> Profile:

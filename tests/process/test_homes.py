@@ -52,6 +52,28 @@ class HomesTestCase(BlackBoxTestCase):
             return str(answer.read().decode())
 
 
+class HidingTests(HomesTestCase):
+    """Fields that users hide."""
+
+    def test_fields(self) -> None:
+        """A user hides fields at any time, everywhere, and then altogether."""
+        server = self.serve("--disclose=name,plan,office", "--match-names")
+        self.assertEqual(self.finger(server, "lovelace"), f"{HEAD}Office: Room 12\r\nPlan:\r\nWeaving\r\n")
+        self.write(".nofinger", "plan\noffice\n")
+        self.assertEqual([self.finger(server), self.finger(server, "/W")], [HEAD, HEAD])
+        self.assertEqual(self.finger(server, ""), "ada              Ada Lovelace\r\n")
+        page = self.page(server)
+        self.assertIn("Ada Lovelace", page)
+        for text in ("Room 12", "Weaving", "No Plan"):
+            self.assertNotIn(text, page)
+        self.write(".nofinger", "plan\noffice\nname\n")
+        answers = [self.finger(server, query) for query in ("ada", "", "lovelace")]
+        self.assertEqual(answers, ["Login: ada            \t\t\tName:\r\n", "ada\r\n", "No such user\r\n"])
+        self.assertNotIn("Lovelace", self.page(server) + self.page(server, ""))
+        self.write(".nofinger", "plan\noffice\nnaem\n")
+        self.assertEqual(self.finger(server), "No such user\r\n")
+
+
 class KeyTests(HomesTestCase):
     """Users' keys."""
 

@@ -32,7 +32,7 @@ from finger.backends.local import LocalBackend, LocalFingerService, Readings, st
 from finger.errors import BackendUnavailable, ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IReadsFields
 from finger.log.failures import FailureLog
-from finger.profile import LastLogin, Mail, Profile
+from finger.profile import FIELD_OF_ATOM, LastLogin, Mail, Profile
 from finger.protocol.wire import encode, formatAnswer
 from finger.testing import FingerServiceContract
 from tests.support.files import makeFIFO
@@ -323,6 +323,71 @@ class HidingTests(AccountsTestCase):
             threads.begun[0]()
             self.assertTrue(deferred.called)
             deferred.addErrback(lambda failure: failure.trap(NoSuchUser))
+
+    def write(self, content: bytes, mode: int = 0o644) -> None:
+        """Replace the file C{.nofinger}."""
+        (self.home / ".nofinger").write_bytes(content)
+        (self.home / ".nofinger").chmod(mode)
+
+    def test_fields(self) -> None:
+        """A user whose file names fields, one a line, hides these alone, everywhere."""
+        self.write(b"Name\r\n\n  plan \nshell\nmail\nlastlogin\nhome\nlastlogin")
+        self.lastLogins["hidden"] = LastLogin(None)
+        expected = Profile("hidden", project="", pubkey="", pgpkey="")
+        service = self.service()
+        self.assertEqual(self.successResultOf(service.getProfile("hidden")), expected)
+        self.assertEqual(self.successResultOf(service.getLongProfiles())[0], expected)
+        self.assertEqual(self.successResultOf(service.getProfiles())[0], Profile("hidden"))
+        self.assertEqual(self.successResultOf(service.getUser("hidden")), "hidden")
+        self.assertEqual(self.users(), ["hidden", "shown"])
+        self.assertEqual(self.profile("shown").plan, "hello")
+
+    def test_everyField(self) -> None:
+        """Each field that can be disclosed can be hidden, and then its file is not read."""
+        for name in (".pubkey", ".pgpkey"):
+            (self.home / name).symlink_to("/etc/passwd")
+        self.write("\n".join(FIELD_OF_ATOM).encode())
+        with capturedLogs() as events:
+            self.assertEqual(self.profile("hidden"), Profile("hidden"))
+            self.assertEqual(self.successResultOf(self.service().getLongProfiles())[0], Profile("hidden"))
+        self.assertEqual(events, [])
+
+    def test_otherContent(self) -> None:
+        """A file with any other content hides the user altogether, as an empty one does, and nothing is logged."""
+        contents = (
+            b"\n \n",
+            b"plam",
+            b"plan project",
+            b"plan,project",
+            b"# plan",
+            b"plan\nlogin",
+            b"plan\xff",
+            b"pl\0an",
+        )
+        with capturedLogs() as events:
+            for content in (*contents, b"plan\n" * 300):
+                self.write(content)
+                self.assertEqual(self.answer("hidden"), b"No such user\r\n", content)
+                self.assertEqual(self.users(), ["shown"], content)
+        self.assertEqual(events, [])
+
+    def test_notServed(self) -> None:
+        """A file that would not be served as a plan hides the user altogether, whatever it contains."""
+        path = self.home / ".nofinger"
+        self.write(b"plan", mode=0o640)
+        self.assertEqual(self.users(), ["shown"])
+        self.write(b"plan")
+        (self.home / "link").hardlink_to(path)
+        self.assertEqual(self.users(), ["shown"])
+        path.unlink()
+        path.symlink_to("/nowhere")
+        self.assertEqual(self.users(), ["shown"])
+        path.unlink()
+        path.mkdir()
+        self.failureResultOf(self.service().getUser("hidden"), NoSuchUser)
+        path.rmdir()
+        makeFIFO(self, path)
+        self.failureResultOf(self.service().getUser("hidden"), NoSuchUser)
 
     def test_notListed(self) -> None:
         """A hidden user is not listed."""
