@@ -15,6 +15,7 @@ import idna.uts46data  # noqa: F401
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
+from finger.access.aliases import AliasedFingerService, AliasedSetterService, AliasesFile
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
 from finger.backends.chain import ChainFingerService, ChainSetterService
@@ -102,6 +103,8 @@ class _Composition:
         self._queries = QueryLog(reactor)
         self._additions = Additions()
         self._services = self._makeBackends()
+        self._service = self._joinBackends()
+        self._aliases = self._makeAliases()
         self._policy = self._server.service = self._makePolicy()
         self._authority = self._makeAuthority()
 
@@ -202,12 +205,23 @@ class _Composition:
         ports: Sequence[str] = self._adapters.table.settings["fingerport"].valueIn(self._config)
         return ports
 
-    def _makePolicy(self) -> PolicyFingerService:
+    def _joinBackends(self) -> IFingerService:
         isChain = len(self._services) > 1
         service = ChainFingerService(self._services, self._reactor) if isChain else self._services[0]
         self._server.counted = ICountsUsers(service, None)
+        return service
+
+    def _makeAliases(self) -> AliasesFile | None:
+        if not self._config.aliasesFile:
+            return None
+        aliases = AliasesFile(self._config.aliasesFile, self._reactor)
+        self._server.adopt(aliases, "aliases")
+        return aliases
+
+    def _makePolicy(self) -> PolicyFingerService:
+        aliases = self._aliases
         return PolicyFingerService(
-            service,
+            self._service if aliases is None else AliasedFingerService(self._service, aliases),
             self._reactor,
             forwarder=Forwarder(FingerClient(self._reactor), self._config.forward, self._config.maxHops),
             listing=self._config.listing,
@@ -222,8 +236,9 @@ class _Composition:
             if self._config.checkers:
                 raise nothingToSet("--auth", self._config)
             return None
+        aliases = self._aliases
         return Authority(
-            service,
+            service if aliases is None else AliasedSetterService(self._service, service, aliases),
             self._reactor,
             [inThreads(checker, self._reactor) for checker in self._config.checkers],
             self._config.administrators,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from heapq import merge
@@ -12,18 +11,15 @@ from operator import attrgetter
 from time import sleep
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, execute, succeed
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 from twisted.plugin import IPlugin
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from finger.backends.usersfile import UsersFile, parseUsers
 from finger.client.singleflight import SingleFlight
-from finger.config.files import MAX_DATA_BYTES, readFile
+from finger.config.files import MAX_DATA_BYTES
+from finger.config.watchedfile import WatchedFile
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import (
     ICountsUsers,
@@ -31,19 +27,12 @@ from finger.interfaces import (
     IFingerProfileService,
     IFingerService,
     IImmediateProfileService,
-    ISelfReloading,
     IVersioned,
 )
 from finger.profile import Profile
 from finger.protocol.names import canonical
 
 DEFAULT_PATH = "/etc/users"
-INTERVAL = 30.0
-"""The interval at which the file is checked for changes, in seconds."""
-
-MAX_PROBLEMS = 10
-"""The maximum number of invalid lines logged at each reading; the others are only counted."""
-
 LISTED_AT_ONCE = 1000
 """The number of users up to which their list is made at once, and not in a thread."""
 
@@ -52,25 +41,31 @@ SORTED_AT_ONCE = 10_000
 
 _LOGIN = attrgetter("login")
 
-Signature = tuple[int, ...]
-
 
 @dataclass(slots=True)
-class _Reading:
+class _Users:
     """
-    One reading of the file, which replaces the previous one as a whole.
+    The users of one reading of the file.
 
+    @ivar file: the content of the file.
     @ivar profiles: all users, sorted, once a list was asked for: for many users, it takes more memory than all else.
     """
 
-    signature: Signature
-    users: UsersFile
+    file: UsersFile
     profiles: list[Profile] | None = None
+
+    @property
+    def problems(self) -> tuple[tuple[int, str], ...]:
+        """See L{finger.config.watchedfile.Content}."""
+        return self.file.problems
+
+    def __len__(self) -> int:
+        return len(self.file.profiles)
 
     def makeList(self) -> list[Profile]:
         """Return the list of all users, and keep it."""
         if self.profiles is None:
-            profiles = _unhurried(self.users.profiles.values())
+            profiles = _unhurried(self.file.profiles.values())
             slices = iter(lambda: sorted(islice(profiles, SORTED_AT_ONCE), key=_LOGIN), [])
             self.profiles = list(_unhurried(merge(*slices, key=_LOGIN)))
         return self.profiles
@@ -84,56 +79,28 @@ def _unhurried(profiles: Iterable[Profile]) -> Iterator[Profile]:
         yield profile
 
 
-def _read(path: str) -> _Reading:
-    signature = _signature(path)  # Taken first, so that a change during the reading is noticed later.
-    return _Reading(signature, parseUsers(readFile(path, MAX_DATA_BYTES), partial(sleep, 0)))
+def _parse(content: bytes) -> _Users:
+    return _Users(parseUsers(content, partial(sleep, 0)))
 
 
-def _signature(path: str) -> Signature:
-    """
-    Return a value that differs if the file has changed.  It includes the inode, since editors write and rename a new
-    file.
-    """
-    status = os.stat(path)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-@implementer(
-    IFingerService, IFingerProfileService, IImmediateProfileService, ICountsUsers, ISelfReloading, IVersioned
-)
-class FileFingerService(Service):
+@implementer(IFingerService, IFingerProfileService, IImmediateProfileService, ICountsUsers, IVersioned)
+class FileFingerService(WatchedFile[_Users]):
     """
     The users of a file (L{finger.backends.usersfile}).
 
-    While the service runs, the file is read again when it has changed.  If that fails, the error is logged, and the
-    current users stay.
-
     @param path: the file.
     @param reactor: the reactor, for its clock and threads.
-    @ivar reloader: see L{ISelfReloading}.
     @raise ConfigError: if the file cannot be read at the start.
     """
 
-    log = Logger()
-
     def __init__(self, path: str, reactor: Any) -> None:
-        self.path = path
-        self._reactor = reactor
-        self._unreadable = ""
-        self._reloads: SingleFlight[bool] = SingleFlight(1, cancelAbandoned=False)
         self._lists: SingleFlight[list[Profile]] = SingleFlight(1, cancelAbandoned=False)
-        self._reloaded = 0
-        self._readings = 1
-        self.reloader: Callable[[], Deferred[bool] | Deferred[None]] = self.reload
-        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
-        self._looking.clock = reactor
         try:
-            self._reading = _read(path)
+            super().__init__(path, reactor, _parse, "users", MAX_DATA_BYTES)
         except OSError as error:
             raise ConfigError(
                 f"--file={path}: cannot be read: {error.strerror}; give a file of 'user: status' lines"
             ) from error
-        self._tellProblems()
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}."""
@@ -150,7 +117,7 @@ class FileFingerService(Service):
     def getProfileNow(self, user: str) -> Profile:
         """See L{IImmediateProfileService.getProfileNow}."""
         try:
-            return self._reading.users.profiles[canonical(user)]
+            return self.content.file.profiles[canonical(user)]
         except KeyError:
             raise NoSuchUser(user) from None
 
@@ -159,88 +126,23 @@ class FileFingerService(Service):
         See L{IFingerProfileService.getProfiles}.  The list is made when it is first asked for, and kept; a long one
         is made in a thread.
         """
-        reading = self._reading
-        if reading.profiles is not None or len(self._profiles) <= LISTED_AT_ONCE:
-            return succeed(reading.makeList())
+        users = self.content
+        if users.profiles is not None or len(users) <= LISTED_AT_ONCE:
+            return succeed(users.makeList())
         threads = self._reactor.getThreadPool()
-        return self._lists.join(self._readings, lambda: deferToThreadPool(self._reactor, threads, reading.makeList))
+        return self._lists.join(self.readings, lambda: deferToThreadPool(self._reactor, threads, users.makeList))
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}."""
-        return len(self._profiles)
+        return len(self.content)
 
     def userNames(self) -> Set[str]:
         """See L{ICountsUsers.userNames}."""
-        return self._profiles.keys()
+        return self.content.file.profiles.keys()
 
     def version(self) -> int:
         """See L{IVersioned.version}.  Each reading is a version."""
-        return self._readings
-
-    @property
-    def _profiles(self) -> Mapping[str, Profile]:
-        return self._reading.users.profiles
-
-    def startService(self) -> None:
-        """Start watching the file.  Warn if it is not readable, since the process may have dropped privileges."""
-        if not os.access(self.path, os.R_OK):
-            self.log.warn(
-                "{path} is not readable by the user of this process (uid {uid}): its changes will not be noticed",
-                path=self.path,
-                uid=os.geteuid(),
-            )
-        super().startService()
-        self._looking.start(INTERVAL, now=False)
-
-    def stopService(self) -> None:
-        """Stop watching the file."""
-        super().stopService()
-        self._looking.stop()
-
-    async def _look(self) -> None:
-        """Check for a change, in a thread, since this may block on a mount whose server is down."""
-        threads = self._reactor.getThreadPool()
-        try:
-            signature = await deferToThreadPool(self._reactor, threads, _signature, self.path)
-            changed = signature != self._reading.signature
-        except OSError:
-            changed = True  # The reading logs the error, and only once.
-        if changed:
-            await self.reloader()
-
-    def reload(self) -> Deferred[bool]:
-        """
-        See L{IReloadable.reload}.  The file is read in a thread, since it may be large, and by one thread at a time:
-        all calls during a reading share one more reading after it.
-        """
-        return self._reloads.join(self._reloaded, self._reload)
-
-    def _reload(self) -> Deferred[bool]:
-        self._reloaded += 1
-        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _read, self.path)
-        return reading.addCallbacks(self._readAgain, self._notRead)
-
-    def _readAgain(self, reading: _Reading) -> bool:
-        self._reading = reading
-        self._readings += 1
-        self._unreadable = ""
-        self.log.info("read {users} users from {path}", users=len(self._profiles), path=self.path)
-        self._tellProblems()
-        return True
-
-    def _notRead(self, failure: Failure) -> bool:
-        why = getattr(failure.value, "strerror", None) or failure.getErrorMessage()
-        if why != self._unreadable:
-            self.log.error("{path} cannot be read, its current users stay: {why}", path=self.path, why=why)
-        self._unreadable = why
-        return False
-
-    def _tellProblems(self) -> None:
-        problems = self._reading.users.problems
-        for number, problem in problems[:MAX_PROBLEMS]:
-            self.log.warn("{path}:{number}: skipped: {problem}", path=self.path, number=number, problem=problem)
-        if len(problems) > MAX_PROBLEMS:
-            self.log.warn("{path}: {more} more lines skipped", path=self.path, more=len(problems) - MAX_PROBLEMS)
+        return self.readings
 
 
 @implementer(IPlugin, IFingerBackend)

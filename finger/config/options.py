@@ -196,6 +196,9 @@ COMMON: Final = (
         repeated=True,
     ),
     _common(
+        "aliases", "aliasesFile", Kind("files"), USERS, "File of aliases, with lines 'alias: user'.", value="PATH"
+    ),
+    _common(
         "trust-proxy",
         "trustedProxies",
         Network(),

@@ -296,6 +296,17 @@ class AuthorityTests(CompositionTestCase):
         self.assertEqual(self.set(b"ada\nnew"), b"Status of ada is set\r\n")
         self.assertEqual(self.set(b"bob\nnew"), b"no user can be added: there are already 1\r\n")
 
+    def test_aliases(self) -> None:
+        """An alias is answered by all adapters, and its status cannot be set."""
+        path = Path(self.mktemp())
+        path.write_text("editor: moshez\n")
+        self.make(aliasesFile=str(path))
+        self.assertEqual(self.set(b"moshez\nnew"), b"Status of moshez is set\r\n")
+        self.assertEqual(self.set(b"editor\nx"), b"editor is an alias; set the status of its user\r\n")
+        for option, query in QUERIES.items():
+            self.assertIn(b"new", self.say(option, query.replace(b"moshez", b"editor")).value(), option)
+        self.assertIn("aliases", self.server.reloadables)
+
     def test_atoms(self) -> None:
         """A back end that reads only the fields that are disclosed is told which these are."""
         service = LocalFingerService(Clock())

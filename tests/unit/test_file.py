@@ -13,7 +13,9 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from finger.backends.file import INTERVAL, LISTED_AT_ONCE, MAX_PROBLEMS, FileBackend, FileFingerService, _read
+from finger.backends.file import LISTED_AT_ONCE, FileBackend, FileFingerService, _parse
+from finger.config.files import MAX_DATA_BYTES
+from finger.config.watchedfile import INTERVAL, MAX_PROBLEMS, _read
 from finger.errors import ConfigError, NoSuchUser
 from finger.interfaces import IFingerBackend, IFingerService, ISelfReloading
 from finger.profile import Profile
@@ -100,12 +102,12 @@ class FileTests(SynchronousTestCase):
 
     def test_unchanged(self) -> None:
         """A file that has not changed is not read again."""
-        with patch("finger.backends.file._read", wraps=_read) as read:
+        with patch("finger.config.watchedfile._read", wraps=_read) as read:
             self.reactor.pump([INTERVAL] * 3)
             read.assert_not_called()
             self.path.write_text("c: 3\n")
             self.reactor.advance(INTERVAL)
-            read.assert_called_once_with(str(self.path))
+            read.assert_called_once_with(str(self.path), _parse, MAX_DATA_BYTES)
 
     def test_reload(self) -> None:
         """A reload does not wait for the next check."""
@@ -158,7 +160,7 @@ class FileTests(SynchronousTestCase):
         work: list[Callable[[], None]] = []
         run = self.reactor.callInThreadWithCallback
         self.patch(self.reactor, "callInThreadWithCallback", lambda *call: work.append(lambda: run(*call)))
-        with patch("finger.backends.file._read", side_effect=_read) as reading:
+        with patch("finger.config.watchedfile._read", side_effect=_read) as reading:
             reloads = [self.service.reload() for _ in range(10)]
             self.path.write_text("c: 3\n")
             while work:

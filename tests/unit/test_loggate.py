@@ -37,16 +37,16 @@ ALLOWED = {
             "{label}: certificate read again",
             "{problem}; the previous certificate stays in use",
         },
-        "backends/file.py": {
-            "read {users} users from {path}",
-            "{path} cannot be read, its current users stay: {why}",
-            "{path} is not readable by the user of this process (uid {uid}): its changes will not be noticed",
-            "{path}: {more} more lines skipped",
-            "{path}:{number}: skipped: {problem}",
-        },
         "config/reload.py": {
             "{path} has changed: {options} will take effect after a restart",
             "{problem}; the settings read at the start stay in force",
+        },
+        "config/watchedfile.py": {
+            "read {count} {things} from {path}",
+            "{path} cannot be read, its current {things} stay: {why}",
+            "{path} is not readable by the user of this process (uid {uid}): its changes will not be noticed",
+            "{path}: {more} more lines skipped",
+            "{path}:{number}: skipped: {problem}",
         },
         "ops/server.py": {"finger has reloaded all but: {parts}", "{name}: could not be reloaded"},
     },
