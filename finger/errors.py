@@ -18,7 +18,14 @@ class FingerError(Exception):
 
 
 class PeerError(FingerError):
-    """The peer's request cannot be granted.  Nothing is broken, so this is not logged as a failure."""
+    """
+    The peer's request cannot be granted.  Nothing is broken, so this is not logged as a failure.
+
+    @ivar text: the administrator's own text, which people receive instead of the words; empty for none.  It may have
+        several lines.
+    """
+
+    text = ""
 
 
 class BadQuery(PeerError):

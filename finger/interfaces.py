@@ -207,6 +207,17 @@ class IFingerForwarder(Interface):
         """
 
 
+class IBannered(Interface):
+    """A back end with a text of the administrator's that precedes each answer to people."""
+
+    def banner() -> str:
+        """
+        Return the text, which may have several lines.  It may change, and the version (L{IVersioned}) with it.
+
+        @return: the text; empty for none.
+        """
+
+
 class IReloadable(Interface):
     """An object that has read a file and can read it again, at SIGHUP."""
 

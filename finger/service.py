@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from finger.access.aliases import AliasedFingerService, AliasedSetterService, AliasesFile
 from finger.access.authority import Authority
 from finger.access.policy import PolicyFingerService
+from finger.access.texts import Texts
 from finger.backends.chain import ChainFingerService, ChainSetterService
 from finger.backends.proxy import ProxyFingerService
 from finger.client.client import FingerClient
@@ -227,7 +228,15 @@ class _Composition:
             listing=self._config.listing,
             atoms=self._config.disclose,
             timeout=self._config.answerSeconds,
+            texts=self._makeTexts(),
         )
+
+    def _makeTexts(self) -> Texts | None:
+        if not self._config.texts:
+            return None
+        texts = Texts(self._config.texts, self._reactor)
+        self._server.adopt(texts, "texts")
+        return texts
 
     def _makeAuthority(self) -> Authority | None:
         """Make the authority over the first back end that can be set, if there is one."""

@@ -50,6 +50,7 @@ LIMITS: Final = (
     ("PROXY protocol header, version 2", "bytes", "finger.net.proxyprotocol.MAX_HEADER"),
     ("message to the setter", "bytes", "finger.protocol.setting.MAX_MESSAGE"),
     ("status in memory", "characters", "finger.backends.memory.MAX_STATUS"),
+    ("text of --texts", "bytes", "finger.access.texts.MAX_BYTES"),
     ("plan of an account of this machine", "bytes", "finger.backends.safefile.MAX_BYTES"),
     ("query for an account of this machine", "seconds", "finger.backends.local.DEADLINE"),
     ("connecting to another server", "seconds", "finger.client.client.CONNECT_TIMEOUT"),

@@ -6,16 +6,18 @@ It stands between every adapter and every back end, so that a setting applies to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
-from typing import Any
+from collections.abc import Callable, Collection, Hashable
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
-from finger.errors import BackendUnavailable, BadQuery, ForwardingRefused, ListRefused, NoSuchUser
+from finger.access.texts import BANNER, LIST, UNKNOWN, Texts
+from finger.errors import BackendUnavailable, BadQuery, ForwardingRefused, ListRefused, NoSuchUser, PeerError
 from finger.interfaces import (
+    IBannered,
     IFingerForwarder,
     IFingerLongListService,
     IFingerProfileService,
@@ -26,6 +28,8 @@ from finger.interfaces import (
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.names import parseName
 from finger.protocol.wire import splitHost
+
+E = TypeVar("E", bound=PeerError)
 
 ANSWER_TIMEOUT = 30.0
 """The timeout of a back end's answer, in seconds."""
@@ -49,6 +53,8 @@ class PolicyFingerService:
     @param listing: whether users may be listed.
     @param atoms: the atoms of a user that are disclosed (L{finger.profile.FIELD_OF_ATOM}).
     @param timeout: the timeout of an answer of C{service}, in seconds.
+    @param texts: the administrator's own texts.  If there is one for the list, it is the text of the error with which
+        each list is refused, whatever C{listing} is.  With texts, the policy provides L{IBannered}.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class PolicyFingerService:
         listing: bool = True,
         atoms: Collection[str] = DEFAULT_ATOMS,
         timeout: float = ANSWER_TIMEOUT,
+        texts: Texts | None = None,
     ) -> None:
         self._service = service
         self._profiles = IFingerProfileService(service)
@@ -71,6 +78,9 @@ class PolicyFingerService:
         self._listing = listing
         self._atoms = frozenset(atoms)
         self._timeout = timeout
+        self._texts = Texts() if texts is None else texts
+        if texts is not None:
+            alsoProvides(self, IBannered)
         self._listed: list[Profile] | None = None
         self._disclosed: list[Profile] = []
 
@@ -80,7 +90,7 @@ class PolicyFingerService:
 
     def getUsers(self) -> Deferred[list[str]]:
         """See L{IFingerService.getUsers}."""
-        return self._inTime(self._service.getUsers) if self._listing else fail(ListRefused())
+        return self._list(self._service.getUsers)
 
     def getProfile(self, user: str) -> Deferred[Profile]:
         """
@@ -93,31 +103,39 @@ class PolicyFingerService:
         try:
             name = parseName(user)
         except BadQuery:
-            return fail(NoSuchUser(user))
-        return self._inTime(self._profiles.getProfile, name).addCallback(disclose, self._atoms)
+            return fail(_withText(NoSuchUser(user), self._texts.get(UNKNOWN)))
+        profile = self._inTime(self._profiles.getProfile, name)
+        return profile.addCallbacks(disclose, self._unknown, callbackArgs=(self._atoms,))
 
     def getProfileNow(self, user: str) -> Profile | None:
         """See L{IImmediateProfileService.getProfileNow}."""
         if self._immediate is None or "@" in user:
             return None
         try:
-            name = parseName(user)
-        except BadQuery:
-            raise NoSuchUser(user) from None
-        profile = self._immediate.getProfileNow(name)
+            profile = self._immediate.getProfileNow(parseName(user))
+        except (BadQuery, NoSuchUser):
+            raise _withText(NoSuchUser(user), self._texts.get(UNKNOWN)) from None
         return None if profile is None else disclose(profile, self._atoms)
 
     def getProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerProfileService.getProfiles}."""
-        if not self._listing:
-            return fail(ListRefused())
-        return self._inTime(self._profiles.getProfiles).addCallback(self._discloseAll)
+        return self._list(self._profiles.getProfiles).addCallback(self._discloseAll)
 
     def getLongProfiles(self) -> Deferred[list[Profile]]:
         """See L{IFingerLongListService.getLongProfiles}."""
-        if not self._listing:
-            return fail(ListRefused())
-        return self._inTime(self._longList.getLongProfiles).addCallback(self._discloseAll)
+        return self._list(self._longList.getLongProfiles).addCallback(self._discloseAll)
+
+    def _list(self, ask: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        text = self._texts.get(LIST)
+        if text or not self._listing:
+            return fail(_withText(ListRefused(), text))
+        return self._inTime(ask)
+
+    def _unknown(self, failure: Failure) -> Failure:
+        text = self._texts.get(UNKNOWN)
+        if text and failure.check(NoSuchUser):
+            raise _withText(NoSuchUser(), text) from failure.value
+        return failure
 
     def _discloseAll(self, profiles: list[Profile]) -> list[Profile]:
         """Apply the policy to a list, unless the back end returned the same one before: it may be long."""
@@ -127,8 +145,13 @@ class PolicyFingerService:
         return self._disclosed
 
     def version(self) -> Hashable | None:
-        """See L{IVersioned.version}.  The policy itself never changes."""
-        return None if self._versioned is None else self._versioned.version()
+        """See L{IVersioned.version}.  The texts may change, the other settings do not."""
+        version = None if self._versioned is None else self._versioned.version()
+        return None if version is None else (version, self._texts.readings)
+
+    def banner(self) -> str:
+        """See L{IBannered.banner}."""
+        return self._texts.get(BANNER)
 
     def forward(self, query: str, host: str, verbose: bool, peer: str = "") -> Deferred[str]:
         """See L{IFingerForwarder.forward}."""
@@ -146,3 +169,8 @@ class PolicyFingerService:
         if isinstance(result, Failure) and result.check(CancelledError, TimeoutError):
             raise BackendUnavailable(f"the back end did not answer within {timeout:g} s")
         return result
+
+
+def _withText(error: E, text: str) -> E:
+    error.text = text
+    return error

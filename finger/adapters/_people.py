@@ -132,14 +132,15 @@ class Search:
         """
         try:
             profile = await self._people.profiles.getProfile(name)
-        except NoSuchUser:
+        except NoSuchUser as error:
             if not self._matchNames:
                 raise
+            unknown = error
         else:
             return [profile] if self._new([profile.login]) else []
         logins = await self._people.matches(name, self._clock)
         if not logins:
-            raise NoSuchUser(name)
+            raise unknown
         new = self._new(logins)[: MAX_NAMES - self._matched]
         self._matched += len(new)
         return [await self._people.profiles.getProfile(login) for login in new]

@@ -18,8 +18,9 @@ from zope.interface import implementer
 from finger.adapters._people import People, Search, formatProfiles, joinAnswers
 from finger.config.options import ANSWERS, PORTS, Option
 from finger.config.types import Port, Switch
-from finger.errors import BadQuery, ForwardingRefused, Gone, NoSuchUser, PeerError
+from finger.errors import BadQuery, ForwardingRefused, Gone, ListRefused, NoSuchUser, PeerError
 from finger.interfaces import (
+    IBannered,
     IDrainable,
     IFingerFactory,
     IFingerForwarder,
@@ -202,6 +203,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._longList = IFingerLongListService(service)
         self._people = People(self._profiles)
         self._forwarder = IFingerForwarder(service, None)
+        self._bannered = IBannered(service, None)
         self.queries = QueryLog()
         self._immediate = IImmediateProfileService(service, None)
         self._versioned = IVersioned(service, None)
@@ -240,8 +242,9 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         return Deferred.fromCoroutine(self._answer(line, peer, whyLost))
 
     def encode(self, text: str) -> bytes:
-        """Return a text as bytes to send."""
-        return encode(text, self.utf8)
+        """Return an answer as bytes to send, with the administrator's banner before it, if there is one."""
+        banner = self._bannered.banner() if self._bannered is not None else ""
+        return encode(f"{banner}\n{text}" if banner else text, self.utf8)
 
     async def _answer(self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None]) -> bytes:
         finish = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
@@ -290,7 +293,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         try:
             profile = self._immediate.getProfileNow(query.names[0])
         except NoSuchUser as error:
-            return None if self.matchNames else (self.encode(error.words), type(error).__name__)
+            return None if self.matchNames else (self.encode(error.text or error.words), type(error).__name__)
         return None if profile is None else (self.encode(formatAnswer(profile, query.verbose)), "ok")
 
     def _lookups(self, query: Query, peer: str) -> list[Awaitable[str]]:
@@ -315,10 +318,15 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         except CancelledError:
             raise
         except Exception as error:
-            return self.queries.failures.explain(Failure(), self.log), type(error).__name__
+            return self.queries.failures.explainToPeople(Failure(), self.log), type(error).__name__
 
     async def _list(self, verbose: bool) -> str:
-        profiles = await (self._longList.getLongProfiles if verbose else self._profiles.getProfiles)()
+        try:
+            profiles = await (self._longList.getLongProfiles if verbose else self._profiles.getProfiles)()
+        except ListRefused as error:
+            if not error.text:
+                raise
+            return error.text
         return formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
 
     async def _one(self, name: str, verbose: bool, search: Search, peer: str) -> str:

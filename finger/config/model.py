@@ -24,6 +24,7 @@ class CommonConfig:
     @ivar backends: the back ends, each C{NAME[:ARGUMENT]}; the first that has a user answers.
     @ivar usersFile: the file of the C{file} back end.
     @ivar aliasesFile: the file of aliases (L{finger.access.aliases}); empty for none.
+    @ivar texts: the directory of the administrator's own texts (L{finger.access.texts}); empty for none.
     @ivar checkers: credentials checkers (L{twisted.cred}), so that users can log in and set their status.
     @ivar administrators: the users allowed to set any user's status.
     @ivar trustedProxies: the addresses and networks whose PROXY protocol headers C{haproxy:} ports accept.
@@ -48,6 +49,7 @@ class CommonConfig:
     backends: tuple[str, ...] = ("file",)
     usersFile: str = "/etc/users"
     aliasesFile: str = ""
+    texts: str = ""
     checkers: tuple[ICredentialsChecker, ...] = ()
     administrators: tuple[str, ...] = ("root",)
     trustedProxies: tuple[str, ...] = ("127.0.0.1", "::1")

@@ -209,6 +209,14 @@ COMMON: Final = (
     ),
     _common("no-list", "listing", Switch(inverted=True), ANSWERS, "Do not list users."),
     _common(
+        "texts",
+        "texts",
+        Kind("directories"),
+        ANSWERS,
+        "Directory of texts: list.txt and unknown.txt replace answers, banner.txt precedes all.",
+        value="DIRECTORY",
+    ),
+    _common(
         "disclose",
         "disclose",
         Atoms(),

@@ -140,7 +140,7 @@ class WatchedFile(Service, Generic[T]):
 
     def reload(self) -> Deferred[bool]:
         """
-        See L{IReloadable.reload}.  The file is read in a thread, since it may be large, and by one thread at a time:
+        See L{ISelfReloading}.  The file is read in a thread, since it may be large, and by one thread at a time:
         all calls during a reading share one more reading after it.
         """
         return self._reloads.join(self._reloaded, self._reload)

@@ -43,6 +43,14 @@ class FailureLog:
             self.report(log, "a query failed", failure)
         return failure.value.words if isinstance(failure.value, FingerError) else INTERNAL_ERROR
 
+    def explainToPeople(self, failure: Failure, log: Logger) -> str:
+        """
+        Return the message for a peer that is a person: the administrator's own text, if there is one, which may have
+        several lines.  Otherwise this is the same as L{explain}.
+        """
+        words = self.explain(failure, log)
+        return (failure.value.text if isinstance(failure.value, PeerError) else "") or words
+
     def report(self, log: Logger, format: str, failure: Failure | None = None, **values: object) -> None:
         """
         Log a failure.

@@ -307,6 +307,16 @@ class AuthorityTests(CompositionTestCase):
             self.assertIn(b"new", self.say(option, query.replace(b"moshez", b"editor")).value(), option)
         self.assertIn("aliases", self.server.reloadables)
 
+    def test_texts(self) -> None:
+        """The administrator's texts are answered by the adapters, and read again at a reload."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "unknown.txt").write_text("Unknown here")
+        self.make(texts=str(directory))
+        for option in ("fingerport", "webport"):
+            self.assertIn(b"Unknown here", self.say(option, QUERIES[option]).value(), option)
+        self.assertIn("texts", self.server.reloadables)
+
     def test_atoms(self) -> None:
         """A back end that reads only the fields that are disclosed is told which these are."""
         service = LocalFingerService(Clock())

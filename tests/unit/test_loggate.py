@@ -29,6 +29,11 @@ OTHER_LOGS = {"logging", "syslog", "twisted.python.log"}
 
 ALLOWED = {
     "an option, or a file that it names; logged at the start or a reload": {
+        "access/texts.py": {
+            "--texts={directory}: not used: {others}; the names of texts are {names}",
+            "texts read from {directory}",
+            "{problem}; the texts in use are kept",
+        },
         "adapters/web/templating.py": {
             "templates read from {directory}",
             "the templates in use are kept: {error}",

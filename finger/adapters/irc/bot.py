@@ -162,7 +162,7 @@ class IRCBotFactory(ClientFactory[FingerBot]):
         try:
             return clean(await getUserFor(self._service, user, _hostOf(peer))), None
         except Exception as error:
-            return self.queries.failures.explain(Failure(), self.log), type(error)
+            return self.queries.failures.explainToPeople(Failure(), self.log), type(error)
 
 
 def _hostOf(peer: str) -> str:

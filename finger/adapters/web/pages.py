@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
@@ -54,6 +54,7 @@ class Page:
     @ivar values: the values that fill the template.
     @ivar index: the relative URL of the user list.
     @ivar isIndex: whether this page is the user list.
+    @ivar banner: the administrator's text above the page; empty for none.
     """
 
     template: str
@@ -61,6 +62,12 @@ class Page:
     values: Values
     index: str = "./"
     isIndex: bool = False
+    banner: str = ""
+
+
+def withBanner(page: Page, banner: str) -> Page:
+    """Return a page below the administrator's text."""
+    return replace(page, banner=_lines(banner))
 
 
 def nearestNumber(number: int, count: int, size: int = PAGE_SIZE) -> int:
@@ -78,7 +85,7 @@ def _lastNumber(count: int, size: int) -> int:
 
 
 def listPage(
-    profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = (), size: int = PAGE_SIZE
+    profiles: Sequence[Profile], number: int = 1, taken: Collection[str] = (), size: int = PAGE_SIZE, text: str = ""
 ) -> Page:
     """
     Return one page of the user list.
@@ -87,17 +94,19 @@ def listPage(
     @param number: the page's number, from 1; for a number out of range, the nearest page is returned.
     @param taken: the paths that are not users'.
     @param size: maximum number of users on one page.
+    @param text: the administrator's text instead of users; empty for none.
     """
     last = _lastNumber(len(profiles), size)
     number = nearestNumber(number, len(profiles), size)
     shown = profiles[(number - 1) * size : number * size]
     parts: dict[str, bool | Sequence[Values]] = {
         "users": [_userValues(profile, taken) for profile in shown],
-        "empty": not shown,
+        "empty": not shown and not text,
         "shown": bool(shown),
         "paged": last > 1,
         "earlier": number > 1,
         "later": number < last,
+        "text": bool(text),
     }
     slots = {
         "title": "Users",
@@ -106,6 +115,7 @@ def listPage(
         "count": f"{len(profiles):,}",
         "earlier": f"./?page={number - 1}",
         "later": f"./?page={number + 1}",
+        "text": _lines(text),
     }
     return Page("users.html", "Users", Values(slots, parts), isIndex=True)
 
@@ -117,7 +127,7 @@ def userPage(profile: Profile) -> Page:
     return Page("user.html", f"{name} ({login})" if name else login, _userValues(profile, ()))
 
 
-def errorPage(words: str, code: int, asked: str = "", index: str = "./") -> Page:
+def errorPage(words: str, code: int, asked: str = "", index: str = "./", text: str = "") -> Page:
     """
     Return the page of an error.
 
@@ -125,12 +135,13 @@ def errorPage(words: str, code: int, asked: str = "", index: str = "./") -> Page
     @param code: the HTTP status code.
     @param asked: the user the request was for; empty if it was not for a user.
     @param index: see L{Page}.
+    @param text: the administrator's text about the error; empty for none.
     """
     asked = cleanLine(asked)
     if len(asked) > MAX_ASKED:
         asked = f"{asked[:MAX_ASKED]}…"
-    slots = {"title": words, "code": str(code), "asked": asked, "index": index}
-    return Page("error.html", words, Values(slots, {"asked": bool(asked)}), index)
+    slots = {"title": words, "code": str(code), "asked": asked, "index": index, "text": _lines(text)}
+    return Page("error.html", words, Values(slots, {"asked": bool(asked), "text": bool(text)}), index)
 
 
 def userURL(login: str, taken: Collection[str]) -> str:

@@ -20,7 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from finger.access.authority import Authority
 from finger.access.onbehalf import getProfileFor
 from finger.adapters.web.pagecache import PageCache
-from finger.adapters.web.pages import Draft, errorPage, listPage, nearestNumber, userPage
+from finger.adapters.web.pages import Draft, errorPage, listPage, nearestNumber, userPage, withBanner
 from finger.adapters.web.representation import Representation, acceptsGzip, isCurrent
 from finger.adapters.web.templating import Templates
 from finger.errors import (
@@ -37,7 +37,7 @@ from finger.errors import (
     SetRefused,
     TooManyAttempts,
 )
-from finger.interfaces import IFingerProfileService, IFingerService
+from finger.interfaces import IBannered, IFingerProfileService, IFingerService
 from finger.log.querylog import QueryLog, lossOf
 from finger.net.answercache import versionOf
 from finger.net.slices import sendInSlices
@@ -125,6 +125,7 @@ class FingerResource(Resource):
         super().__init__()
         self._service = service
         self._profiles = IFingerProfileService(service)
+        self._bannered = IBannered(service, None)
         self._pages = PageCache()
         self.templates = Templates()
         self.queries = QueryLog()
@@ -154,7 +155,16 @@ class FingerResource(Resource):
         return found.addCallback(lambda profile: Draft(key, partial(userPage, profile)))
 
     def _list(self, number: int) -> Deferred[Draft]:
-        return self._profiles.getProfiles().addCallback(self._draftList, number)
+        return Deferred.fromCoroutine(self._lookUpList(number))
+
+    async def _lookUpList(self, number: int) -> Draft:
+        """Look up the list, or the administrator's text instead of it."""
+        try:
+            return self._draftList(await self._profiles.getProfiles(), number)
+        except ListRefused as error:
+            if not error.text:
+                raise
+            return Draft(1, partial(listPage, (), text=error.text))
 
     def _draftList(self, profiles: Sequence[Profile], number: int) -> Draft:
         """Return a page of the list.  All numbers that are out of range have the key of the nearest page."""
@@ -200,11 +210,15 @@ class FingerResource(Resource):
             failure = Failure(*lost or [error])
             code, outcome = _statusOf(failure), type(failure.value).__name__
             words = self.queries.failures.explain(failure, self.log)
+            text = failure.value.text if isinstance(failure.value, PeerError) else ""
             index = "../" * len(request.postpath or ()) or "./"
-            draft, version = Draft(None, partial(errorPage, words, code, asked, index)), None
+            draft, version = Draft(None, partial(errorPage, words, code, asked, index, text)), None
         if not lost:
             await self._sendDraft(request, draft, code, version)
         finish(outcome)
+
+    def _banner(self) -> str:
+        return self._bannered.banner() if self._bannered is not None else ""
 
     def _version(self) -> Hashable | None:
         """Return the version of all that pages are made from; L{None} if they must not be kept."""
@@ -255,7 +269,7 @@ class FingerResource(Resource):
         page = self._pages.find(version, draft.key, compressed)
         if page is None:
             try:
-                html = await self.templates.render(draft.fill())
+                html = await self.templates.render(withBanner(draft.fill(), self._banner()))
             except Exception:
                 self.queries.failures.report(self.log, "a page could not be rendered")
                 code, version = HTTPStatus.INTERNAL_SERVER_ERROR, None

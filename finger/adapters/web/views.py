@@ -13,7 +13,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import Element, Flattenable, Tag, flattenString, tags
 
 from finger.adapters.web.errorline import lineOf
-from finger.adapters.web.pages import Page, Values, errorPage, listPage, userPage
+from finger.adapters.web.pages import Page, Values, errorPage, listPage, userPage, withBanner
 from finger.errors import ConfigError
 from finger.profile import LastLogin, Mail, Profile
 
@@ -59,8 +59,9 @@ def pageView(templates: Mapping[str, Flattenable], page: Page) -> View:
 
 def layoutView(templates: Mapping[str, Flattenable], page: Page, content: Flattenable) -> View:
     """Return the view of the layout with a page's content."""
-    slots = {"title": page.title, "index": page.index}
-    values = Values(slots, {"here": page.isIndex, "elsewhere": not page.isIndex})
+    slots = {"title": page.title, "index": page.index, "banner": page.banner}
+    parts = {"here": page.isIndex, "elsewhere": not page.isIndex, "banner": bool(page.banner)}
+    values = Values(slots, parts)
     return View(templates[LAYOUT], values, content=content)
 
 
@@ -81,11 +82,13 @@ _PROFILES: Final = (
 
 SAMPLES: Final = (
     listPage([]),
+    withBanner(listPage([], text="Welcome"), "Welcome"),
     listPage(_PROFILES),
     listPage(_PROFILES, 2, size=1),
     *map(userPage, _PROFILES),
     errorPage("No such user", 404, "moshez"),
     errorPage("Internal error in server", 500),
+    errorPage("No such user", 404, text="Nobody is here"),
 )
 """Pages that have, and pages that lack, each slot and part a template may use."""
 
