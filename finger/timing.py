@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python import runtime
+
+T = TypeVar("T")
 
 MAX_KEYS = 10_000
 """The number of keys that L{Buckets} keep, which bounds the memory that a flood of addresses can use."""
@@ -78,7 +80,7 @@ class Timer:
             return
         if self._call is not None:
             self._call.cancel()
-        self._call = self._clock.callLater(seconds, self._called)
+        self._call = self._clock.callLater(seconds, self)
 
     def cancel(self) -> None:
         """Stop the timer."""
@@ -86,11 +88,12 @@ class Timer:
             self._call.cancel()
         self._forget()
 
-    def _called(self) -> None:
+    def __call__(self) -> None:
+        """Make the call, or wait for the rest of the time."""
         assert self._clock is not None
         rest = self._end - self._clock.seconds()
         if rest > ROUNDING:
-            self._call = self._clock.callLater(rest, self._called)
+            self._call = self._clock.callLater(rest, self)
             return
         do, arguments = self._do, self._arguments
         self._forget()
@@ -102,6 +105,48 @@ class Timer:
 
 def _doNothing() -> None:
     """The call of a timer that is not running."""
+
+
+class TimeoutQueue(Generic[T]):
+    """
+    One timeout for many objects, such as idle connections, with one delayed call for all of them.  They end in the
+    order in which they began.
+
+    @param clock: the clock; L{None} for no timeout.
+    @param seconds: the timeout.
+    @param do: called with an object after that time.
+    """
+
+    def __init__(self, clock: IReactorTime | None, seconds: float, do: Callable[[T], object]) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._do = do
+        self._timer = Timer(clock)
+        self._ends: OrderedDict[T, float] = OrderedDict()
+
+    def add(self, item: T) -> None:
+        """Begin the timeout of an object."""
+        if self._clock is not None:
+            self._ends[item] = self._clock.seconds() + self._seconds
+            if not self._timer.isRunning:
+                self._timer.start(self._seconds, self._expire)
+
+    def discard(self, item: T) -> None:
+        """End the timeout of an object, if it has one."""
+        self._ends.pop(item, None)
+        if not self._ends:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        assert self._clock is not None
+        while self._ends:
+            item, end = next(iter(self._ends.items()))
+            rest = end - self._clock.seconds()
+            if rest > ROUNDING:
+                self._timer.start(rest, self._expire)
+                return
+            del self._ends[item]
+            self._do(item)
 
 
 class Bucket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from functools import cached_property
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -38,7 +39,7 @@ from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import hostOf
 from finger.protocol.telnet import TelnetFilter
 from finger.protocol.wire import MAX_LINE, Query, encode, formatAnswer, formatList, parseQuery, splitHost
-from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
+from finger.timing import CLOSE_GRACE, DRAIN_GRACE, TimeoutQueue, Timer
 
 T = TypeVar("T")
 
@@ -80,24 +81,27 @@ class FingerProtocol(LineReceiver):
     factory: FingerFactory
     transport: ITCPTransport
     _answering: Deferred[bytes] | None = None
+    _deadline: Timer | None = None  # Not for the first phase: most connections that wait are idle, and need no more.
+    _telnet: TelnetFilter | None = None
     _discarded = 0
     _isTooLong = False
     _loss: PeerError | None = None
 
     def connectionMade(self) -> None:
         """Wait for the query."""
-        self._deadline = Timer(self.factory.clock)
-        self._deadline.start(self.factory.queryTimeout, self.transport.abortConnection)
-        self._telnet = TelnetFilter()
+        self.factory.waiting.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Remove telnet's part of the query."""
-        super().dataReceived(self._telnet.feed(data) if self.line_mode else data)
+        if self.line_mode:
+            self._telnet = self._telnet or TelnetFilter()
+            data = self._telnet.feed(data)
+        super().dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
         """Look up the answer.  Anything the peer sends after its query is discarded."""
         self.setRawMode()
-        self._deadline.start(self.factory.answerTimeout, self.transport.abortConnection)
+        self._limit(self.factory.answerTimeout, self.transport.abortConnection)
         self._answering = self.factory.answer(line, self._peer(), lambda: self._loss)
         self._answering.addBoth(self._answer)
 
@@ -110,7 +114,7 @@ class FingerProtocol(LineReceiver):
         self._isTooLong = True
         self.factory.queries.begin("finger", self._peer(), _escaped(line[:MAX_LOGGED]))("BadQuery")
         self.transport.write(self.factory.encode(BadQuery.words))
-        self._deadline.start(self.factory.discardTimeout, self._close)
+        self._limit(self.factory.discardTimeout, self._close)
         self.rawDataReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -132,7 +136,9 @@ class FingerProtocol(LineReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Cancel the lookup."""
         self._loss = lossOf(reason)
-        self._deadline.cancel()
+        self.factory.waiting.discard(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self._answering is not None:
             self._answering.cancel()
 
@@ -144,10 +150,11 @@ class FingerProtocol(LineReceiver):
     def drain(self) -> None:
         """See L{IDrainable.drain}.  A query may be on its way, so a silent peer still has a moment to send it."""
         if self.line_mode:
-            self._deadline.start(DRAIN_GRACE, self.transport.loseConnection)
+            self._limit(DRAIN_GRACE, self.transport.loseConnection)
 
     def _endQuery(self) -> None:
-        line = self.clearLineBuffer() + self._telnet.end()
+        line = self.clearLineBuffer()
+        line += self._telnet.end() if self._telnet is not None else b""
         if line:
             self.lineReceived(line)
         else:
@@ -158,12 +165,18 @@ class FingerProtocol(LineReceiver):
         if self._loss is None:
             if isinstance(result, Failure):
                 result = self.factory.encode(self.factory.queries.failures.explain(result, self.log))
-            self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)
+            self._limit(self.factory.closeTimeout, self.transport.abortConnection)
             sendInSlices(self.transport, result, self.transport.loseConnection)
 
     def _close(self) -> None:
-        self._deadline.start(self.factory.closeTimeout, self.transport.abortConnection)
+        self._limit(self.factory.closeTimeout, self.transport.abortConnection)
         self.transport.loseConnection()
+
+    def _limit(self, seconds: float, end: Callable[[], object]) -> None:
+        """Limit the time of another phase."""
+        self.factory.waiting.discard(self)
+        self._deadline = self._deadline or Timer(self.factory.clock)
+        self._deadline.start(seconds, end)
 
     def _peer(self) -> str:
         return hostOf(self.transport.getPeer())
@@ -227,6 +240,11 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         answer, outcome = kept
         self.queries.record("finger", host, _escaped(received.rstrip(b"\r\n")), outcome)
         return answer
+
+    @cached_property
+    def waiting(self) -> TimeoutQueue[FingerProtocol]:
+        """The connections that wait for their query."""
+        return TimeoutQueue(self.clock, self.queryTimeout, lambda protocol: protocol.transport.abortConnection())
 
     def answer(
         self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None] = lambda: None

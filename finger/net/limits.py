@@ -72,6 +72,7 @@ class LimitedProtocol(HalfCloseWrapper):
     factory: LimitedFactory
     transport: ITCPTransport
     _isClosing = False
+    _watch: Timer | None = None
 
     def makeConnection(self, transport: Any) -> None:
         """Count the connection, or refuse it if its user has too many; only the transport knows the user."""
@@ -79,7 +80,6 @@ class LimitedProtocol(HalfCloseWrapper):
         uid = None if isinstance(transport, ProtocolWrapper) else peerUID(transport)
         self._host = hostOf(transport.getPeer())
         self._place = rateLimitKey(self._host) if uid is None else f"uid {uid}"
-        self._watch = Timer(self.factory.clock)
         self._isCounted = uid is None or self.factory.hasRoomFor(self._place)
         if self._isCounted:
             self.factory.take(self._place)
@@ -94,12 +94,14 @@ class LimitedProtocol(HalfCloseWrapper):
 
     def readConnectionLost(self) -> None:
         """Pass on the half-close, and watch whether the peer leaves before it is answered."""
+        self._watch = Timer(self.factory.clock)
         self._watch.start(GONE_INTERVAL, self._checkPeer)
         super().readConnectionLost()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Stop counting the connection."""
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         super().connectionLost(reason)
         if self._isCounted:
             self.factory.giveBack(self._place)
@@ -135,7 +137,7 @@ class LimitedProtocol(HalfCloseWrapper):
     def _checkPeer(self) -> None:
         if hasLeft(self.transport):
             self.transport.loseConnection()
-        else:
+        elif self._watch is not None:
             self._watch.start(GONE_INTERVAL, self._checkPeer)
 
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.config.model import Config
 from finger.service import makeServer, openService
-from finger.timing import MAX_KEYS, Bucket, Buckets, Timer, followMonotonicClock
+from finger.timing import MAX_KEYS, Bucket, Buckets, TimeoutQueue, Timer, followMonotonicClock
 
 
 class TimingTestCase(SynchronousTestCase):
@@ -158,3 +158,55 @@ class BucketTests(TimingTestCase):
             buckets.of("a")
         self.assertFalse(buckets.of("a").tryTake())
         self.assertTrue(buckets.of("first").tryTake())
+
+
+class TimeoutQueueTests(SynchronousTestCase):
+    """One timeout for many objects."""
+
+    def setUp(self) -> None:
+        """Make a queue."""
+        self.clock = Clock()
+        self.ended: list[str] = []
+        self.queue: TimeoutQueue[str] = TimeoutQueue(self.clock, 10.0, self.ended.append)
+
+    def test_order(self) -> None:
+        """Each object ends after its own time, and one delayed call is enough for all."""
+        for item in "abc":
+            self.queue.add(item)
+            self.clock.advance(1)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        for expected in (["a"], ["a", "b"], ["a", "b", "c"]):
+            self.clock.advance(1 if self.ended else 7)
+            self.assertEqual(self.ended, expected)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_discard(self) -> None:
+        """An object that is discarded does not end, and without objects there is no delayed call."""
+        for item in "ab":
+            self.queue.add(item)
+        for item in ("a", "other"):
+            self.queue.discard(item)
+        self.clock.advance(10)
+        self.assertEqual(self.ended, ["b"])
+        self.queue.add("c")
+        self.queue.discard("c")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_again(self) -> None:
+        """The function may add and discard objects."""
+
+        def end(item: str) -> None:
+            self.ended.append(item)
+            self.queue.add("new")
+
+        self.queue = TimeoutQueue(self.clock, 10.0, end)
+        self.queue.add("old")
+        self.clock.advance(10)
+        self.clock.advance(10)
+        self.assertEqual(self.ended, ["old", "new"])
+
+    def test_noClock(self) -> None:
+        """Without a clock there is no timeout."""
+        queue: TimeoutQueue[str] = TimeoutQueue(None, 10.0, self.ended.append)
+        queue.add("a")
+        queue.discard("a")
