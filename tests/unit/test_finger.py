@@ -18,8 +18,9 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.access.policy import PolicyFingerService
-from finger.adapters._people import LEFT_OUT, MAX_ANSWER, SLICE
-from finger.adapters.finger import MAX_DISCARDED, FingerFactory
+from finger.adapters.finger import FingerFactory
+from finger.adapters.finger.people import LEFT_OUT, MAX_ANSWER, SLICE
+from finger.adapters.finger.protocol import MAX_DISCARDED
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
 from finger.interfaces import IDrainable, IFingerFactory, IFingerForwarder, IFingerService, IImmediateFactory
@@ -155,7 +156,7 @@ class QueryTests(FingerTestCase):
             self.ask(b"/W\r\n", memory).decode(),
             f"{login.format('ada')}Weaving\r\n\r\n{login.format('moshez')}Happy\r\nand well\r\n",
         )
-        with patch("finger.adapters._people.MAX_LIST", 20):
+        with patch("finger.adapters.finger.people.MAX_LIST", 20):
             cut = self.ask(b"/W\r\n", memory).decode()
         self.assertEqual(cut, f"{login.format('ada')}Weaving\r\n\r\n{LEFT_OUT.format(20)}\r\n")
 
@@ -406,7 +407,7 @@ class RefusalTests(FingerTestCase):
 
     def test_bug(self) -> None:
         """So is a failure of the adapter itself."""
-        with patch("finger.adapters.finger.parseQuery", side_effect=ZeroDivisionError):
+        with patch("finger.adapters.finger.factory.parseQuery", side_effect=ZeroDivisionError):
             self.assertEqual(self.ask(b"moshez\r\n"), b"Internal error in server\r\n")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 

@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from finger.adapters import finger as fingeradapter
 from finger.adapters import setter
+from finger.adapters.finger import adapter as fingeradapter
 from finger.adapters.web.tls import developmentCertificate
 from finger.backends.chain import ChainFingerService
 from finger.config.model import Config

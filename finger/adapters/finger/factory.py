@@ -1,4 +1,4 @@
-"""The finger protocol (RFC 1288)."""
+"""The answers of the finger protocol, those at hand and all others."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime, ITCPTransport
-from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
-from twisted.protocols.basic import LineReceiver
 from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from finger.adapters._people import People, Search, formatProfiles, joinAnswers
-from finger.config.options import ANSWERS, PORTS, Option
-from finger.config.types import Port, Switch
+from finger.adapters.finger.people import People, Search, formatProfiles, joinAnswers
+from finger.adapters.finger.protocol import FingerProtocol, escapedQuery
 from finger.errors import BadQuery, ForwardingRefused, Gone, ListRefused, NoSuchUser, PeerError
 from finger.interfaces import (
     IBannered,
-    IDrainable,
     IFingerFactory,
     IFingerForwarder,
     IFingerLongListService,
@@ -32,22 +29,13 @@ from finger.interfaces import (
     IImmediateProfileService,
     IVersioned,
 )
-from finger.log.querylog import QueryLog, lossOf
+from finger.log.querylog import QueryLog
 from finger.net.answercache import AnswerCache
-from finger.net.slices import SLICE, sendInSlices
-from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
-from finger.protocol.hosts import hostOf
-from finger.protocol.telnet import TelnetFilter
-from finger.protocol.wire import MAX_LINE, Query, encode, formatAnswer, formatList, parseQuery, splitHost
-from finger.timing import CLOSE_GRACE, DRAIN_GRACE, TimeoutQueue, Timer
+from finger.net.slices import SLICE
+from finger.protocol.wire import Query, encode, formatAnswer, formatList, parseQuery, splitHost
+from finger.timing import TimeoutQueue
 
 T = TypeVar("T")
-
-MAX_DISCARDED = 64 * 1024
-"""Maximum length of an overlong query that is read while waiting for its end, in bytes."""
-
-MAX_LOGGED = 100
-"""Maximum length of an overlong query in the log, in bytes."""
 
 MAX_LIST_BYTES = 256 * 1024 * 1024
 """Maximum size of the kept user lists, in bytes.  A list of 1,000,000 users has 45 MB."""
@@ -60,126 +48,6 @@ KEEPING = 300
 
 _WHOLE_QUERY = re.compile(rb"[^\0\r\n\xff]*\r?\n")
 """A query without anything that telnet might send."""
-
-TOO_MANY = encode("Too many connections, try again later")
-"""The reply to a connection that exceeds a limit."""
-
-
-@implementer(IHalfCloseableProtocol, IDrainable)
-class FingerProtocol(LineReceiver):
-    """
-    A connection, which carries one query and one answer; then the server closes it (section 2.1).
-
-    Each of the three phases (receive the query, look up the answer, send the answer) has a time limit that the peer
-    cannot extend.
-    """
-
-    delimiter = b"\n"  # The RFC requires CRLF, but nc sends LF alone.
-    MAX_LENGTH = MAX_LINE + 1  # One byte for the CR.
-    log = Logger()
-
-    factory: FingerFactory
-    transport: ITCPTransport
-    _answering: Deferred[bytes] | None = None
-    _deadline: Timer | None = None  # Not for the first phase: most connections that wait are idle, and need no more.
-    _telnet: TelnetFilter | None = None
-    _discarded = 0
-    _isTooLong = False
-    _loss: PeerError | None = None
-
-    def connectionMade(self) -> None:
-        """Wait for the query."""
-        self.factory.waiting.add(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Remove telnet's part of the query."""
-        if self.line_mode:
-            self._telnet = self._telnet or TelnetFilter()
-            data = self._telnet.feed(data)
-        super().dataReceived(data)
-
-    def lineReceived(self, line: bytes) -> None:
-        """Look up the answer.  Anything the peer sends after its query is discarded."""
-        self.setRawMode()
-        self._limit(self.factory.answerTimeout, self.transport.abortConnection)
-        self._answering = self.factory.answer(line, self._peer(), lambda: self._loss)
-        self._answering.addBoth(self._answer)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """
-        Refuse the query, and close the connection at the end of its line.  Closing it earlier, with bytes unread,
-        would reset it, and the peer would lose the reply.
-        """
-        self.setRawMode()
-        self._isTooLong = True
-        self.factory.queries.begin("finger", self._peer(), _escaped(line[:MAX_LOGGED]))("BadQuery")
-        self.transport.write(self.factory.encode(BadQuery.words))
-        self._limit(self.factory.discardTimeout, self._close)
-        self.rawDataReceived(line)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Discard what follows the query."""
-        self._discarded += len(data)
-        if self._isTooLong and (b"\n" in data or self._discarded > MAX_DISCARDED):
-            self._close()
-
-    def readConnectionLost(self) -> None:
-        """Take the end of the input for the end of a query, which in.fingerd and others do, too."""
-        if self.line_mode:
-            self._endQuery()
-        elif self._isTooLong:
-            self._close()
-
-    def writeConnectionLost(self) -> None:
-        """Do nothing: this server does not close its side alone."""
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Cancel the lookup."""
-        self._loss = lossOf(reason)
-        self.factory.waiting.discard(self)
-        if self._deadline is not None:
-            self._deadline.cancel()
-        if self._answering is not None:
-            self._answering.cancel()
-
-    @property
-    def owesAnswer(self) -> bool:
-        """See L{IDrainable}."""
-        return not self.line_mode
-
-    def drain(self) -> None:
-        """See L{IDrainable.drain}.  A query may be on its way, so a silent peer still has a moment to send it."""
-        if self.line_mode:
-            self._limit(DRAIN_GRACE, self.transport.loseConnection)
-
-    def _endQuery(self) -> None:
-        line = self.clearLineBuffer()
-        line += self._telnet.end() if self._telnet is not None else b""
-        if line:
-            self.lineReceived(line)
-        else:
-            self._close()
-
-    def _answer(self, result: bytes | Failure) -> None:
-        self._answering = None
-        if self._loss is None:
-            if isinstance(result, Failure):
-                result = self.factory.encode(self.factory.queries.failures.explain(result, self.log))
-            self._limit(self.factory.closeTimeout, self.transport.abortConnection)
-            sendInSlices(self.transport, result, self.transport.loseConnection)
-
-    def _close(self) -> None:
-        self._limit(self.factory.closeTimeout, self.transport.abortConnection)
-        self.transport.loseConnection()
-
-    def _limit(self, seconds: float, end: Callable[[], object]) -> None:
-        """Limit the time of another phase."""
-        self.factory.waiting.discard(self)
-        self._deadline = self._deadline or Timer(self.factory.clock)
-        self._deadline.start(seconds, end)
-
-    def _peer(self) -> str:
-        return hostOf(self.transport.getPeer())
 
 
 @implementer(IFingerFactory, IImmediateFactory)
@@ -238,7 +106,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
                 return None
             self._answers.put(version, received, kept, KEEPING + len(received) + len(kept[0]))
         answer, outcome = kept
-        self.queries.record("finger", host, _escaped(received.rstrip(b"\r\n")), outcome)
+        self.queries.record("finger", host, escapedQuery(received.rstrip(b"\r\n")), outcome)
         return answer
 
     @cached_property
@@ -265,7 +133,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         return encode(f"{banner}\n{text}" if banner else text, self.utf8)
 
     async def _answer(self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None]) -> bytes:
-        finish = self.queries.begin("finger", peer, _escaped(line.rstrip(b"\r")))
+        finish = self.queries.begin("finger", peer, escapedQuery(line.rstrip(b"\r")))
         try:
             query = parseQuery(line)
         except BadQuery as error:
@@ -359,57 +227,4 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         return await self._forwarder.forward(query, host, verbose, peer)
 
 
-def _escaped(line: bytes) -> str:
-    """Return a query as text for the log, with bytes that are not UTF-8 escaped.  The log escapes the rest."""
-    return line.decode("utf-8", "backslashreplace")
-
-
 registerAdapter(FingerFactory, IFingerService, IFingerFactory)
-
-
-@implementer(IFingerAdapter)
-class FingerAdapter:
-    """The adapter of C{--fingerport}, C{--match-names} and C{--ascii}."""
-
-    name = "finger"
-    options = (
-        Option(
-            name="fingerport",
-            field="fingerPorts",
-            kind=Port(),
-            value="PORT",
-            repeated=True,
-            initial=("79",),
-            group=PORTS,
-            help="Finger ports.",
-        ),
-        Option(
-            name="match-names",
-            field="matchNames",
-            kind=Switch(),
-            initial=False,
-            group=ANSWERS,
-            help="Also match logins, and first, last and full names, in any case.",
-        ),
-        Option(
-            name="ascii",
-            field="utf8",
-            kind=Switch(inverted=True),
-            initial=True,
-            group=ANSWERS,
-            help="Answer finger queries in ASCII rather than UTF-8.",
-        ),
-    )
-    queries = ("finger",)
-
-    def build(self, context: IAdapterContext) -> None:
-        """See L{IFingerAdapter.build}."""
-        factory = FingerFactory(context.service)
-        factory.clock = context.reactor
-        factory.queries = context.queries
-        factory.utf8 = context.options["ascii"]
-        factory.matchNames = context.options["match-names"]
-        factory.queryTimeout = context.config.querySeconds
-        factory.answerTimeout = context.config.answerSeconds + CLOSE_GRACE
-        factory.closeTimeout = context.config.answerSeconds
-        context.listen("fingerport", factory, refusal=TOO_MANY)
