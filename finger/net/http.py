@@ -2,90 +2,41 @@
 
 from __future__ import annotations
 
-from math import ceil
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from finger.interfaces import IDrainable, ILimitedTransport
+from finger.net.httphead import (
+    HTTP_1_0,
+    HTTP_1_1,
+    MAX_FIELDS,
+    MAX_FIELDS_SIZE,
+    MAX_REQUEST_LINE,
+    HTTPRefusal,
+    RequestLine,
+    checkField,
+    checkHead,
+    elements,
+    parseRequestLine,
+    requestLineTooLong,
+)
+from finger.net.httprequest import BoundedRequest
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
-
-MAX_BODY = 64 * 1024
-"""The longest request body, in bytes, with or without chunks.  Legitimate bodies are about one line long."""
-
-MAX_DIGITS = 20
-"""The most digits in a C{Content-Length}."""
 
 MAX_REQUESTS = 100
 """The most requests on one connection."""
 
 MAX_WAITING = 16 * 1024
 """The data of further requests, in bytes, that is received during an answer before receiving pauses."""
-
-TOO_LARGE = (
-    b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-    b"Content-Length: 18\r\n\r\nContent Too Large\n"
-)
-
-
-def tooManyRequests(wait: float, hasBody: bool) -> bytes:
-    """
-    Return the answer to a request above the rate limit (RFC 6585, section 4).
-
-    @param wait: the time until another request may be sent, in seconds.
-    @param hasBody: whether the answer has a body, as any but that to C{HEAD} has.
-    """
-    return (
-        b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: %d\r\nContent-Type: text/plain\r\n"
-        b"Content-Length: 18\r\n\r\n%b"
-    ) % (ceil(wait), b"Too Many Requests\n" if hasBody else b"")
-
-
-class BoundedRequest(Request):
-    """A request whose body has at most L{MAX_BODY} bytes."""
-
-    channel: BoundedChannel
-    _bodySize = 0
-
-    def gotLength(self, length: int | None) -> None:
-        """Refuse a body whose announced length is too long."""
-        if length is not None and length > MAX_BODY:
-            self.channel.refuse(TOO_LARGE)
-            self.requestHeaders.removeHeader(b"expect")  # Otherwise Twisted would reply 100 Continue.
-        super().gotLength(min(length or MAX_BODY, MAX_BODY))  # Keeps the body in memory, not in a temporary file.
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Take a chunk of the body, or refuse the body once it is too long."""
-        self._bodySize += len(data)
-        if self._bodySize > MAX_BODY:
-            self.channel.refuse(TOO_LARGE)
-        else:
-            super().handleContentChunk(data)
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Answer the complete request, unless it has been refused, or is above the rate limit."""
-        if self.channel.isRefused:
-            return
-        wait = self.channel.admitRequest()
-        if wait:
-            self.channel.refuse(tooManyRequests(wait, hasBody=command != b"HEAD"))
-        else:
-            self.channel.beginAnswer()
-            super().requestReceived(command, path, version)
-
-    def render(self, resrc: IResource) -> None:
-        """Set the headers common to all answers, and render the resource."""
-        self.setHeader(b"server", b"finger")
-        if self.isSecure():
-            # Browsers then use HTTPS alone for a year (RFC 6797).
-            self.setHeader(b"strict-transport-security", b"max-age=31536000")
-        super().render(resrc)
 
 
 @implementer(IDrainable, IHalfCloseableProtocol)
@@ -103,8 +54,12 @@ class BoundedChannel(HTTPChannel):
     @ivar answerTimeout: seconds for the answer to be written, after the body.
     @ivar discardTimeout: seconds to discard what arrives after a refusal before the connection is closed, and the
         same again before it is aborted.
+    @ivar hsts: see L{BoundedSite}.
     @ivar isRefused: whether further data is discarded.
     """
+
+    delimiter = b"\n"  # A line without CR is refused, instead of being awaited.
+    totalHeadersSize = MAX_REQUEST_LINE + MAX_FIELDS_SIZE
 
     transport: Any  # An ITCPTransport with the attribute C{disconnecting}, as all of Twisted's have.
     site: BoundedSite
@@ -114,6 +69,7 @@ class BoundedChannel(HTTPChannel):
     requestTimeout = 30.0
     answerTimeout = 45.0
     discardTimeout = 2.0
+    hsts: int | None = None
 
     _count = 0
     _isBusy = False  # From the end of a request to the turn after its answer.
@@ -121,6 +77,9 @@ class BoundedChannel(HTTPChannel):
     _isHalfClosed = False
     _isUnread = False
     _answered: Request | None = None
+    _head: RequestLine | None = None
+    _fields = 0
+    _fieldsSize = 0
     isRefused = False
 
     def connectionMade(self) -> None:
@@ -131,28 +90,99 @@ class BoundedChannel(HTTPChannel):
         super().connectionMade()
         self._deadline.start(self.headersTimeout, self.transport.abortConnection)
 
-    def headerReceived(self, line: bytes) -> bool:
-        """
-        See L{HTTPChannel.headerReceived}.  A C{Content-Length} with too many digits is replaced by one that is too
-        long, because Python refuses to parse very long numbers.
-        """
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length" and len(value) > MAX_DIGITS and value.strip(b" \t").isdigit():
-            line = b"%b: %d" % (name, MAX_BODY + 1)
-        return bool(super().headerReceived(line))
+    def lineReceived(self, line: bytes) -> None:
+        """See L{HTTPChannel.lineReceived}.  Twisted sees checked lines only."""
+        self._receive(self._takeLine, line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """See L{HTTPChannel.rawDataReceived}."""
+        self._receive(self._takeRaw, data)
+
+    def _receive(self, take: Callable[[bytes], object], data: bytes) -> None:
+        try:
+            take(data)
+        except HTTPRefusal as refusal:
+            self.refuse(refusal)
+
+    def _takeLine(self, line: bytes) -> None:
+        if not line.endswith(b"\r"):
+            raise HTTPRefusal(400, "a line of the head should end in CR LF")
+        line = line[:-1]
+        if self._head is None:
+            if line:
+                self._head = parseRequestLine(line)
+                self._fieldsSize = self._fields = 0
+                line = self._head.format()
+        elif line:
+            line = self._takeField(self._head, line)
+        super().lineReceived(line)
+
+    def _takeField(self, head: RequestLine, line: bytes) -> bytes:
+        self._fieldsSize += len(line)
+        self._fields += 1
+        if self._fieldsSize > MAX_FIELDS_SIZE or self._fields > MAX_FIELDS:
+            raise HTTPRefusal(431, f"at most {MAX_FIELDS} fields of {MAX_FIELDS_SIZE} bytes in all are accepted")
+        return checkField(line, head.version)
+
+    def _takeRaw(self, data: bytes) -> None:
+        """Take a part of the body.  Twisted's decoder waits for a CR LF when a chunk's line has another end."""
+        super().rawDataReceived(data)
+        if b"\n" in getattr(self._transferDecoder, "_buffer", b""):
+            self._respondToBadRequestAndDisconnect()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that is too long for Twisted's buffer."""
+        self.refuse(requestLineTooLong(line) if self._head is None else HTTPRefusal(431, "a line is too long"))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Refuse what Twisted does not accept: two lengths, or invalid chunks."""
+        raise HTTPRefusal(400, "the head, or the length of the content, is not valid")
 
     def allHeadersReceived(self) -> None:
-        """Count the request and start the time limit for its body."""
+        """Check the head, count the request and start the time limit for its body."""
+        head, request = self._head, self.requests[-1]
+        assert head is not None
+        fields = request.requestHeaders
+        checkHead(head, fields.getRawHeaders(b"host", ()), fields.getRawHeaders(b"expect", ()))
+        if head.scheme == b"https" and not request.isSecure():
+            raise HTTPRefusal(421, "this port has no https")
+        if head.authority:
+            fields.setRawHeaders(b"host", [head.authority])
+        if self.length == 0:
+            fields.removeHeader(b"expect")  # There is no content to continue with.
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         self._count += 1
         super().allHeadersReceived()
 
+    def allContentReceived(self) -> None:
+        """Check the trailer, which is otherwise ignored (RFC 9112 section 7.1.2), and answer the request."""
+        for line in getattr(self._transferDecoder, "_trailerHeaders", ()):
+            checkField(bytes(line), HTTP_1_1)
+        super().allContentReceived()
+
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        """See L{HTTPChannel.checkPersistence}.  A connection also ends after L{MAX_REQUESTS}, or in a drain."""
+        """
+        Return whether the connection stays open after a request (RFC 9112 section 9.3).  It also ends after
+        L{MAX_REQUESTS}, or in a drain.
+        """
         if self._isDraining or self._count >= MAX_REQUESTS:
-            request.setHeader(b"connection", b"close")
             return False
-        return bool(super().checkPersistence(request, version))
+        options = elements(request.requestHeaders.getRawHeaders(b"connection", ()))
+        return b"close" not in options and (version == HTTP_1_1 or b"keep-alive" in options)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """
+        Write the head of a response, with the fields that all have.  The version is the server's, whatever the
+        request's is (RFC 9110 section 2.5).
+        """
+        if version == HTTP_1_0 and not headers.hasHeader(b"content-length"):
+            self.persistent = False  # The end of the connection is that of the content.
+        if version == HTTP_1_0 or not self.persistent:
+            headers.setRawHeaders(b"connection", [b"keep-alive" if self.persistent else b"close"])
+        headers.setRawHeaders(b"server", [b"finger"])
+        if self._promise:
+            headers.setRawHeaders(b"strict-transport-security", [self._promise])
+        super().writeHeaders(HTTP_1_1, code, reason, headers)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -202,7 +232,7 @@ class BoundedChannel(HTTPChannel):
 
     def _continue(self) -> None:
         """Go on with the next request, if it has arrived."""
-        answered, self._answered, self._isBusy = self._answered, None, False
+        answered, self._answered, self._isBusy, self._head = self._answered, None, False, None
         super().requestDone(answered)
         if not self._isBusy and self._waiting:
             data = bytes(self._waiting)
@@ -223,22 +253,36 @@ class BoundedChannel(HTTPChannel):
 
     def admitRequest(self) -> float:
         """
-        Count a complete request towards the rate limit of the peer's address, if the transport has one.
+        Count a complete request towards the rate limit of the peer's address, if the transport has one.  The
+        connection itself counts as the first.
 
         @return: 0 if it may be answered, or else the time until the next one may be, in seconds.
         """
-        limit = ILimitedTransport(self.transport, None)
-        return 0.0 if limit is None or self._count == 1 else limit.admitRequest()
+        return 0.0 if self._count == 1 else self.admitCall()
 
-    def refuse(self, answer: bytes) -> None:
+    def admitCall(self) -> float:
+        """Count something else that costs as much as a request; see L{admitRequest}."""
+        limit = ILimitedTransport(self.transport, None)
+        return 0.0 if limit is None else limit.admitRequest()
+
+    @property
+    def _promise(self) -> bytes:
+        """The value of C{Strict-Transport-Security} (RFC 6797 section 7.2): by HTTPS only, and only if asked for."""
+        return b"max-age=%d" % self.hsts if self.hsts is not None and self.isSecure() else b""
+
+    def refuse(self, refusal: HTTPRefusal) -> None:
         """
         Send a last answer, and close after a delay.  Closing at once, with bytes unread, would reset the connection,
         and the peer would lose the answer.
         """
-        if not self.isRefused:
-            self.isRefused = True
-            self.transport.write(answer)
-            self._deadline.start(self.discardTimeout, self._end)
+        self.isRefused = True
+        self.clearLineBuffer()
+        fields = [b"Date: " + datetimeToString()]
+        if self._promise:
+            fields.append(b"Strict-Transport-Security: " + self._promise)
+        isHead = self._head is not None and self._head.method == b"HEAD"
+        self.transport.write(refusal.format(*fields, hasBody=not isHead))
+        self._deadline.start(self.discardTimeout, self._end)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Cancel the time limit, and the next request."""
@@ -254,6 +298,8 @@ class BoundedChannel(HTTPChannel):
     def drain(self) -> None:
         """See L{IDrainable.drain}.  A first request has L{DRAIN_GRACE} seconds to arrive, as it may be in transit."""
         self._isDraining = True
+        if self.isRefused:
+            return
         if not self._count and not self.requests:
             self._deadline.start(DRAIN_GRACE, self.loseConnection)
             return
@@ -275,6 +321,8 @@ class BoundedSite(Site):
     @param reactor: the clock for the time limits.
     @param querySeconds: seconds for a request's headers to arrive.
     @param answerSeconds: seconds for its body to arrive, and again for a back end to answer.
+    @param hsts: seconds for which browsers use HTTPS alone for the whole host (RFC 6797), as HTTPS responses say; 0
+        ends that; L{None} for no such promise.
     @ivar headersTimeout: see L{BoundedChannel}.
     @ivar requestTimeout: see L{BoundedChannel}.
     @ivar answerTimeout: see L{BoundedChannel}.
@@ -283,12 +331,18 @@ class BoundedSite(Site):
     noisy = False
 
     def __init__(
-        self, resource: IResource, reactor: Any, querySeconds: float = 10.0, answerSeconds: float = 30.0
+        self,
+        resource: IResource,
+        reactor: Any,
+        querySeconds: float = 10.0,
+        answerSeconds: float = 30.0,
+        hsts: int | None = None,
     ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, reactor=reactor, parsePOSTFormSubmission=False)
         self.headersTimeout = querySeconds
         self.requestTimeout = answerSeconds
         self.answerTimeout = answerSeconds + CLOSE_GRACE
+        self._hsts = hsts
         self._clock = reactor
 
     def buildProtocol(self, addr: Any) -> BoundedChannel:  # type: ignore[override]
@@ -301,6 +355,7 @@ class BoundedSite(Site):
         channel.headersTimeout = self.headersTimeout
         channel.requestTimeout = self.requestTimeout
         channel.answerTimeout = self.answerTimeout
+        channel.hsts = self._hsts
         return channel
 
     def log(self, request: Any) -> None:

@@ -136,7 +136,7 @@ messages = st.one_of(
 
 # HTTP.
 
-METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"get", b"G\xcb")
+METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT", b"BREW", b"get", b"G\xcb")
 PATHS = (
     *(b"/", b"/moshez", b"/nasty", b"/a%2Fb", b"/..", b"//", b"/moshez/x", b"*", b"", b"http://h/moshez", b"/\xff"),
     *(
@@ -149,12 +149,24 @@ PATHS = (
         b"/?page=%d9%a1",
         b"/%",
     ),
+    *(
+        b"http://h",
+        b"https://h/moshez",
+        b"http://[::1]:80/?page=2",
+        b"http://@/",
+        b"h:80",
+        b"/#x",
+        b"/" + b"x" * 9000,
+    ),
 )
-VERSIONS = (b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/0.9", b"HTTP/2", b"")
+VERSIONS = (b"HTTP/1.1",) * 4 + (b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/2", b"")
+HOSTS = ((b"Host: h",),) * 6 + ((), (b"Host: [::1]:80",), (b"Host:",), (b"Host: a b",), (b"Host: h", b"Host: h"))
 HEADERS = (
     *(b"Host: h", b"Connection: close", b"Connection: keep-alive", b"Expect: 100-continue", b"Cookie: a=b; c"),
     *(b"Content-Length: 5", b"Content-Length: 0", b"Content-Length: -1", b"Content-Length: 65537"),
     *(b"Content-Length: " + b"9" * 5000, b"Content-Length:", b"Transfer-Encoding: chunked", b"Transfer-Encoding: x"),
+    *(b"Content-Length: " + b"5".zfill(30), b"Content-Length: 5, 5", b"Transfer-Encoding: x, chunked", b"Expect: x"),
+    *(b"A" * 200 + b": b", b"A: " + b"b" * 9000, b"X: y\nZ: z", b"Connection: te, close"),
     *(b"Authorization: Basic bW9zaGV6OnNlY3JldA==", b"Authorization: Basic bW9", b"Authorization: Basic /w==", b"X"),
     *(
         b"Content-Type: text/xml",
@@ -171,6 +183,8 @@ BODIES = (
     b"hello",
     b"5\r\nhello\r\n0\r\n\r\n",
     b"0\r\n\r\n",
+    b"0\r\nA: b\r\nC\n\r\n\r\n",
+    b"5\nhello\n0\n\n",
     b"fffffff\r\n",
     b"-1\r\n",
     b"5;x=\xff\r\n",
@@ -178,8 +192,10 @@ BODIES = (
 )
 
 
-def _request(method: bytes, path: bytes, version: bytes, headers: Sequence[bytes], body: bytes) -> bytes:
-    return b"\r\n".join([method + b" " + path + b" " + version, *headers, b"", body])
+def _request(
+    method: bytes, path: bytes, version: bytes, hosts: Sequence[bytes], headers: Sequence[bytes], body: bytes
+) -> bytes:
+    return b"\r\n".join([method + b" " + path + b" " + version, *hosts, *headers, b"", body])
 
 
 _requests = st.builds(
@@ -187,19 +203,35 @@ _requests = st.builds(
     st.sampled_from(METHODS),
     st.sampled_from(PATHS),
     st.sampled_from(VERSIONS),
+    st.sampled_from(HOSTS),
     st.lists(st.sampled_from(HEADERS), max_size=4),
     st.sampled_from(BODIES),
 )
 requests = st.one_of(
     st.lists(_requests, min_size=1, max_size=3).map(b"".join),
     mutated(st.lists(_requests, min_size=1, max_size=2).map(b"".join)),
-    tokens(b"GET / HTTP/1.1\r\n", b"\r\n", b"\r\n\r\n", b"\n", b"X: y\r\n", b" ", b":", b"\r", *HEADERS),
+    tokens(
+        b"GET / HTTP/1.1\r\n",
+        b"GET / HTTP/1.0\r\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\n",
+        b"X: y\r\n",
+        b" ",
+        b":",
+        b"\r",
+        *HEADERS,
+    ),
 )
 
 _STATUS = (b"GET /metrics HTTP/1.1", b"GET /healthz HTTP/1.1", b"HEAD /metrics HTTP/1.1", b"POST /metrics HTTP/1.0")
 _ACCEPT = tokens(b"application/openmetrics-text", b"text/plain", b";", b",", b"=", b"version", b"1.0.0", b"q", b"*/*")
 statusRequests = st.one_of(
-    st.builds(lambda line, accept: line + b"\r\nAccept: " + accept + b"\r\n\r\n", st.sampled_from(_STATUS), _ACCEPT),
+    st.builds(
+        lambda line, accept: line + b"\r\nHost: localhost\r\nAccept: " + accept + b"\r\n\r\n",
+        st.sampled_from(_STATUS),
+        _ACCEPT,
+    ),
     requests,
 )
 

@@ -290,7 +290,7 @@ def readResponses(data: bytes, methods: Sequence[bytes]) -> list[Response]:
         if code == 100:
             continue
         method = next(answered, b"refused") if b"server" in headers else b"refused"
-        hasBody = method != b"HEAD" and code != 304
+        hasBody = method != b"HEAD" and code != 304 and (data or method != b"refused")  # That of HEAD is empty.
         size = int(headers.get(b"content-length", len(data))) if hasBody else 0
         assert size <= len(data), "the body is truncated"
         found.append(Response(code, headers, data[:size]))

@@ -101,7 +101,7 @@ class RateTests(BlackBoxTestCase):
                 with connect(server, adapter, host) as connection:
                     connection.sendall(flood + b"GET / HTTP/1.0\r\n\r\n")
                     answer = receive(connection)
-                self.assertEqual(answer.count(b"HTTP/1.1 200 "), 20)
+                self.assertEqual(answer.count(b"HTTP/1.1 200 "), 21)
         self.assertNotIn("TooManyRequests", server.log)
 
 
