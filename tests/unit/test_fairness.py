@@ -17,7 +17,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from finger.net.http import MAX_BODY, MAX_REQUESTS
+from finger.adapters.xmlrpc.resource import MAX_CALLS
+from finger.net.http import MAX_REQUESTS
+from finger.net.httprequest import MAX_BODY
 from finger.net.limits import MAX_CONNECTIONS_PER_ADDRESS
 from finger.service import makeServer
 from tests.support.turns import turn
@@ -54,7 +56,7 @@ def callWith(text: bytes) -> bytes:
     return head + text * ((MAX_BODY - len(head) - len(tail)) // len(text)) + tail
 
 
-MULTICALL = dumps(([{"methodName": "getUsers", "params": []}] * 16,), "system.multicall").encode()
+MULTICALL = dumps(([{"methodName": "getUsers", "params": []}] * MAX_CALLS,), "system.multicall").encode()
 
 CALLS = {
     "entities": b"<!DOCTYPE x [<!ENTITY a '%b'>]><methodCall><methodName>%b</methodName></methodCall>"
@@ -66,7 +68,6 @@ CALLS = {
     % (b"<value><array><data>" * 1000 + b"</data></array></value>" * 1000),
     "references": callWith(b"<param><value>&#60;&#60;&#60;</value></param>"),
     "comments": callWith(b"<!---->"),
-    "several calls": MULTICALL,
 }
 """The calls that take most work for their length."""
 
@@ -149,6 +150,14 @@ class FairnessTests(FairnessTestCase):
             self.assertLessEqual(len(call), MAX_BODY, name)
             self.setUp()
             self.assertEqual(self.flood(post(call) * 4, connections=4).count(b"<methodResponse>"), 16, name)
+
+    def test_multicall(self) -> None:
+        """The calls in a request count like requests, so a connection can make no more of them."""
+        answers = self.flood(post(MULTICALL) * 4, connections=1)
+        self.assertEqual(answers.count(b"<methodResponse>"), 3)
+        self.assertEqual(answers.count(b"user999"), REQUESTS)
+        self.assertEqual(answers.count(b"too many calls"), 3 * MAX_CALLS - REQUESTS)
+        self.assertEqual(answers.count(b"HTTP/1.1 429 "), 1)
 
     def test_pieces(self) -> None:
         """TLS records of one byte each, of which the reactor reads thousands at once, during an answer."""

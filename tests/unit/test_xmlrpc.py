@@ -21,7 +21,7 @@ from zope.interface.verify import verifyObject
 from finger.adapters.xmlrpc.resource import MAX_CALLS, MAX_NAME, MULTICALL, FingerXMLRPC
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
-from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.interfaces import IFingerService, ILimitedTransport, IXMLRPCResource
 from finger.testing import BrokenDouble, SilentDouble
 from tests.support.turns import TurningClock
 
@@ -30,6 +30,27 @@ USERS = MemoryFingerService({"moshez": "Happy and well", "zoë": "\x1b[2J\0\ufff
 
 class _Request(DummyRequest):
     content: BytesIO
+
+
+@implementer(ILimitedTransport)
+class _LimitedRequest(_Request):
+    """
+    A request that may make some further calls.
+
+    @ivar refused: the number of calls that were refused.
+    """
+
+    def __init__(self, admitted: int) -> None:
+        super().__init__([b""])
+        self.method = b"POST"
+        self._left = admitted
+        self.refused = 0
+
+    def admitRequest(self) -> float:
+        """Admit a call, or refuse it for some seconds."""
+        self._left -= 1
+        self.refused += self._left < 0
+        return 0.0 if self._left >= 0 else 2.5
 
 
 class XMLRPCTestCase(SynchronousTestCase):
@@ -237,6 +258,20 @@ class MulticallTests(XMLRPCTestCase):
             answers = self.multicall(*calls, service=users)
         self.assertEqual([isinstance(answer, list) for answer in answers], [True] * 8 + [False] * 8)
         self.assertEqual(answers[-1]["faultString"], "the answers to the calls before are too long")
+
+    def test_rate(self) -> None:
+        """Each call but the first counts towards the rate limit, and those above it fail, in their places."""
+        for admitted in (0, 1, 3, 20):
+            request: Any = _LimitedRequest(admitted)
+            calls = [{"methodName": "getUser", "params": ["moshez"]}] * 5
+            request.content = BytesIO(dumps((calls,), MULTICALL).encode())
+            IXMLRPCResource(USERS).render(request)
+            answers: Any = loads(b"".join(request.written))[0][0]
+            self.assertEqual([isinstance(answer, list) for answer in answers], [n <= admitted for n in range(5)])
+            for answer in answers[admitted + 1 :]:
+                fault = {"faultCode": 1, "faultString": "too many calls, try again in 3 s"}
+                self.assertEqual(answer, fault)
+            self.assertEqual(request.refused, min(1, max(0, 4 - admitted)))
 
     def test_turns(self) -> None:
         """Each call has a turn of the reactor of its own, and one that waits does not delay the next."""

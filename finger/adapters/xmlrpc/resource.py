@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from inspect import signature
+from math import ceil
 from typing import Any, Final, NoReturn, TypeVar
 from xmlrpc.client import Fault
 
@@ -33,7 +34,7 @@ from finger.adapters.xmlrpc.messages import (
     parseCall,
 )
 from finger.errors import NoSuchUser
-from finger.interfaces import IFingerService, IXMLRPCResource
+from finger.interfaces import IFingerService, ILimitedTransport, IXMLRPCResource
 from finger.log.querylog import QueryLog, finishQuery
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import clean, cleanLine
@@ -57,13 +58,15 @@ MAX_NAME: Final = 100
 
 MULTICALL: Final = "system.multicall"
 
+ONLY_POST: Final = b"XML-RPC calls are sent with POST\n"
+
 
 @dataclass(frozen=True, slots=True)
 class _Method:
     """
     A method.
 
-    @ivar answer: called with the peer's address and the parameters.
+    @ivar answer: called with the client and the parameters.
     @ivar signatures: the types of its result and its parameters, for each form in which it can be called.
     """
 
@@ -77,16 +80,48 @@ class _Method:
     def checkParams(self, name: str, params: tuple[Value, ...]) -> None:
         """Refuse too few or too many parameters."""
         try:
-            signature(self.answer).bind("", *params)
+            signature(self.answer).bind(None, *params)
         except TypeError as error:
             raise Fault(BAD_CALL, f"{name}: {error}") from None
 
 
-class _Answers:
-    """The answers of a C{system.multicall}, whose length is bounded."""
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """
+    The client that makes a call.
 
-    def __init__(self) -> None:
+    @ivar host: its address.
+    @ivar limit: counts its further calls towards its rate limit; L{None} for no limit.
+    """
+
+    host: str
+    limit: ILimitedTransport | None
+
+
+class _Answers:
+    """
+    The answers of a C{system.multicall}, whose length is bounded, and whose calls count like requests.
+
+    @param peer: the client.
+    """
+
+    def __init__(self, peer: _Peer) -> None:
+        self._limit = peer.limit
+        self._count = 0
+        self._wait = 0.0
         self._length = 0
+
+    def admit(self) -> None:
+        """
+        Count one more call towards the rate limit.  The request itself was counted as the first.
+
+        @raise Fault: if the call is above the limit, or if one before it was.
+        """
+        self._count += 1
+        if self._count > 1 and self._limit is not None and not self._wait:
+            self._wait = self._limit.admitRequest()
+        if self._wait:
+            raise Fault(REFUSED, f"too many calls, try again in {ceil(self._wait)} s")
 
     def format(self, value: Answer) -> Formatted:
         """
@@ -136,26 +171,28 @@ class FingerXMLRPC(Resource):
         request.setResponseCode(HTTPStatus.METHOD_NOT_ALLOWED)
         request.setHeader(b"allow", b"POST")
         request.setHeader(b"content-type", b"text/plain")
-        return b"" if request.method == b"HEAD" else b"XML-RPC calls are sent with POST\n"
+        request.setHeader(b"content-length", b"%d" % len(ONLY_POST))
+        return b"" if request.method == b"HEAD" else ONLY_POST
 
     async def _render(self, request: Request) -> None:
         assert request.content is not None
         ended = request.notifyFinish().addErrback(lambda reason: None)
-        answer = await self._answer(request.content.read(), hostOf(request.getClientAddress()))
+        peer = _Peer(hostOf(request.getClientAddress()), ILimitedTransport(request, None))
+        answer = await self._answer(request.content.read(), peer)
         if not ended.called:
             request.setHeader(b"content-type", b"text/xml; charset=utf-8")
             request.setHeader(b"content-length", b"%d" % len(answer))
             request.write(answer)
             request.finish()
 
-    async def _answer(self, body: bytes, peer: str) -> bytes:
+    async def _answer(self, body: bytes, peer: _Peer) -> bytes:
         try:
             call = parseCall(body)
             return formatResponse(await self._call(peer, call.method, call.params))
         except Fault as fault:
             return formatFault(fault)
 
-    async def _call(self, peer: str, name: str, params: tuple[Value, ...]) -> Answer:
+    async def _call(self, peer: _Peer, name: str, params: tuple[Value, ...]) -> Answer:
         """
         Call a method.
 
@@ -181,53 +218,54 @@ class FingerXMLRPC(Resource):
     def _fault(self, failure: Failure) -> NoReturn:
         raise Fault(REFUSED, self.queries.failures.explain(failure, self.log)) from None
 
-    def _logged(self, peer: str, query: str, look: Callable[..., Deferred[T]], *arguments: object) -> Deferred[T]:
-        finish = self.queries.begin("xmlrpc", peer, query)
+    def _logged(self, peer: _Peer, query: str, look: Callable[..., Deferred[T]], *arguments: object) -> Deferred[T]:
+        finish = self.queries.begin("xmlrpc", peer.host, query)
         return maybeDeferred(look, *arguments).addBoth(finishQuery, finish)
 
     # The methods.  The first line of each is its help.
 
-    async def _getUser(self, peer: str, user: Value) -> str:
+    async def _getUser(self, peer: _Peer, user: Value) -> str:
         """Return the status of the user of that name, or 'No such user'."""
         if not isinstance(user, str):
             raise Fault(BAD_CALL, "getUser takes one string, the user's name")
         try:
-            return clean(await self._logged(peer, user, getUserFor, self._service, user, peer))
+            return clean(await self._logged(peer, user, getUserFor, self._service, user, peer.host))
         except NoSuchUser:
             return NoSuchUser.words
 
-    async def _getUsers(self, peer: str) -> Answer:
+    async def _getUsers(self, peer: _Peer) -> Answer:
         """Return the names of all users, sorted."""
         return [clean(user) for user in await self._logged(peer, "", self._service.getUsers)]
 
-    async def _listMethods(self, peer: str) -> Answer:
+    async def _listMethods(self, peer: _Peer) -> Answer:
         """Return the names of the methods."""
         return list(self._methods)
 
-    async def _methodHelp(self, peer: str, method: Value) -> Answer:
+    async def _methodHelp(self, peer: _Peer, method: Value) -> Answer:
         """Return the description of a method."""
         return self._find(method).help
 
-    async def _methodSignature(self, peer: str, method: Value) -> Answer:
+    async def _methodSignature(self, peer: _Peer, method: Value) -> Answer:
         """Return the signatures of a method, each a list of the types of its result and its parameters."""
         return self._find(method).signatures
 
-    async def _multicall(self, peer: str, calls: Value) -> Answer:
+    async def _multicall(self, peer: _Peer, calls: Value) -> Answer:
         """Call several methods, and return for each a list with its result, or a Fault's struct."""
         if not isinstance(calls, list):
             raise Fault(BAD_CALL, f"{MULTICALL} takes one array of calls")
         if len(calls) > MAX_CALLS:
             raise Fault(BAD_CALL, f"{MULTICALL} takes at most {MAX_CALLS} calls")
-        answers, waiting = _Answers(), []
+        answers, waiting = _Answers(peer), []
         for call in calls:
             waiting.append(Deferred.fromCoroutine(self._callOne(peer, call, answers)))
             if self.clock is not None:
                 await deferLater(self.clock, 0)
         return [*await gatherResults(waiting)]
 
-    async def _callOne(self, peer: str, call: Value, answers: _Answers) -> Answer:
+    async def _callOne(self, peer: _Peer, call: Value, answers: _Answers) -> Answer:
         """Answer one call of several.  They are independent: one that fails does not affect the others."""
         try:
+            answers.admit()
             name, params = _parseOne(call)
             return answers.format(await self._call(peer, name, params))
         except Fault as fault:
