@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from finger.config.checkers import makeChecker
 from finger.profile import FIELD_OF_ATOM
-from finger.protocol.hosts import parseNetwork
+from finger.protocol.hosts import parseHost, parseNetwork
 
 MAX_DIGITS: Final = 18
 """The maximum length of a whole number, in decimal digits.  Such a number fits into 64 bits and into a message."""
@@ -137,6 +137,14 @@ class Network(Kind):
         return str(value)
 
 
+class Host(Kind):
+    """The name or the address of a host."""
+
+    def read(self, value: object) -> str:
+        """See L{Kind.read}."""
+        return parseHost(str(value))
+
+
 class Whole(Kind):
     """
     A whole number.
@@ -157,6 +165,22 @@ class Whole(Kind):
         if not isNumber or int(text) < self._least:
             raise ValueError(f"should be a number, {self._least} or more")
         return int(text)
+
+
+class WholeOrNone(Whole):
+    """A whole number, or C{none}, which is L{None} in the configuration."""
+
+    def read(self, value: object) -> Any:
+        """See L{Kind.read}."""
+        return value if value == "none" else super().read(value)
+
+    def toField(self, value: Any) -> int | None:
+        """See L{Kind.toField}."""
+        return None if value == "none" else value
+
+    def fromField(self, value: int | None) -> Any:
+        """See L{Kind.fromField}."""
+        return "none" if value is None else value
 
 
 class Number(Kind):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -12,8 +12,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from finger.config.options import PORTS, Option
-from finger.config.types import Port
+from finger.config.types import Host, Port
 from finger.net.http import BoundedSite
+from finger.net.httphead import hostOfAuthority
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 
 if TYPE_CHECKING:
@@ -36,20 +37,36 @@ class StatusResource(Resource):
     @param problems: returns the problems that prevent the server from answering, one line each.
     @param metrics: returns the metrics, as content type and content, in a format that suits the given C{Accept}
         header; L{None} if metrics are not available.
+    @param hosts: the names by which clients may address the port, besides C{localhost} and its addresses.
     """
 
     def __init__(
-        self, problems: Callable[[], list[str]], metrics: Callable[[str], tuple[str, bytes]] | None = None
+        self,
+        problems: Callable[[], list[str]],
+        metrics: Callable[[str], tuple[str, bytes]] | None = None,
+        hosts: Iterable[str] = (),
     ) -> None:
         super().__init__()
+        self._hosts = {"localhost", "127.0.0.1", "::1", *hosts}
         self._problems = problems
         self._metrics = metrics
-        self.putChild(b"healthz", _Page(self._health))
-        self.putChild(b"metrics", _Page(self._measured))
+        self._pages = {b"healthz": self._health, b"metrics": self._measured}
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """See L{Resource.getChild}."""
-        return _Page(lambda accept: _lines(HTTPStatus.NOT_FOUND, "not found; available are /healthz and /metrics"))
+        if not self._isAddressed(request):
+            return _Page(_misdirected)
+        return _Page(self._pages.get(path, _notFound) if not request.postpath else _notFound)
+
+    def _isAddressed(self, request: Request) -> bool:
+        """
+        Return whether a request is for this server.  A web page of a stranger's host can read the answers of that
+        host only, even if its name then resolves to this machine's address (DNS rebinding).  No web page can reach a
+        UNIX socket.  HTTP/1.0 may have no C{Host}, but no browser leaves it out.
+        """
+        fields = request.requestHeaders.getRawHeaders(b"host", ())
+        own = getattr(request.getHost(), "host", None)
+        return own is None or self._hosts.union((own.partition("%")[0],)).issuperset(map(hostOfAuthority, fields))
 
     def _health(self, accept: str) -> Answer:
         """
@@ -65,15 +82,22 @@ class StatusResource(Resource):
         return HTTPStatus.OK, *self._metrics(accept)
 
 
+def _notFound(accept: str) -> Answer:
+    return _lines(HTTPStatus.NOT_FOUND, "not found; available are /healthz and /metrics")
+
+
+def _misdirected(accept: str) -> Answer:
+    return _lines(HTTPStatus.MISDIRECTED_REQUEST, "this server does not have that name; see --statushost")
+
+
 class _Page(Resource):
     """A read-only page."""
+
+    isLeaf = True
 
     def __init__(self, answer: Callable[[str], Answer]) -> None:
         super().__init__()
         self._answer = answer
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        return _Page(lambda accept: _lines(HTTPStatus.NOT_FOUND, "not found"))
 
     def render(self, request: Request) -> int:
         if request.method in ALLOWED:
@@ -91,7 +115,7 @@ def _lines(status: HTTPStatus, *lines: str) -> Answer:
 
 
 def _send(request: Request, status: HTTPStatus, kind: str, content: bytes) -> None:
-    request.setResponseCode(status)
+    request.setResponseCode(status, status.phrase.encode())  # Twisted does not know all.
     request.setHeader("content-type", kind)
     request.setHeader("content-length", str(len(content)))
     request.setHeader("cache-control", "no-store")
@@ -118,6 +142,16 @@ class HealthAdapter:
             group=PORTS,
             help="Status ports (/healthz, /metrics); a number means loopback.",
         ),
+        Option(
+            name="statushost",
+            field="statusHosts",
+            kind=Host(),
+            value="HOST",
+            repeated=True,
+            initial=(),
+            group=PORTS,
+            help="Host name by which clients address the status ports, besides localhost and the ports' addresses.",
+        ),
     )
     queries = ()
 
@@ -128,7 +162,8 @@ class HealthAdapter:
         metrics = self._makeMetrics()
         if metrics is not None:
             context.useMetrics(metrics)
-        resource = StatusResource(context.server.problems, metrics.render if metrics is not None else None)
+        render = metrics.render if metrics is not None else None
+        resource = StatusResource(context.server.problems, render, context.options["statushost"])
         config = context.config
         site = BoundedSite(resource, context.reactor, config.querySeconds, config.answerSeconds)
         context.listen("statusport", site)

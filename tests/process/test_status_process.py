@@ -227,6 +227,19 @@ class StatusProcessTests(BlackBoxTestCase):
         hosts = re.findall(r"--statusport=0: listening on (\S+):\d+", server.log)
         self.assertEqual(sorted(hosts), ["127.0.0.1", "[::1]"])
 
+    def test_rebinding(self) -> None:
+        """A web page whose host's name resolves to this machine gets no answers (DNS rebinding)."""
+        server = self.start(f"--file={ROOT}/etc/users", "--statusport=0", "--statushost=Status.Example")
+        for host, code in (
+            *(("evil.example", "421"), ("evil.example:9079", "421"), ("127.0.0.1.evil.example", "421"), ("", "421")),
+            *(("localhost", "200"), ("status.example:80", "200"), ("[::1]:1", "200"), ("127.0.0.1", "200")),
+        ):
+            for path in ("healthz", "metrics"):
+                for family in FAMILIES:
+                    answer = curl(server, path, "--header", f"Host: {host}" if host else "Host;", family=family)
+                    self.assertEqual(answer[:3], code, (host, path))
+                    self.assertEqual("--statushost" in answer, code == "421")
+
     def test_unix(self) -> None:
         """The status port may be a UNIX socket with restricted permissions."""
         path = Path(tempfile.mkdtemp())

@@ -45,7 +45,7 @@ QUERY, ANSWER, DRAIN = 3.0, 5.0, 2.0
 HERE = IPv4Address("TCP", "127.0.0.1", 5)
 PASSWORDS = InMemoryUsernamePasswordDatabaseDontUse(ada=b"lovelace")
 
-GET = b"GET /%b HTTP/1.1\r\nHost: h\r\n\r\n"
+GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CALL = dumps(("moshez",), "getUser").encode()
 POST = b"POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n" % len(CALL)
 PB_CALL = encode(b"pb") + encode(

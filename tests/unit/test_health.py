@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -21,7 +24,7 @@ from finger.testing import ThreadlessReactor
 from tests.support.typed import asType
 from tests.unit.test_service import configure
 
-GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
+GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class StatusTestCase(SynchronousTestCase):
@@ -33,11 +36,11 @@ class StatusTestCase(SynchronousTestCase):
         self.accepted: list[str] = []
         self.connect(StatusResource(lambda: self.problems, self.numbers))
 
-    def connect(self, resource: StatusResource) -> None:
-        """Connect to a resource."""
+    def connect(self, resource: StatusResource, address: IAddress | None = None) -> None:
+        """Connect to a resource at an address."""
         self.clock = Clock()
         self.channel = BoundedSite(resource, self.clock).buildProtocol(None)
-        self.transport = StringTransport()
+        self.transport = StringTransport(hostAddress=address)
         self.channel.makeConnection(self.transport)
 
     def numbers(self, accept: str) -> tuple[str, bytes]:
@@ -108,8 +111,8 @@ class MetricsTests(StatusTestCase):
 
     def test_accept(self) -> None:
         """The Accept header is passed on unchanged."""
-        self.ask(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
-        self.ask(b"GET /metrics HTTP/1.1\r\nHost: h\r\nAccept: a\r\nAccept: b;\xff\r\n\r\n")
+        self.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: a\r\nAccept: b;\xff\r\n\r\n")
         self.assertEqual(self.accepted, ["", "a,b;\xff"])
 
     def test_none(self) -> None:
@@ -128,17 +131,17 @@ class RequestTests(StatusTestCase):
         """HEAD gives the same headers without the content."""
         for path in (b"/healthz", b"/metrics"):
             status, headers, body = self.ask(path)
-            head, headHeaders, nothing = self.ask(b"HEAD %b HTTP/1.1\r\nHost: h\r\n\r\n" % path)
+            head, headHeaders, nothing = self.ask(b"HEAD %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
             self.assertEqual((head, nothing), (status, b""))
             self.assertEqual(headHeaders[b"content-length"], b"%d" % len(body))
             self.assertEqual(headHeaders.keys(), headers.keys())
 
     def test_methods(self) -> None:
         """Methods other than GET and HEAD get 405."""
-        for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS", b"get"):
+        for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS"):
             for path in (b"/healthz", b"/metrics", b"/", b"/x"):
                 status, headers, _ = self.ask(
-                    b"%b %b HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n" % (method, path)
+                    b"%b %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n" % (method, path)
                 )
                 self.assertEqual((status, headers[b"allow"]), (405, b"get, head"))
         self.assertEqual(self.accepted, [])
@@ -149,6 +152,51 @@ class RequestTests(StatusTestCase):
             status, headers, body = self.ask(path)
             self.assertEqual((status, headers[b"content-type"]), (404, b"text/plain; charset=utf-8"), path)
             self.assertLess(len(body), 80)
+
+
+class HostTests(StatusTestCase):
+    """Requests for other servers, as a web page can send them after DNS rebinding."""
+
+    def check(self, address: IAddress, own: Sequence[bytes], others: Sequence[bytes]) -> None:
+        """Check which hosts are answered at an address, on all paths."""
+        self.connect(StatusResource(list, self.numbers, ("status.example", "192.0.2.9")), address)
+        for hosts, expected in ((own, {200, 404}), (others, {421})):
+            for host in hosts:
+                for path in (b"/healthz", b"/metrics", b"/", b"/healthz/x"):
+                    status, headers, body = self.ask(b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (path, host))
+                    self.assertIn(status, expected, host)
+                    self.assertEqual(headers[b"content-length"], b"%d" % len(body))
+
+    OWN = (
+        *(b"localhost", b"LOCALHOST:9079", b"localhost.", b"127.0.0.1:9079", b"[::1]", b"[0:0::1]:9079"),
+        *(b"status.example:80", b"192.0.2.9", b"[::ffff:127.0.0.1]"),
+    )
+    OTHERS = (
+        *(b"", b":9079", b"evil.example", b"localhost.evil.example", b"evil.example:9079", b"127.0.0.2", b"0.0.0.0"),
+        *(b"192.0.2.1.evil.example", b"[::2]", b"0x7f.1", b"status.example.org", b"localhost.."),
+    )
+
+    def test_hosts(self) -> None:
+        """The port answers for localhost, the address of the connection, and names from --statushost."""
+        self.check(IPv4Address("TCP", "127.0.0.1", 9079), self.OWN, (*self.OTHERS, b"192.0.2.1", b"[fe80::1]"))
+        self.check(IPv4Address("TCP", "192.0.2.1", 9079), (*self.OWN, b"192.0.2.1:9079"), self.OTHERS)
+        self.check(IPv6Address("TCP", "fe80::1%eth0", 9079), (*self.OWN, b"[fe80::1]:9079"), self.OTHERS)
+
+    def test_unix(self) -> None:
+        """At a UNIX socket, which no web page can reach, the host does not matter."""
+        self.check(UNIXAddress(b"/run/finger/status"), (*self.OWN, *self.OTHERS), ())
+
+    def test_absolute(self) -> None:
+        """The host of a URL replaces that of the field."""
+        self.connect(StatusResource(list), IPv4Address("TCP", "127.0.0.1", 9079))
+        for target, host, code in ((b"localhost", b"evil", 200), (b"evil", b"localhost", 421)):
+            request = b"GET http://%b/healthz HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, host)
+            self.assertEqual(self.ask(request)[0], code)
+
+    def test_none(self) -> None:
+        """HTTP/1.0, which no browser speaks, needs no host."""
+        self.connect(StatusResource(list), IPv4Address("TCP", "127.0.0.1", 9079))
+        self.assertEqual(self.ask(b"GET /healthz HTTP/1.0\r\n\r\n")[0], 200)
 
 
 class CompositionTests(SynchronousTestCase):

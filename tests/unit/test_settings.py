@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from finger.config.model import CommonConfig, Config
 from finger.config.options import Option, OptionTable, didYouMean
 from finger.config.settings import Settings, formatTOML, fromEnvironment, fromFile, fromFlags
-from finger.config.types import Kind
+from finger.config.types import Host, Kind, WholeOrNone
 from finger.errors import ConfigError
 from finger.plugins.discovery import findAdapters
 
@@ -46,6 +46,24 @@ class TableTests(SynchronousTestCase):
         """Only a similar name is suggested."""
         self.assertEqual(didYouMean("hop", TABLE.settings), "; did you mean hops?")
         self.assertEqual(didYouMean("quux", TABLE.settings), "")
+
+
+class KindTests(SynchronousTestCase):
+    """The types of values."""
+
+    def test_wholeOrNone(self) -> None:
+        """A whole number may be missing, which is not the same as 0."""
+        for given, value in (("none", None), ("0", 0), (0, 0), ("31536000", 31536000)):
+            kind = WholeOrNone(0)
+            self.assertEqual(kind.toField(kind.read(given)), value)
+            self.assertEqual(kind.toField(kind.read(kind.fromField(value))), value)
+        self.assertRaises(ValueError, WholeOrNone(0).read, "None")
+
+    def test_host(self) -> None:
+        """A host is a name or an address, in one form."""
+        for given, value in (("X.Example.", "x.example"), ("straße.de", "xn--strae-oqa.de"), ("::0001", "::1")):
+            self.assertEqual(Host().read(given), value)
+        self.assertRaises(ValueError, Host().read, "x:80")
 
 
 class FileTests(SynchronousTestCase):

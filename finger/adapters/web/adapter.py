@@ -13,7 +13,7 @@ from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate, readCertificate
 from finger.config.options import PORTS, WEB, Option
-from finger.config.types import Kind, Port, Switch
+from finger.config.types import Kind, Port, Switch, WholeOrNone
 from finger.errors import ConfigError
 from finger.net.http import BoundedSite
 from finger.net.tls import HalfCloseableTLSFactory
@@ -64,6 +64,14 @@ OPTIONS: Final = (
         group=WEB,
         help="Private key (PEM), unless the certificate's file holds it.",
     ),
+    Option(
+        name="hsts",
+        kind=WholeOrNone(0),
+        value="SECONDS",
+        initial=None,
+        group=WEB,
+        help="Time for which browsers use HTTPS alone for all ports of the host; 0 ends that. Needs --certificate.",
+    ),
 )
 
 
@@ -80,7 +88,9 @@ class WebAdapter:
     def build(self, context: IAdapterContext) -> None:
         """See L{IFingerAdapter.build}."""
         config = context.config
-        site = BoundedSite(self._makeRoot(context), context.reactor, config.querySeconds, config.answerSeconds)
+        site = BoundedSite(
+            self._makeRoot(context), context.reactor, config.querySeconds, config.answerSeconds, _hsts(context)
+        )
         context.listen("webport", site)
         if context.options["ssl"]:
             certificate = self._makeCertificate(context)
@@ -114,3 +124,16 @@ class WebAdapter:
         made = developmentCertificate()
         self.log.warn("--ssl without --certificate: generated a development certificate, which no browser will trust")
         return ReloadingCertificate(lambda: made, "development certificate", context.reactor)
+
+
+def _hsts(context: IAdapterContext) -> int | None:
+    """
+    Return the value of C{--hsts}.
+
+    @raise ConfigError: if there is no HTTPS, or only with a development certificate.  Browsers that have received the
+        promise refuse certificates that they do not trust, at all ports of the host.
+    """
+    seconds: int | None = context.options["hsts"]
+    if seconds is not None and not (context.options["ssl"] and context.options["certificate"]):
+        raise ConfigError(f"--hsts={seconds}: needs --ssl and --certificate, with a certificate that browsers trust")
+    return seconds
