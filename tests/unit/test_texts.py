@@ -16,7 +16,7 @@ from finger.access.texts import BANNER, LIST, MAX_BYTES, NAMES, UNKNOWN, Texts
 from finger.adapters.finger import FingerFactory
 from finger.adapters.irc.bot import IRCBotFactory
 from finger.adapters.pb.root import PerspectiveFinger
-from finger.adapters.xmlrpc.resource import FingerXMLRPC
+from finger.adapters.xmlrpc.resource import FingerXMLRPC, _Peer
 from finger.backends.memory import MemoryFingerService
 from finger.errors import ConfigError, ListRefused, NoSuchUser
 from finger.interfaces import IBannered, IFingerService, IReloadable
@@ -301,5 +301,5 @@ class PolicyTests(TextsTestCase):
             (call.format("getUsers", ""), "Finger online user list denied"),
             (call.format("getUser", parameter), "No such user"),
         ):
-            answer = Deferred.fromCoroutine(FingerXMLRPC(policy)._answer(body.encode(), "192.0.2.1"))
+            answer = Deferred.fromCoroutine(FingerXMLRPC(policy)._answer(body.encode(), _Peer("192.0.2.1", None)))
             self.assertIn(expected, self.successResultOf(answer).decode())
