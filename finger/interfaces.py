@@ -370,7 +370,7 @@ class IXMLRPCResource(IResource):
 class IPerspectiveFinger(Interface):
     """Adapts an L{IFingerService} to a Perspective Broker root object."""
 
-    def remote_getUser(user: str) -> Deferred[str]:
+    def remote_getUser(user: str) -> str | Deferred[str]:
         """
         Return a user's status.  Fails at the caller with C{finger.adapters.pb.NoSuchUser} if there is no such user.
         """

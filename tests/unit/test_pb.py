@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword, UsernamePassword
@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.spread.pb import (
+    Broker,
     PBClientFactory,
     PBServerFactory,
     RemoteReference,
@@ -23,12 +24,16 @@ from zope.interface.verify import verifyObject
 
 from finger.access.attempts import ATTEMPT_INTERVAL, ATTEMPTS
 from finger.access.authority import Authority
+from finger.adapters.pb import NoSuchUser, Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
+from finger.adapters.pb.root import PerspectiveFinger
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
 from finger.interfaces import IFingerService, IPerspectiveFinger
 from finger.log.querylog import MAX_QUERY
+from finger.profile import Profile
 from finger.testing import BrokenDouble
+from tests.support.doubles import ImmediateDouble
 from tests.support.typed import asType
 
 USERS = MemoryFingerService({"moshez": "Happy and well\x1b", "zoë": "☕"})
@@ -57,6 +62,44 @@ class PBTests(SynchronousTestCase):
         """getUser returns the cleaned status."""
         self.assertEqual(self.successResultOf(self.call("getUser", "moshez")), "Happy and well?")
         self.assertEqual(self.successResultOf(self.call("getUser", "zoë")), "☕")
+
+    def test_kept(self) -> None:
+        """A status in memory is kept until users change; the log has each call."""
+        double = ImmediateDouble(Profile("ada", "Ada L", "Weaving\x1b"))
+        root = asType(PerspectiveFinger, IPerspectiveFinger(double))
+        with capturedLogs() as logs:
+            for _ in range(3):
+                self.assertEqual(root.rootObject(Broker()).remote_getUser("ada"), "Weaving?")
+        self.assertEqual(double.askedNow, 1)
+        self.assertEqual([(event["query"], event["outcome"]) for event in logs], [("ada", "ok")] * 3)
+        double.change(Profile("ada", plan="Busy"))
+        self.assertEqual(root.remote_getUser("ada"), "Busy")
+
+    def test_notInMemory(self) -> None:
+        """Any other user is looked up in the ordinary way."""
+        double = ImmediateDouble(Profile("ada", plan="Weaving"))
+        root = IPerspectiveFinger(double)
+        self.failureResultOf(cast(Deferred[str], root.remote_getUser("nobody")), NoSuchUser)
+        double.isSlow = True
+        self.assertEqual(self.successResultOf(cast(Deferred[str], root.remote_getUser("ada"))), "Weaving")
+
+    def test_noVersion(self) -> None:
+        """Without a version, a status in memory is not kept."""
+        double = ImmediateDouble(Profile("ada", plan="Weaving"))
+        double.version = lambda: None  # type: ignore[method-assign]
+        root = IPerspectiveFinger(double)
+        self.assertEqual([root.remote_getUser("ada") for _ in range(2)], ["Weaving"] * 2)
+        self.assertEqual(double.askedNow, 2)
+
+    def test_keywords(self) -> None:
+        """Arguments may have names, and Python 2's clients send the method's name as bytes."""
+        root = asType(PerspectiveFinger, IPerspectiveFinger(ImmediateDouble(Profile("ada", plan="Weaving"))))
+        broker = Broker()
+        for message in ("getUser", b"getUser"):
+            call: Any = message, [b"tuple"], [b"dictionary", [[b"unicode", b"user"], [b"unicode", b"ada"]]]
+            self.assertEqual(root.remoteMessageReceived(broker, *call), [b"unicode", b"Weaving"])
+        call = "getUser", [b"tuple", [b"unicode", b"ada"]], [b"dictionary", [[b"unicode", b"x"], 1]]
+        self.assertRaises(Refused, root.remoteMessageReceived, broker, *call)
 
     def test_getUsers(self) -> None:
         """getUsers returns the names."""

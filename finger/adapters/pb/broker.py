@@ -111,14 +111,13 @@ class BoundedBroker(pb.Broker):
             self._refuse(error)
 
     def _take(self, piece: bytes) -> None:
-        if not self._unfinished:
-            self._deadline.start(self.messageTimeout, self.transport.abortConnection)
+        beginsMessage = not self._unfinished
         self._received += len(piece)
         self._unfinished += len(piece)
         if self._unfinished > MAX_MESSAGE or self._received > MAX_CONNECTION:
             raise _Excess("too much data")
         super().dataReceived(piece)
-        if not self._unfinished:
+        if beginsMessage or not self._unfinished:
             isBetween = not self.buffer and not self.listStack
             self._deadline.start(
                 self.idleTimeout if isBetween else self.messageTimeout, self.transport.abortConnection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from inspect import signature
 from typing import Any, NoReturn, Self
 
@@ -22,11 +22,18 @@ from finger.adapters.pb import NoSuchUser, Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.config.options import PORTS, Option
 from finger.config.types import Port
-from finger.interfaces import IFingerService, IPerspectiveFinger
+from finger.interfaces import IFingerService, IImmediateProfileService, IPerspectiveFinger, IVersioned
 from finger.log.querylog import QueryLog, finishQuery
+from finger.net.answercache import AnswerCache
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import clean
+
+NO_CALL = "there is no such call, or it takes other arguments"
+"""The refusal of a call that is not valid."""
+
+KEEPING = 300
+"""The memory for keeping a status, in bytes, besides its own length and the name's."""
 
 
 class _LoginPortal(Portal):
@@ -76,7 +83,13 @@ def _politely(
     except pb.Error:
         raise
     except Exception as error:
-        raise Refused("there is no such call, or it takes other arguments") from error
+        raise Refused(NO_CALL) from error
+
+
+@lru_cache
+def _countParameters(function: Callable[..., object]) -> int:
+    """Return the number of positional parameters of a method; one with as many arguments needs no further check."""
+    return len(signature(function).parameters) - 1
 
 
 class ActorPerspective(pb.Avatar):
@@ -111,6 +124,7 @@ class PerspectiveFinger(pb.Root):
 
     @ivar queries: the log of queries.
     @ivar authority: the rules for logging in and setting statuses; L{None} disables logins.
+    @ivar kept: the statuses that are kept until users change.
     """
 
     authority: Authority | None = None
@@ -119,32 +133,68 @@ class PerspectiveFinger(pb.Root):
 
     def __init__(self, service: IFingerService) -> None:
         self._service = service
+        self._immediate = IImmediateProfileService(service, None)
+        self._versioned = IVersioned(service, None)
         self._broker: pb.Broker | None = None
         self.queries = QueryLog()
+        self.kept: AnswerCache[str] = AnswerCache()
 
     def rootObject(self, broker: pb.Broker) -> Self:
         """See L{pb.Root.rootObject}.  Each connection has its own root object, which knows the peer's address."""
         root = type(self)(self._service)
         root.queries = self.queries
         root.authority = self.authority
+        root.kept = self.kept
         root._broker = broker
         return root
 
     def remoteMessageReceived(self, broker: pb.Broker, message: bytes, args: Any, kw: Any) -> Any:
-        """See L{pb.Referenceable.remoteMessageReceived}."""
-        return _politely(super().remoteMessageReceived, self, "remote", broker, message, args, kw)
+        """
+        See L{pb.Referenceable.remoteMessageReceived}, and L{_politely}.  Most calls are of this object, so their
+        arguments are read only once.
+        """
+        try:
+            method = getattr(self, f"remote_{message if isinstance(message, str) else message.decode('utf-8')}")
+            arguments, keywords = broker.unserialize(args), broker.unserialize(kw)
+            if keywords or len(arguments) != _countParameters(method.__func__):
+                signature(method).bind(*arguments, **keywords)
+            return broker.serialize(method(*arguments, **keywords), self.perspective)
+        except pb.Error:
+            raise
+        except Exception as error:
+            raise Refused(NO_CALL) from error
 
-    def remote_getUser(self, user: str) -> Deferred[str]:
+    def remote_getUser(self, user: str) -> str | Deferred[str]:
         """See L{IPerspectiveFinger.remote_getUser}."""
         if not isinstance(user, str):
             return fail(Refused("getUser takes one string, the user's name"))
-        peer = self._peer()
+        peer = self._peer
+        status = self._statusNow(user)
+        if status is not None:
+            self.queries.record("pb", peer, user, "ok")
+            return status
         answer = getUserFor(self._service, user, peer).addBoth(finishQuery, self.queries.begin("pb", peer, user))
         return answer.addCallbacks(clean, self._inWords)
 
+    def _statusNow(self, user: str) -> str | None:
+        """Return a user's status if it is in memory.  All others are looked up in the ordinary way."""
+        if self._immediate is None:
+            return None
+        version = None if self._versioned is None else self._versioned.version()
+        status = self.kept.get(version, user)
+        if status is None:
+            try:
+                profile = self._immediate.getProfileNow(user)
+            except Exception:
+                return None
+            status = clean(profile.status) if profile is not None else None
+            if status is not None:
+                self.kept.put(version, user, status, KEEPING + len(user) + len(status))
+        return status
+
     def remote_getUsers(self) -> Deferred[list[str]]:
         """See L{IPerspectiveFinger.remote_getUsers}."""
-        answer = self._service.getUsers().addBoth(finishQuery, self.queries.begin("pb", self._peer(), ""))
+        answer = self._service.getUsers().addBoth(finishQuery, self.queries.begin("pb", self._peer, ""))
         return answer.addCallbacks(lambda users: [clean(user) for user in users], self._inWords)
 
     def remote_login(self, username: bytes | str) -> Any:
@@ -158,10 +208,11 @@ class PerspectiveFinger(pb.Root):
         if not isinstance(username, bytes | str):
             raise Refused("login takes one string, the user's name")
         name = username.encode() if isinstance(username, str) else username
-        root = pb.IPBRoot(_LoginPortal(self.authority, self._peer())).rootObject(self._broker)
+        root = pb.IPBRoot(_LoginPortal(self.authority, self._peer)).rootObject(self._broker)
         challenge, challenger = root.remote_login(name)
         return challenge, _Challenger(challenger)
 
+    @cached_property
     def _peer(self) -> str:
         transport = self._broker.transport if self._broker is not None else None
         return hostOf(transport.getPeer()) if transport is not None else LOCAL
