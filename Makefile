@@ -21,7 +21,7 @@ JOBS ?= 2
 TIMES ?= 20
 
 .PHONY: run test lint unit process packaging packaging-machines packaging-builds docstests browser tutorial \
-    test-long fuzz docs generate deb clean
+    test-long fuzz bench bench-programs docs generate deb clean
 
 run: $(VENV)/installed
 	@$(BIN)/python etc/run.py
@@ -113,6 +113,27 @@ fuzz: $(VENV)/installed-test
 	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.fuzz.test_fuzz
 	@grep -aho '[0-9]* inputs: .*' $(FUZZED)/test.log
 
+# Measurements of the server and of others, about fifteen minutes, written to docs/performance.md.  For less:
+# `make bench BENCH="--quick finger web/page"`.  The other servers in Python have an environment of their own.
+BENCHED := build/bench
+PEERS := bench/.venv
+
+bench: $(VENV)/installed-test $(PEERS)/installed bench-programs
+	@$(BIN)/python -m bench $(BENCH)
+
+# The load generator and the least that a server can do, if there is a compiler; without one, `make bench` says so.
+bench-programs:
+	@if command -v $(CC) >/dev/null; then $(MAKE) --no-print-directory $(BENCHED)/load $(BENCHED)/limit; fi
+
+$(BENCHED)/%: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -o $@ $<
+
+$(PEERS)/installed: $(VENV)/bin/python bench/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	@touch $@
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PYTHON) is older than 3.11: set a newer one, as in 'make PYTHON=python3.11'"; exit 1; }
@@ -133,4 +154,4 @@ $(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml
 	@touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .import_linter_cache .hypothesis _trial_temp*
+	rm -rf $(VENV) $(PEERS) build dist .coverage .mypy_cache .ruff_cache .import_linter_cache .hypothesis _trial_temp*
