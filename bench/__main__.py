@@ -21,11 +21,16 @@ def makeParser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure this server and others.")
     effort = parser.add_mutually_exclusive_group()
-    for name, about in {"quick": "a run of about two minutes", "smoke": "a few requests each, to test this program"}.items():
+    for name, about in {
+        "quick": "a run of about two minutes",
+        "smoke": "a few requests each, to test this program",
+    }.items():
         effort.add_argument(f"--{name}", dest="effort", action="store_const", const=name, default="full", help=about)
     parser.add_argument("--loopback", action="store_true", help="use loopback instead of a network namespace")
     parser.add_argument("--checkout", type=Path, default=ROOT, help="the checkout of the server to measure")
-    parser.add_argument("--peers", type=Path, default=PEERS_PYTHON, help="the interpreter for other servers in Python")
+    parser.add_argument(
+        "--peers", type=Path, default=PEERS_PYTHON, help="the interpreter for other servers in Python"
+    )
     parser.add_argument("names", nargs="*", help="what to measure, such as 'finger', 'finger/hot', 'finger/*/50'")
     return parser
 

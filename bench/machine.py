@@ -26,15 +26,20 @@ def processors() -> tuple[int, int]:
 
 def cpuSeconds(pid: int) -> float:
     """
-    Return the CPU time that a process has used, and that of its children which have ended, in seconds.
+    Return the CPU time that a process and its descendants have used, in seconds.
 
-    The process's own is what C{/proc/PID/task/*/schedstat} counts, in nanoseconds, read by a clock that includes
-    threads that have ended (C{clock_getcpuclockid(3)}).  The kernel counts that of children in ticks.
+    That of a running process is what C{/proc/PID/task/*/schedstat} counts, in nanoseconds, read by a clock that
+    includes threads that have ended (C{clock_getcpuclockid(3)}).  The kernel counts that of ended processes in ticks.
     """
     own = time.clock_gettime(~pid << 3 | PROCESS_CLOCK)
     fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     user, system = fields[13:15]  # Of proc(5)'s fields, the 16th and 17th.
-    return own + (int(user) + int(system)) / TICKS
+    return own + (int(user) + int(system)) / TICKS + sum(map(cpuSeconds, _children(pid)))
+
+
+def _children(pid: int) -> list[int]:
+    lists = [path.read_text() for path in (PROC / str(pid) / "task").glob("*/children")]
+    return [int(child) for children in lists for child in children.split()]
 
 
 def residentBytes(pid: int) -> int:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from statistics import median
 from typing import TypeVar
 
@@ -80,7 +81,7 @@ class Bench:
             for turn in range(self.setting.effort.turns + 1):
                 for case in wanted:
                     if case.name not in self.results.missing:
-                        sample = self.attempt(case.name, lambda case=case: case.run(servers[case.start]))
+                        sample = self.attempt(case.name, partial(case.run, servers[case.start]))
                         samples[case.name] += [sample] if sample is not None and turn > 0 else []
         for name, found in samples.items():
             if name not in self.results.missing:

@@ -40,7 +40,7 @@ class Process:
     def __init__(
         self, command: Sequence[str], ready: str, processor: int, environment: Mapping[str, str] = {}
     ) -> None:
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  It is open as long as the process runs.
         started = time.monotonic()
         self._process = subprocess.Popen(
             command,

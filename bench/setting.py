@@ -36,6 +36,7 @@ class Effort:
     @ivar requests: the requests of one measurement from many clients; from one client, a third of that.
     @ivar clients: the numbers of clients of finger's measurements.
     @ivar users: the users of the server, for random queries.
+    @ivar lists: the numbers of users in measurements of lists.
     @ivar growth: the numbers of users to which it grows.
     @ivar idle: the numbers of idle connections.
     @ivar starts: the number of starts for each of C{growth}.
@@ -45,15 +46,41 @@ class Effort:
     requests: int
     clients: tuple[int, ...]
     users: int
+    lists: tuple[int, ...]
     growth: tuple[int, ...]
     idle: tuple[int, ...]
     starts: int
 
+    @property
+    def someClients(self) -> int:
+        """The number of clients where it is not what matters: 50, if any measurement has as many."""
+        return min(50, max(self.clients))
+
 
 EFFORTS: Final = {
-    "full": Effort(5, 4000, (1, 50, 500), 100_000, (10, 1_000, 100_000, 1_000_000), (100, 1_000, 10_000), 3),
-    "quick": Effort(3, 1500, (1, 50, 500), 100_000, (10, 1_000, 100_000), (100, 1_000), 1),
-    "smoke": Effort(1, 20, (1, 5), 20, (10, 20), (5, 10), 1),
+    "full": Effort(
+        turns=5,
+        requests=4000,
+        clients=(1, 50, 500),
+        users=100_000,
+        lists=(1_000, 100_000),
+        growth=(10, 1_000, 100_000, 1_000_000),
+        idle=(100, 1_000, 10_000),
+        starts=3,
+    ),
+    "quick": Effort(
+        turns=3,
+        requests=1500,
+        clients=(1, 50, 500),
+        users=100_000,
+        lists=(1_000, 100_000),
+        growth=(10, 1_000, 100_000),
+        idle=(100, 1_000),
+        starts=1,
+    ),
+    "smoke": Effort(
+        turns=1, requests=20, clients=(1, 5), users=20, lists=(10, 20), growth=(10, 20), idle=(5, 10), starts=1
+    ),
 }
 
 
@@ -106,7 +133,7 @@ class Running:
         self.setting = setting
         self._stack = ExitStack()
 
-    def start(self, command: list[str], ready: str, environment: dict[str, str] = {}) -> Process:
+    def start(self, command: list[str], ready: str = "", environment: dict[str, str] = {}) -> Process:
         """Start a server; see L{Process}."""
         return self._stack.enter_context(Process(command, ready, self.setting.processor, environment))
 

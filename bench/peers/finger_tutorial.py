@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.internet import defer, protocol, reactor
+from twisted.internet import defer, protocol
 from twisted.protocols import basic
+
+from bench.peers.listening import serve
 
 USERS = {b"user0": b"Login: alice  Name: Alice Liddell  Status: Happy and well."}
 
@@ -17,18 +19,16 @@ class FingerProtocol(basic.LineReceiver):
         answer.addCallback(self._send)
 
     def _send(self, message: bytes) -> None:
+        assert self.transport is not None
         self.transport.write(message + b"\r\n")
         self.transport.loseConnection()
 
 
 class FingerFactory(protocol.ServerFactory):
-    protocol = FingerProtocol
-    noisy = False
+    protocol = FingerProtocol  # type: ignore[assignment]
 
     def getUser(self, user: bytes) -> defer.Deferred[bytes]:
         return defer.succeed(USERS.get(user, b"No such user"))
 
 
-port = reactor.listenTCP(0, FingerFactory(), backlog=4096)
-print(port.getHost().port, flush=True)
-reactor.run()
+serve(FingerFactory())
