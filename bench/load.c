@@ -38,7 +38,7 @@
 #define IPV6_FREEBIND 78
 #endif
 
-enum { MAX_REQUEST = 4096, KEPT = 16384, EVENTS = 256, LOOK = 100000000 /* nanoseconds */ };
+enum { MAX_REQUEST = 4096, KEPT = 16384, EVENTS = 256, MAX_FAILURES = 100, LOOK = 100000000 /* nanoseconds */ };
 
 /* One client.  Of an answer, the first KEPT bytes are kept. */
 struct client {
@@ -132,6 +132,10 @@ static void give_up(struct client *c, long *why) {
     ++*why;
     end_request(c);
     disconnect(c);
+}
+
+static long failures(void) {
+    return count.refused + count.reset + count.timed_out + count.wrong + count.other;
 }
 
 static void give_up_errno(struct client *c) {
@@ -256,11 +260,12 @@ static void handle(struct client *c) {
         watch(c, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-/* Begin what can be begun, and give up what takes too long. */
+/* Begin what can be begun, and give up what takes too long.  A server that keeps failing is not asked again. */
 static void look_at_all(struct client *clients) {
     uint64_t time = now(), limit = (uint64_t)(want.seconds * 1e9);
     for (struct client *c = clients; c < clients + want.clients; ++c) {
         if (c->is_busy && time - c->began > limit) give_up(c, &count.timed_out);
+        if (failures() > MAX_FAILURES) count.started = want.requests;
         if (!c->is_busy && count.started < want.requests) begin(c);
     }
 }
