@@ -75,6 +75,9 @@ class Bench:
         does not count.
         """
         wanted = [case for case in cases if self.wants(case.name)]
+        if wanted:
+            turns = self.setting.effort.turns
+            print(f"{wanted[0].name} and others: {len(wanted)} cases, {turns} turns", file=sys.stderr, flush=True)
         with Running(self.setting) as running:
             servers = _start(running, wanted, self.miss)
             samples: dict[str, list[Sample]] = {case.name: [] for case in wanted}
