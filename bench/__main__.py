@@ -34,7 +34,7 @@ def makeParser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure this server and others.")
     effort = parser.add_mutually_exclusive_group()
     for name, about in {
-        "quick": "a run of about two minutes",
+        "quick": "a shorter run",
         "smoke": "a few requests each, to test this program",
     }.items():
         effort.add_argument(f"--{name}", dest="effort", action="store_const", const=name, default="full", help=about)

@@ -59,6 +59,7 @@ def describe(pythons: dict[str, Path]) -> dict[str, str]:
     described = {
         "Processor": f"{os.cpu_count()} x {model[1] if model else platform.machine()}",
         "Kernel": f"{platform.system()} {platform.release()}",
+        "Other work": f"a load average of {os.getloadavg()[0]:.1f} before the run",
         "Date": time.strftime("%Y-%m-%d"),
     }
     return described | {name: versions(python) for name, python in pythons.items() if python.exists()}

@@ -101,15 +101,16 @@ def measureGrowth(bench: Bench) -> None:
 
 def _startAndQuery(setting: Setting, users: int) -> dict[str, float]:
     setting.usersFile(users)
-    starts, start = [], finger(users)
+    seconds, cpu, start = [], [], finger(users)
     for last in _endingWithTrue(setting.effort.starts):
         with Running(setting) as running:
             server = start(running)
-            starts.append(server.process.readySeconds)
+            seconds.append(server.process.readySeconds)
+            cpu.append(server.process.cpuSeconds())
             if last:
                 query = _repeat(setting, server.process, _randomUsers(setting, server, users))
                 resident = server.process.residentBytes()
-    return {"seconds": median(starts), "bytes": resident, "microseconds": query}
+    return {"seconds": median(seconds), "cpuSeconds": median(cpu), "bytes": resident, "microseconds": query}
 
 
 def _endingWithTrue(count: int) -> Iterator[bool]:
