@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.loads import Loader
-from bench.machine import describe, processors
+from bench.machine import commit, describe, processors
 from bench.measure import Bench, Results
 from bench.network import chooseNetwork
 from bench.picture import picture
@@ -80,7 +80,8 @@ def measure(arguments: argparse.Namespace) -> Results:
             peersPython=arguments.peers,
         )
         bench = Bench(setting, arguments.names)
-        bench.results.machine = describe({"This server": ownPython(setting.checkout), "Others": setting.peersPython})
+        pythons = {"This server": ownPython(setting.checkout), "Others": setting.peersPython}
+        bench.results.machine = describe(pythons) | {"Commit": commit(setting.checkout)}
         for section in SECTIONS.values():
             section(bench)
     return bench.results

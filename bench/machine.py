@@ -78,6 +78,15 @@ print(", ".join(found))
 """
 
 
+def commit(checkout: Path) -> str:
+    """Return the commit of a checkout, or that it is unknown; with a plus sign if files differ from it."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+", "--abbrev=7"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def versions(python: Path) -> str:
     """Return the versions of an interpreter and the packages that matter."""
     return subprocess.run([python, "-c", VERSIONS], capture_output=True, text=True, check=True).stdout.strip()
