@@ -113,8 +113,8 @@ fuzz: $(VENV)/installed-test
 	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.fuzz.test_fuzz
 	@grep -aho '[0-9]* inputs: .*' $(FUZZED)/test.log
 
-# Measurements of the server and of others, about fifteen minutes, written to docs/performance.md.  For less:
-# `make bench BENCH="--quick finger web/page"`.  The other servers in Python have an environment of their own.
+# Measurements of the server and of others, about four minutes on an idle machine, written to docs/performance.md.
+# For less: `make bench BENCH="--quick finger web/page"`.  The other servers in Python have an environment of their own.
 BENCHED := build/bench
 PEERS := bench/.venv
 
