@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from finger.log.querylog import QueryLog
     from finger.profile import Profile
+    from finger.protocol.hosts import IPNetwork
 
 
 class IFingerService(Interface):
@@ -276,10 +277,44 @@ class ILimitedTransport(Interface):
 
     def admitRequest() -> float:
         """
-        Count one more request; the connection itself counts as the first one.  A refusal is logged.
+        Count one more request; the connection itself counts as the first one.  Within a request that a proxy has sent
+        (L{ILimitedClients}), this counts one more of the client's.  A refusal is logged.
 
         @return: 0 if the request may be answered, or else the time until the next one may be, in seconds.
         """
+
+
+class ILimitedClients(ILimitedTransport):
+    """
+    A limited transport whose peer may be a proxy (L{IProxiedFactory}), which sends requests of many clients.  The
+    protocol calls C{beginRequest} and C{endRequest} for each request.
+    """
+
+    def beginRequest(client: str, isFirst: bool) -> float:
+        """
+        Count a request until C{endRequest}.  If the peer is a trusted proxy, the request counts towards the limits of
+        the client's address, as a connection of the client does.  A refusal is logged.
+
+        @param client: the client's address.
+        @param isFirst: whether this is the first request on the connection.
+        @return: see L{admitRequest}.
+        """
+
+    def endRequest() -> None:
+        """Stop counting the request in progress, if there is one.  The end of the connection does so, too."""
+
+    def refused(why: str) -> None:
+        """
+        Log that the protocol refuses a request.
+
+        @param why: the name of the error.
+        """
+
+
+class IProxiedFactory(IProtocolFactory):
+    """A factory of protocols whose peers may be proxies, each of which sends the requests of many clients."""
+
+    trusted: tuple[IPNetwork, ...] = Attribute("The networks of trusted proxies.")
 
 
 class IFingerBackend(IPlugin):

@@ -27,7 +27,8 @@ class CommonConfig:
     @ivar texts: the directory of the administrator's own texts (L{finger.access.texts}); empty for none.
     @ivar checkers: credentials checkers (L{twisted.cred}), so that users can log in and set their status.
     @ivar administrators: the users allowed to set any user's status.
-    @ivar trustedProxies: the addresses and networks whose PROXY protocol headers C{haproxy:} ports accept.
+    @ivar trustedProxies: the addresses and networks of proxies that are believed about their clients: in PROXY
+        protocol headers at C{haproxy:} ports, and in C{Forwarded} and C{X-Forwarded-...} on the web.
     @ivar listing: whether users may be listed (RFC 1288, section 3.2.2).
     @ivar forward: the hosts that C{user@host} queries may be forwarded to (section 3.2.1).
     @ivar maxHops: the maximum number of hosts in C{user@host1@host2...}.

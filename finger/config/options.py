@@ -203,7 +203,7 @@ COMMON: Final = (
         "trustedProxies",
         Network(),
         PORTS,
-        "Address or network of proxies whose PROXY protocol headers 'haproxy:' ports accept.",
+        "Address or network of proxies that name their clients: at 'haproxy:' ports, and on the web by Forwarded.",
         value="ADDRESS",
         repeated=True,
     ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import ceil
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
@@ -14,7 +15,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from finger.interfaces import IDrainable, ILimitedTransport
+from finger.interfaces import IDrainable, ILimitedClients, IProxiedFactory
+from finger.net.forwarded import BadForwarded
 from finger.net.httphead import (
     HTTP_1_0,
     HTTP_1_1,
@@ -30,6 +32,7 @@ from finger.net.httphead import (
     requestLineTooLong,
 )
 from finger.net.httprequest import BoundedRequest
+from finger.protocol.hosts import IPNetwork
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
 
 MAX_REQUESTS = 100
@@ -144,6 +147,7 @@ class BoundedChannel(HTTPChannel):
         assert head is not None
         fields = request.requestHeaders
         checkHead(head, fields.getRawHeaders(b"host", ()), fields.getRawHeaders(b"expect", ()))
+        client = self._clientOf(request)
         if head.scheme == b"https" and not request.isSecure():
             raise HTTPRefusal(421, "this port has no https")
         if head.authority:
@@ -152,7 +156,25 @@ class BoundedChannel(HTTPChannel):
             fields.removeHeader(b"expect")  # There is no content to continue with.
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         self._count += 1
+        self._admit(client)
         super().allHeadersReceived()
+
+    def _clientOf(self, request: BoundedRequest) -> str:
+        """Return the host of a request's client, as a trusted proxy says, or refuse the request."""
+        try:
+            return request.findClient(self.site.trusted)
+        except BadForwarded as error:
+            limit = ILimitedClients(self.transport, None)
+            if limit is not None:
+                limit.refused(BadForwarded.__name__)
+            raise HTTPRefusal(400, str(error)) from None
+
+    def _admit(self, client: str) -> None:
+        """Count a request towards the limits of its client's address, if the transport has limits, or refuse it."""
+        limit = ILimitedClients(self.transport, None)
+        wait = 0.0 if limit is None else limit.beginRequest(client, isFirst=self._count == 1)
+        if wait:
+            raise HTTPRefusal(429, "", b"Retry-After: %d" % ceil(wait))  # RFC 6585, section 4.
 
     def allContentReceived(self) -> None:
         """Check the trailer, which is otherwise ignored (RFC 9112 section 7.1.2), and answer the request."""
@@ -210,6 +232,9 @@ class BoundedChannel(HTTPChannel):
         """Start the time limit for sending the answer and receiving the next request, which has a later turn."""
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         self._answered = request
+        limit = ILimitedClients(self.transport, None)
+        if limit is not None:
+            limit.endRequest()
         if self.persistent and self.clock is not None:
             self._restIfRead()
         else:
@@ -251,18 +276,13 @@ class BoundedChannel(HTTPChannel):
     def writeConnectionLost(self) -> None:
         """See L{IHalfCloseableProtocol.writeConnectionLost}.  This never happens."""
 
-    def admitRequest(self) -> float:
+    def admitCall(self) -> float:
         """
-        Count a complete request towards the rate limit of the peer's address, if the transport has one.  The
-        connection itself counts as the first.
+        Count something else that costs as much as a request, towards the rate limit of the client's address.
 
         @return: 0 if it may be answered, or else the time until the next one may be, in seconds.
         """
-        return 0.0 if self._count == 1 else self.admitCall()
-
-    def admitCall(self) -> float:
-        """Count something else that costs as much as a request; see L{admitRequest}."""
-        limit = ILimitedTransport(self.transport, None)
+        limit = ILimitedClients(self.transport, None)
         return 0.0 if limit is None else limit.admitRequest()
 
     @property
@@ -313,6 +333,7 @@ class BoundedChannel(HTTPChannel):
         self.loseConnection()
 
 
+@implementer(IProxiedFactory)
 class BoundedSite(Site):
     """
     A L{Site} of L{BoundedChannel}s.  It logs nothing, because the resources log their own queries.
@@ -323,9 +344,11 @@ class BoundedSite(Site):
     @param answerSeconds: seconds for its body to arrive, and again for a back end to answer.
     @param hsts: seconds for which browsers use HTTPS alone for the whole host (RFC 6797), as HTTPS responses say; 0
         ends that; L{None} for no such promise.
+    @param trusted: the networks of proxies that are believed about their clients.
     @ivar headersTimeout: see L{BoundedChannel}.
     @ivar requestTimeout: see L{BoundedChannel}.
     @ivar answerTimeout: see L{BoundedChannel}.
+    @ivar trusted: see L{IProxiedFactory}.
     """
 
     noisy = False
@@ -337,12 +360,14 @@ class BoundedSite(Site):
         querySeconds: float = 10.0,
         answerSeconds: float = 30.0,
         hsts: int | None = None,
+        trusted: Iterable[IPNetwork] = (),
     ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, reactor=reactor, parsePOSTFormSubmission=False)
         self.headersTimeout = querySeconds
         self.requestTimeout = answerSeconds
         self.answerTimeout = answerSeconds + CLOSE_GRACE
         self._hsts = hsts
+        self.trusted = tuple(trusted)
         self._clock = reactor
 
     def buildProtocol(self, addr: Any) -> BoundedChannel:  # type: ignore[override]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from math import ceil
 from typing import TYPE_CHECKING
 
 from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
-from twisted.web.server import Request
 from zope.interface import implementer
 
 from finger.interfaces import ILimitedTransport
 from finger.net.httphead import METHODS, HTTPRefusal
+from finger.net.proxied import ProxiedRequest
 
 if TYPE_CHECKING:
     from finger.net.http import BoundedChannel
@@ -25,7 +24,7 @@ GONE = 1.0
 
 
 @implementer(ILimitedTransport)
-class BoundedRequest(Request):
+class BoundedRequest(ProxiedRequest):
     """A request whose body has at most L{MAX_BODY} bytes."""
 
     channel: BoundedChannel
@@ -45,11 +44,7 @@ class BoundedRequest(Request):
         super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Answer the complete request, unless it is above the rate limit."""
-        wait = self.channel.admitRequest()
-        if wait:
-            # RFC 6585, section 4.
-            raise HTTPRefusal(429, "", b"Retry-After: %d" % ceil(wait))
+        """Answer the complete request."""
         self.channel.beginAnswer()
         super().requestReceived(command, path, version)
 

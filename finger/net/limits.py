@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 from itertools import takewhile
@@ -11,17 +11,18 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ITCPTransport
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from finger.interfaces import IDrainable, IImmediateFactory, ILimitedTransport, IRoomyFactory
+from finger.interfaces import IDrainable, IImmediateFactory, IRoomyFactory
 from finger.log.querylog import QueryLog
-from finger.net.halfclose import GONE_INTERVAL, HalfCloseWrapper, hasLeft
+from finger.net.clientlimits import ClientLimits, trustedBy
+from finger.net.halfclose import GONE_INTERVAL, hasLeft
 from finger.net.peercredentials import peerUID
-from finger.protocol.hosts import hostOf, isLocal, parseAddress
+from finger.net.refusal import Refusal
+from finger.protocol.hosts import hostOf, isLocal, isTrusted, parseAddress
 from finger.timing import Bucket, Buckets, Timer
 
 MAX_CONNECTIONS = 500
@@ -41,6 +42,9 @@ RATE = 10.0
 
 BURST = 100
 """The requests that one address may send at once."""
+
+BUSY_WAIT = 1.0
+"""The time after which a client with too many requests in progress may try again, in seconds."""
 
 MAX_REFUSING = 16
 """The refusals sent at once; further excess connections are closed without a reply."""
@@ -65,8 +69,7 @@ def rateLimitKey(host: str) -> str:
     return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
-@implementer(ILimitedTransport)
-class LimitedProtocol(HalfCloseWrapper):
+class LimitedProtocol(ClientLimits):
     """One connection of a L{LimitedFactory}, counted from its start to its end."""
 
     factory: LimitedFactory
@@ -103,12 +106,9 @@ class LimitedProtocol(HalfCloseWrapper):
         if self._watch is not None:
             self._watch.cancel()
         super().connectionLost(reason)
+        self.endRequest()
         if self._isCounted:
             self.factory.giveBack(self._place)
-
-    def admitRequest(self) -> float:
-        """See L{ILimitedTransport.admitRequest}."""
-        return self.factory.admitRequest(self._host)
 
     def drain(self) -> None:
         """Drain the protocol if it is L{IDrainable}; otherwise close the connection."""
@@ -141,26 +141,6 @@ class LimitedProtocol(HalfCloseWrapper):
             self._watch.start(GONE_INTERVAL, self._checkPeer)
 
 
-class _Refusal(Protocol):
-    """
-    Sends a refusal and closes the connection.
-
-    @ivar words: the refusal; empty for none.
-    """
-
-    def __init__(self, words: bytes = b"", ended: Callable[[], object] = lambda: None) -> None:
-        self.words = words
-        self._ended = ended
-
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.transport.write(self.words)
-        self.transport.loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._ended()
-
-
 @implementer(IRoomyFactory)
 class LimitedFactory(WrappingFactory):
     """
@@ -179,6 +159,7 @@ class LimitedFactory(WrappingFactory):
     @ivar clock: the clock for noticing that a half-closed peer has left; with L{None} that is not noticed.
     @ivar label: the adapter's name, for the log.
     @ivar most: the most connections at once.
+    @ivar trusted: the networks of proxies whose requests count towards the limits of their clients' addresses.
     @ivar taken: the number of connections now.
     @ivar neighbours: all factories that share this process's file descriptors.
     @ivar needsProtocol: whether the caller, such as Twisted's wrapper for HAProxy, requires a protocol even for a
@@ -205,6 +186,7 @@ class LimitedFactory(WrappingFactory):
         # The time at which each peer was last heard, the longest silent one first.
         self.protocols: OrderedDict[LimitedProtocol, float] = OrderedDict()
         self.neighbours: Sequence[LimitedFactory] = ()
+        self.trusted = trustedBy(wrappedFactory)
         self.label = label
         self.most = most
         self._mostPerAddress = mostPerAddress
@@ -247,9 +229,9 @@ class LimitedFactory(WrappingFactory):
             return super().buildProtocol(addr)
         except Exception:
             self.queries.failures.report(self.log, "{label}: a connection could not be served", label=self.label)
-            return _Refusal() if self.needsProtocol else None
+            return Refusal() if self.needsProtocol else None
 
-    def refuse(self, host: str, user: str = "") -> _Refusal:
+    def refuse(self, host: str, user: str = "") -> Refusal:
         """
         Log a connection that exceeds a limit.
 
@@ -259,9 +241,9 @@ class LimitedFactory(WrappingFactory):
         """
         self.queries.begin(self.label, host, user)("TooManyConnections")
         if not self._refusal or self._refusing >= min(MAX_REFUSING, self.most // 2):
-            return _Refusal()
+            return Refusal()
         self._refusing += 1
-        return _Refusal(self._refusal, self._refused)
+        return Refusal(self._refusal, self._refused)
 
     def _refused(self) -> None:
         self._refusing -= 1
@@ -299,6 +281,37 @@ class LimitedFactory(WrappingFactory):
     def _now(self) -> float:
         return self.clock.seconds() if self.clock is not None else 0.0
 
+    def isProxy(self, host: str) -> bool:
+        """Return whether a peer is a trusted proxy, and its connections have requests of many clients."""
+        return bool(self.trusted) and isTrusted(host, self.trusted)
+
+    def beginRequest(self, client: str, own: str) -> tuple[float, str]:
+        """
+        Count a request that a proxy has sent as a connection of the client; see L{ILimitedClients.beginRequest}.
+
+        @param client: the client's address.
+        @param own: the proxy's L{rateLimitKey}.  Its own requests and local ones do not count as connections.
+        @return: 0 if the request may be answered, or else the time to wait, in seconds; and the place that is
+            counted, if there is one.
+        """
+        place = rateLimitKey(client)
+        if isLocal(client) or place == own:
+            return self.admitRequest(client), ""
+        if self._takenBy[place] >= self._mostPerAddress:
+            self.queries.begin(self.label, client, "")("TooManyConnections")
+            return BUSY_WAIT, ""
+        wait = self.admitRequest(client)
+        if wait:
+            return wait, ""
+        self._takenBy[place] += 1
+        return 0.0, place
+
+    def endRequest(self, place: str) -> None:
+        """Stop counting a request that a proxy has sent; see L{beginRequest}."""
+        self._takenBy[place] -= 1
+        if not self._takenBy[place]:
+            del self._takenBy[place]
+
     def hasRoomFor(self, user: str) -> bool:
         """
         Return whether a user of this machine may have one more connection.
@@ -323,9 +336,7 @@ class LimitedFactory(WrappingFactory):
         @param place: see L{take}.
         """
         self.taken -= 1
-        self._takenBy[place] -= 1
-        if not self._takenBy[place]:
-            del self._takenBy[place]
+        self.endRequest(place)
         if self._draining is not None and not self.taken:
             self._draining.callback(None)
             self._draining = None
@@ -361,7 +372,9 @@ class LimitedFactory(WrappingFactory):
             protocol.abortConnection()
 
     def _isFull(self, host: str) -> bool:
-        return self._isAddressFull(host) or self._takeToken(host) > 0 or not self._hasRoom()
+        return (
+            self._isAddressFull(host) or (not self.isProxy(host) and self._takeToken(host) > 0) or not self._hasRoom()
+        )
 
     def _hasRoom(self) -> bool:
         """Return whether one more connection fits, perhaps in the place of one that is closed, but still counted."""
@@ -370,7 +383,8 @@ class LimitedFactory(WrappingFactory):
         return self.taken < self.most + min(MAX_REFUSING, self.most // 2) - self._refusing and self.makeRoom()
 
     def _isAddressFull(self, host: str) -> bool:
-        return not isLocal(host) and self._takenBy[rateLimitKey(host)] >= self._mostPerAddress
+        isExempt = isLocal(host) or self.isProxy(host)
+        return not isExempt and self._takenBy[rateLimitKey(host)] >= self._mostPerAddress
 
     def _takeToken(self, host: str) -> float:
         """Count a request towards its address's rate, or return the seconds until one is allowed."""

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from finger.errors import ConfigError
 from finger.log.querylog import QueryLog
 from finger.net.halfclose import HalfCloseWrapper
-from finger.protocol.hosts import LOCAL, IPNetwork, hostOf, parseAddress, parseNetwork
+from finger.protocol.hosts import IPNetwork, hostOf, isTrusted, parseNetwork
 
 PREFIX = "haproxy:"
 """The prefix of an endpoint string that selects the PROXY protocol; the rest is the endpoint to listen on."""
@@ -142,7 +142,7 @@ class TrustingFactory(WrappingFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See L{IProtocolFactory.buildProtocol}."""
-        if self._isTrusted(hostOf(addr)):
+        if isTrusted(hostOf(addr), self._trusted):
             return super().buildProtocol(addr)
         self.refuse(addr, b"", "UntrustedProxy")
         return None
@@ -155,10 +155,6 @@ class TrustingFactory(WrappingFactory):
         @param why: the name of the error.
         """
         self._queries.begin("haproxy", hostOf(peer), header.decode("utf-8", "backslashreplace"))(why)
-
-    def _isTrusted(self, host: str) -> bool:
-        address = parseAddress(host)
-        return any(address in network for network in self._trusted) if address is not None else host == LOCAL
 
 
 @implementer(IStreamServerEndpoint)

@@ -96,7 +96,7 @@ class Metrics:
         self._refused = self._make(
             Counter,
             "finger_connections_refused_total",
-            "Connections refused, or closed at a request: over a limit, or from an untrusted proxy.",
+            "Connections refused, or closed at a request: over a limit, or for what a proxy is or says.",
             "option",
         )
 

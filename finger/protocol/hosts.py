@@ -8,6 +8,7 @@ therefore match a strict grammar first: that of RFC 952 and 1123, plus the under
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
@@ -154,6 +155,15 @@ def isLocal(host: str) -> bool:
     """Return whether a host, as returned by L{hostOf}, is this machine."""
     address = parseAddress(host)
     return address.is_loopback if address is not None else host == LOCAL
+
+
+def isTrusted(host: str, networks: Iterable[IPNetwork]) -> bool:
+    """
+    Return whether a host, as returned by L{hostOf}, is a trusted proxy: its address is in one of the networks, or it
+    is at the other end of a UNIX socket, which file permissions protect.
+    """
+    address = parseAddress(host)
+    return any(address in network for network in networks) if address is not None else host == LOCAL
 
 
 def isGlobal(address: str) -> bool:

@@ -139,6 +139,7 @@ messages = st.one_of(
 METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT", b"BREW", b"get", b"G\xcb")
 PATHS = (
     *(b"/", b"/moshez", b"/nasty", b"/a%2Fb", b"/..", b"//", b"/moshez/x", b"*", b"", b"http://h/moshez", b"/\xff"),
+    *(b"/robots.txt", b"/.well-known/x"),
     *(
         b"/RPC2",
         b"/RPC2/",
@@ -161,7 +162,14 @@ PATHS = (
 )
 VERSIONS = (b"HTTP/1.1",) * 4 + (b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/2", b"")
 HOSTS = ((b"Host: h",),) * 6 + ((), (b"Host: [::1]:80",), (b"Host:",), (b"Host: a b",), (b"Host: h", b"Host: h"))
+NODES = (
+    *(b"192.0.2.43", b'"[2001:db8::1]:4711"', b"[2001:db8::1]", b"unknown", b"_x", b"192.0.2.7", b"192.0.2.256"),
+    *(b'"', b'"\\"', b"\xff", b"", b"192.0.2.43;proto=https", b"192.0.2.43;for=192.0.2.43", b"192.0.2.43, for="),
+)
 HEADERS = (
+    *(b"Forwarded: for=" + node for node in NODES),
+    *(b"X-Forwarded-For: " + node for node in NODES),
+    *(b"X-Forwarded-Proto: https", b"X-Forwarded-Proto: http, x"),
     *(b"Host: h", b"Connection: close", b"Connection: keep-alive", b"Expect: 100-continue", b"Cookie: a=b; c"),
     *(b"Content-Length: 5", b"Content-Length: 0", b"Content-Length: -1", b"Content-Length: 65537"),
     *(b"Content-Length: " + b"9" * 5000, b"Content-Length:", b"Transfer-Encoding: chunked", b"Transfer-Encoding: x"),
@@ -177,6 +185,10 @@ HEADERS = (
         b"X: a\0b",
         b"X\xff: y",
     ),
+)
+fields = st.lists(
+    st.one_of(st.binary(), st.sampled_from(NODES), st.sampled_from(NODES).map(lambda node: b"for=" + node)),
+    max_size=3,
 )
 BODIES = (
     b"",

@@ -57,13 +57,14 @@ from finger.client.targets import parseTarget
 from finger.errors import BadQuery, FingerError, NoSuchUser, RemoteUnreachable
 from finger.interfaces import IFingerFactory, IFingerService
 from finger.log.querylog import QueryLog
+from finger.net.forwarded import BadForwarded, findClient
 from finger.net.http import BoundedSite
 from finger.net.tls import HalfCloseableTLSFactory
 from finger.ops.health import StatusResource
 from finger.ops.metrics import MIXED, OPENMETRICS, OUTCOMES, TEXT, Metrics
 from finger.profile import Profile
 from finger.protocol import wire
-from finger.protocol.hosts import isGlobal, parseAddress, parseHost, parseHostPort
+from finger.protocol.hosts import isGlobal, parseAddress, parseHost, parseHostPort, parseNetwork
 from finger.protocol.names import canonical, fold, parseName
 from finger.protocol.setting import MAX_MESSAGE, isSealed
 from finger.protocol.setting import formatMessage as formatSetting
@@ -86,7 +87,7 @@ from finger.protocol.wire import (
 )
 from tests.fuzz import inputs
 from tests.fuzz.inputs import labels, texts, tries
-from tests.fuzz.peers import USERS, Behaviour, FuzzTestCase, SlowDouble, behaviours, readResponses
+from tests.fuzz.peers import PEER, USERS, Behaviour, FuzzTestCase, SlowDouble, behaviours, readResponses
 from tests.support.othernet import ClientDouble, Network
 from tests.support.typed import asType
 from tests.support.usersbyline import parseByLine
@@ -538,7 +539,7 @@ class WebTests(ServerTestCase):
         self.calls._service = service
         self.root.clock = clock
         self.root.queries = self.calls.queries = QueryLog(clock)
-        site = _SeenSite(IResource(self.root), clock)
+        site = _SeenSite(IResource(self.root), clock, trusted=[parseNetwork(PEER.host)])
         site.methods = []
         return readResponses(self.converse(site, clock, data, behaviour), site.methods)
 
@@ -556,6 +557,15 @@ class WebTests(ServerTestCase):
             if response.code not in {501, 505}:
                 self.assertIn(response.code // 100, {2, 3, 4} if behaviour.delay is None else {2, 3, 4, 5})
             self.assertShowable(response.body.decode("utf-8"), besides="\n\r\t")
+
+    @tries()
+    @given(inputs.fields, inputs.fields, inputs.fields)
+    def test_forwarded(self, forwarded: list[bytes], addresses: list[bytes], protocols: list[bytes]) -> None:
+        """Any fields of a trusted proxy name a client by an address, or are refused."""
+        with contextlib.suppress(BadForwarded):
+            client = findClient(PEER.host, [parseNetwork(PEER.host)], forwarded, addresses, protocols)
+            self.assertIsNotNone(parseAddress(client.host))
+            self.assertTrue(client.isKnown or client.host == PEER.host)
 
     @tries()
     @given(inputs.handshakes, behaviours)

@@ -412,11 +412,20 @@ class LimitTests(CompositionTestCase):
 
     def test_proxiedTooMany(self) -> None:
         """A connection beyond the limit is closed, also behind a proxy."""
-        self.open("webPorts", maxConnectionsPerAddress=1)
-        first, second = (self.behindProxy("192.0.2.7", b"GET") for _ in range(2))
+        self.open("fingerPorts", maxConnectionsPerAddress=1)
+        first, second = (self.behindProxy("192.0.2.7", b"moshez") for _ in range(2))
         assert first is not None
         assert second is not None
         self.assertEqual((first.disconnecting, second.disconnecting), (False, True))
+
+    def test_proxiedRequests(self) -> None:
+        """On the web, the limit counts the requests of each client, not the connections of the proxy."""
+        self.open("webPorts", maxConnectionsPerAddress=1)
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n"
+        first, second = (self.behindProxy("192.0.2.7", head) for _ in range(2))
+        assert first is not None
+        assert second is not None
+        self.assertEqual((first.value(), second.value()[:12]), (b"", b"HTTP/1.1 429"))
 
 
 class SystemdTests(CompositionTestCase):

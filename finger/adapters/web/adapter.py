@@ -16,6 +16,7 @@ from finger.config.options import PORTS, WEB, Option
 from finger.config.types import Kind, Port, Switch, WholeOrNone
 from finger.errors import ConfigError
 from finger.net.http import BoundedSite
+from finger.net.proxyprotocol import parseTrusted
 from finger.net.tls import HalfCloseableTLSFactory
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 
@@ -88,9 +89,9 @@ class WebAdapter:
     def build(self, context: IAdapterContext) -> None:
         """See L{IFingerAdapter.build}."""
         config = context.config
-        site = BoundedSite(
-            self._makeRoot(context), context.reactor, config.querySeconds, config.answerSeconds, _hsts(context)
-        )
+        root = self._makeRoot(context)
+        trusted = parseTrusted(config.trustedProxies)
+        site = BoundedSite(root, context.reactor, config.querySeconds, config.answerSeconds, _hsts(context), trusted)
         context.listen("webport", site)
         if context.options["ssl"]:
             certificate = self._makeCertificate(context)
