@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from finger.adapters.web import templating
 from finger.adapters.web.pages import errorPage, listPage, userPage
-from finger.adapters.web.templating import NAMES, PACKAGE_TEMPLATES, Templates, findPackageTemplates
+from finger.adapters.web.templating import MAX_ICON, NAMES, PACKAGE_TEMPLATES, Templates, findPackageTemplates
 from finger.adapters.web.views import SAMPLES
 from finger.errors import ConfigError
 from finger.interfaces import IReloadable
@@ -21,6 +21,9 @@ from tests.support.files import LateReactor, makeFIFO
 NAMESPACE = 'xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1"'
 
 HTML = f"<html {NAMESPACE}><head><title>mine</title></head><body>%s</body></html>"
+
+ICO = b"\0\0\1\0"
+"""The beginning of an icon."""
 
 
 class TemplatesTests(SynchronousTestCase):
@@ -45,7 +48,7 @@ class TemplatesTests(SynchronousTestCase):
 
     def test_own(self) -> None:
         """The package has all templates, and every kind of page can be rendered with them."""
-        self.assertEqual({path.name for path in PACKAGE_TEMPLATES.iterdir()}, set(NAMES))
+        self.assertEqual({path.name for path in PACKAGE_TEMPLATES.iterdir()}, {*NAMES, "favicon.ico"})
         templates = Templates()
         verifyObject(IReloadable, templates)
         for page in SAMPLES:
@@ -200,13 +203,43 @@ class TemplatesTests(SynchronousTestCase):
         self.assertEqual(
             self.complaint(),
             "eror.html: is not the name of a template; "
-            "expected one or more of layout.html, users.html, user.html, error.html",
+            "expected one or more of layout.html, users.html, user.html, error.html, favicon.ico",
         )
 
     def test_empty(self) -> None:
         """A directory without templates is reported."""
         self.write("passwd", "x")
         self.assertIn("holds no template; expected one or more of layout.html", self.complaint())
+
+    def test_icon(self) -> None:
+        """The icon may be the only file in the directory, and is read again with the templates."""
+        own = Templates().icon
+        self.assertTrue(own.startswith(ICO))
+        self.write("user.html", "<p/>")
+        self.assertEqual(Templates(self.directory).icon, own)
+        (self.directory / "user.html").unlink()
+        self.write("favicon.ico", ICO + b"first")
+        templates = Templates(self.directory)
+        self.assertEqual(templates.icon, ICO + b"first")
+        self.write("favicon.ico", ICO + b"second")
+        self.assertIs(self.successResultOf(templates.reload()), True)
+        self.assertEqual(templates.icon, ICO + b"second")
+        with capturedLogs():
+            self.write("favicon.ico", b"")
+            self.assertIs(self.successResultOf(templates.reload()), False)
+        self.assertEqual(templates.icon, ICO + b"second")
+
+    def test_badIcon(self) -> None:
+        """An icon that cannot be one is reported."""
+        for content in (b"", b"<svg/>", b"\x89PNG\r\n\x1a\n", ICO + b"x" * MAX_ICON):
+            self.write("favicon.ico", content)
+            self.assertEqual(
+                self.complaint(),
+                f"favicon.ico: should be an icon in Windows' format (ICO), of at most {MAX_ICON} bytes",
+            )
+        (self.directory / "favicon.ico").unlink()
+        (self.directory / "favicon.ico").mkdir()
+        self.assertEqual(self.complaint(), "favicon.ico: cannot be read: Is a directory")
 
     def test_unreadable(self) -> None:
         """So is a path that is not a directory, and a template that is not a file."""

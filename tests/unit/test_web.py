@@ -69,6 +69,8 @@ NASTY_NAMES = (
         "\N{SNOWMAN}",
         "RPC2",
         "favicon.ico",
+        "robots.txt",
+        ".well-known",
         "ada@example.org",
         "?page=2",
         "//host/x",
@@ -373,12 +375,6 @@ class RefusalTests(SynchronousTestCase):
     def test_longName(self) -> None:
         """An overlong name is cut on its page."""
         self.assertEqual(browse()("/" + "x" * 1000).texts("code"), ["x" * 80 + "…"])
-
-    def test_browsersAsk(self) -> None:
-        """Paths that browsers and robots request give 404, unless they are names of users."""
-        for path in ("/favicon.ico", "/robots.txt"):
-            self.assertEqual(browse()(path).code, 404)
-            self.assertEqual(browse(Profile(path[1:]))(path).code, 200)
 
     def test_errors(self) -> None:
         """Each error has its status and words; failures of the server are logged, and shown without details."""

@@ -18,7 +18,8 @@ from finger.access.policy import PolicyFingerService
 from finger.adapters.web.pagecache import PageCache
 from finger.adapters.web.pages import PAGE_SIZE
 from finger.adapters.web.representation import MAX_ACCEPTED, MIN_COMPRESSED, acceptsGzip, compressedPage, plainPage
-from finger.adapters.web.resource import HEADERS, FingerResource
+from finger.adapters.web.resource import FingerResource
+from finger.adapters.web.response import HEADERS
 from finger.adapters.web.templating import PACKAGE_TEMPLATES, Templates
 from finger.interfaces import IFingerForwarder
 from finger.net.answercache import AnswerCache

@@ -49,6 +49,14 @@ OPTIONS: Final = (
         group=WEB,
         help="Directory of page templates; missing ones are replaced by the built-in templates.",
     ),
+    Option(
+        name="no-index",
+        field="indexing",
+        kind=Switch(inverted=True),
+        initial=True,
+        group=WEB,
+        help="Ask search engines not to index the pages.",
+    ),
     Option(name="ssl", short="s", kind=Switch(), initial=False, group=WEB, help="Serve HTTPS as well."),
     Option(
         name="certificate",
@@ -112,6 +120,7 @@ class WebAdapter:
         root.authority = context.authority if context.config.checkers else None
         directory = context.options["templates"]
         root.templates = Templates(Path(directory) if directory else None, context.reactor)
+        root.templates.isIndexed = context.options["no-index"]
         context.add(root.templates, "templates")
         return root
 

@@ -17,6 +17,10 @@ MAX_ASKED: Final = 80
 """Maximum length of an unknown name as repeated on its page, in characters."""
 
 
+MAX_DESCRIPTION: Final = 160
+"""Maximum length of a page's description, in characters.  Search engines show about as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
     """
@@ -55,6 +59,7 @@ class Page:
     @ivar index: the relative URL of the user list.
     @ivar isIndex: whether this page is the user list.
     @ivar banner: the administrator's text above the page; empty for none.
+    @ivar description: a description of one line, for search engines and previews of links; empty for none.
     """
 
     template: str
@@ -63,6 +68,7 @@ class Page:
     index: str = "./"
     isIndex: bool = False
     banner: str = ""
+    description: str = ""
 
 
 def withBanner(page: Page, banner: str) -> Page:
@@ -124,7 +130,17 @@ def userPage(profile: Profile) -> Page:
     """Return the page of a user."""
     login = cleanLine(profile.login)
     name = cleanLine(profile.name or "")
-    return Page("user.html", f"{name} ({login})" if name else login, _userValues(profile, ()))
+    values = _userValues(profile, ())
+    title = f"{name} ({login})" if name else login
+    plan = values.slots["plan"] if (profile.plan or "").strip() else ""
+    return Page("user.html", title, values, description=_descriptionOf(name, plan))
+
+
+def _descriptionOf(name: str, plan: str) -> str:
+    """Return a user's name with the first line of the plan; empty if neither is known."""
+    line = plan.lstrip().partition("\n")[0][: 4 * MAX_DESCRIPTION]
+    text = " ".join(": ".join(filter(None, [name, line])).split())
+    return text if len(text) <= MAX_DESCRIPTION else f"{text[: MAX_DESCRIPTION - 1].rstrip()}…"
 
 
 def errorPage(words: str, code: int, asked: str = "", index: str = "./", text: str = "") -> Page:

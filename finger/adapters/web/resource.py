@@ -21,7 +21,8 @@ from finger.access.authority import Authority
 from finger.access.onbehalf import getProfileFor
 from finger.adapters.web.pagecache import PageCache
 from finger.adapters.web.pages import Draft, errorPage, listPage, nearestNumber, userPage, withBanner
-from finger.adapters.web.representation import Representation, acceptsGzip, isCurrent
+from finger.adapters.web.paths import ICON, RESERVED, ROBOTS, sendIcon, sendRobots
+from finger.adapters.web.response import ALLOWED, HEADERS, prefersGzip, send
 from finger.adapters.web.templating import Templates
 from finger.errors import (
     INTERNAL_ERROR,
@@ -40,25 +41,9 @@ from finger.errors import (
 from finger.interfaces import IBannered, IFingerProfileService, IFingerService
 from finger.log.querylog import QueryLog, lossOf
 from finger.net.answercache import versionOf
-from finger.net.slices import sendInSlices
 from finger.profile import Profile
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import splitHost
-
-HEADERS: Final = {
-    b"content-type": b"text/html; charset=utf-8",
-    b"content-security-policy": (
-        b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
-        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cache-control": b"no-cache",
-}
-"""The headers of every page.  The pages load no other resources, so the policy allows none."""
-
-ALLOWED: Final = (b"GET", b"HEAD")
-"""The methods that are always allowed.  PUT is also allowed if users can log in."""
 
 
 class NoSuchPage(PeerError):
@@ -101,7 +86,8 @@ class FingerResource(Resource):
     """
     The root resource of a back end's users: C{/} is the user list, C{/username} a user.
 
-    Names that cannot be paths, such as C{..}, or C{RPC2} if that is a child, have C{/?user=username} instead.  All
+    Names that cannot be paths, such as C{..}, or C{RPC2} if that is a child, or C{robots.txt}, have
+    C{/?user=username} instead.  All
     links are relative, so a reverse proxy can mount the resource below any path.
 
     The pages of a back end that is L{IVersioned <finger.interfaces.IVersioned>} are kept: each is rendered once, and
@@ -169,7 +155,7 @@ class FingerResource(Resource):
     def _draftList(self, profiles: Sequence[Profile], number: int) -> Draft:
         """Return a page of the list.  All numbers that are out of range have the key of the nearest page."""
         number = nearestNumber(number, len(profiles))
-        taken = {_decode(path) for path in self.children}
+        taken = RESERVED.union(map(_decode, self.children))
         return Draft(number, partial(listPage, profiles, number, taken))
 
     def answer(
@@ -196,9 +182,9 @@ class FingerResource(Resource):
     ) -> None:
         finish = self.queries.begin("web", _peer(request), asked)
         version = None if key is None else self._version()  # Before the lookup; see AnswerCache.
-        page = self._pages.find(version, key, _acceptsGzip(request))
+        page = self._pages.find(version, key, prefersGzip(request))
         if page is not None:
-            _send(request, page)
+            send(request, page, self._headers)
             finish("ok")
             return
         looking = self._inTime(look)
@@ -219,6 +205,10 @@ class FingerResource(Resource):
 
     def _banner(self) -> str:
         return self._bannered.banner() if self._bannered is not None else ""
+
+    @property
+    def _headers(self) -> dict[bytes, bytes]:
+        return HEADERS if self.templates.isIndexed else {**HEADERS, b"x-robots-tag": b"noindex"}
 
     def _version(self) -> Hashable | None:
         """Return the version of all that pages are made from; L{None} if they must not be kept."""
@@ -265,7 +255,7 @@ class FingerResource(Resource):
 
     async def _sendDraft(self, request: Request, draft: Draft, code: HTTPStatus, version: Hashable | None) -> None:
         """Send a page that was looked up, unless an equal one has been kept meanwhile."""
-        compressed = _acceptsGzip(request)
+        compressed = prefersGzip(request)
         page = self._pages.find(version, draft.key, compressed)
         if page is None:
             try:
@@ -275,47 +265,34 @@ class FingerResource(Resource):
                 code, version = HTTPStatus.INTERNAL_SERVER_ERROR, None
                 html = b"<!DOCTYPE html>\n<title>%b</title>\n" % INTERNAL_ERROR.encode()
             page = self._pages.keep(version, draft.key, html, compressed)
-        _send(request, page, code)
+        send(request, page, self._headers, code)
 
 
 registerAdapter(FingerResource, IFingerService, IResource)
 
 
 class _Path(Resource):
-    """One path below a L{FingerResource}, which is a user's unless it continues."""
+    """One path below a L{FingerResource}, which is a user's unless it continues or is reserved."""
 
     isLeaf = True
 
-    def __init__(self, root: FingerResource, user: str) -> None:
+    def __init__(self, root: FingerResource, name: str) -> None:
         super().__init__()
         self._root = root
-        self._user = user
+        self._name = name
 
     def render(self, request: Request) -> int:
-        """Answer C{/username}."""
-        if request.postpath:
+        """Answer C{/username}, C{/robots.txt} or C{/favicon.ico}."""
+        if not request.postpath and self._name not in RESERVED:
+            return self._root.answerUser(request, self._name)
+        if request.postpath or self._name not in {ROBOTS, ICON} or request.method not in ALLOWED:
             return self._root.answer(request, partial(fail, NoSuchPage()))
-        return self._root.answerUser(request, self._user)
-
-
-def _send(request: Request, page: Representation, code: HTTPStatus = HTTPStatus.OK) -> None:
-    """
-    Send a page, or 304 if the client has it already.  Only a page that answers GET or HEAD has a tag: in a response
-    to PUT, a tag would be that of the status as it was sent (RFC 9110 section 9.3.4).
-    """
-    tags = page.tags if code == HTTPStatus.OK and request.method in ALLOWED else {}
-    if tags and isCurrent(request.requestHeaders.getRawHeaders(b"if-none-match", ()), page):
-        code, headers, body = HTTPStatus.NOT_MODIFIED, {b"cache-control": HEADERS[b"cache-control"]}, b""
-    else:
-        headers, body = HEADERS | page.headers, page.body
-    request.setResponseCode(code)
-    for name, value in (headers | tags).items():
-        request.setHeader(name, value)
-    sendInSlices(request, body, request.finish)
-
-
-def _acceptsGzip(request: Request) -> bool:
-    return acceptsGzip(request.requestHeaders.getRawHeaders(b"accept-encoding", ()))
+        templates = self._root.templates
+        if self._name == ROBOTS:
+            sendRobots(request, templates.isIndexed)
+        else:
+            sendIcon(request, templates.icon)
+        return NOT_DONE_YET
 
 
 def _redirectIntoDirectory(request: Request) -> int:

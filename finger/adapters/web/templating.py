@@ -4,6 +4,7 @@ The templates of the web pages, which are found, checked and rendered here.
 They are four XML documents for L{twisted.web.template}.  C{layout.html} is the layout of all pages, from C{<html>}
 on, with the style.  Its slot C{content} is filled with C{users.html} (the user list), C{user.html} (a user) or
 C{error.html} (an error).  A comment in each, which is not sent, lists the slots and parts it can use.
+C{favicon.ico} is the site's icon.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from twisted.web.template import Comment, Flattenable, Tag, XMLString, flattenSt
 from zope.interface import implementer
 
 from finger.adapters.web.pages import Page
+from finger.adapters.web.paths import ICON
 from finger.adapters.web.views import LAYOUT, pageView, tryTemplates
 from finger.config.files import readFile
 from finger.config.threads import ThreadedReader
@@ -55,6 +57,9 @@ PACKAGE_TEMPLATES: Final = findPackageTemplates(Path(__file__).parents[2])
 NAMES: Final = (LAYOUT, "users.html", "user.html", "error.html")
 """The names of the template files."""
 
+MAX_ICON: Final = 256 * 1024
+"""Maximum size of the icon, in bytes."""
+
 
 @implementer(IReloadable)
 class Templates:
@@ -66,6 +71,8 @@ class Templates:
 
     @param directory: the directory; the package's own by default.
     @param reactor: for the threads in which a reload reads; with L{None} a reload blocks.
+    @ivar isIndexed: whether search engines may index the pages.
+    @ivar icon: the site's icon, C{favicon.ico} of the directory or the package's own.
     @ivar version: an object that is replaced when the templates have been read again.
     @raise ConfigError: if the package's own templates are missing, or if a template cannot be read, is not
         well-formed, or cannot be filled with the values of a page.
@@ -73,9 +80,11 @@ class Templates:
 
     log = Logger()
 
+    isIndexed = True
+
     def __init__(self, directory: Path | None = None, reactor: Any | None = None) -> None:
         self._directory = PACKAGE_TEMPLATES if directory is None else Path(directory)
-        self._templates = self._read()
+        self._templates, self.icon = self._read()
         self.version = object()
         self._readAgain = ThreadedReader(reactor, self._read)
 
@@ -85,7 +94,7 @@ class Templates:
 
     async def _reload(self) -> bool:
         try:
-            self._templates = await self._readAgain()
+            self._templates, self.icon = await self._readAgain()
             self.version = object()
         except ConfigError as error:
             self.log.error("the templates in use are kept: {error}", error=str(error))
@@ -95,19 +104,20 @@ class Templates:
 
     def render(self, page: Page) -> Deferred[bytes]:
         """Render a page as HTML5, in UTF-8."""
-        return flattenString(None, pageView(self._templates, page)).addCallback(
+        return flattenString(None, pageView(self._templates, page, self.isIndexed)).addCallback(
             lambda html: b"<!DOCTYPE html>\n" + html
         )
 
-    def _read(self) -> dict[str, Flattenable]:
+    def _read(self) -> tuple[dict[str, Flattenable], bytes]:
         _checkInstallation()
         try:
             present = _namesIn(self._directory)
             read = {name: _parse(name, self._directory if name in present else PACKAGE_TEMPLATES) for name in NAMES}
+            icon = _readIcon(self._directory if ICON in present else PACKAGE_TEMPLATES)
             tryTemplates(read)
         except ConfigError as error:
             raise ConfigError(f"--templates={self._directory}: {error}") from error
-        return read
+        return read, icon
 
 
 # Reading templates, with errors of one line.
@@ -129,12 +139,22 @@ def _namesIn(directory: Path) -> set[str]:
     unknown = sorted(name for name in names - set(NAMES) if name.endswith((".html", ".htm")))
     if unknown:
         raise ConfigError(f"{unknown[0]}: is not the name of a template; expected {_EXPECTED}")
-    if names.isdisjoint(NAMES):
+    if names.isdisjoint((*NAMES, ICON)):
         raise ConfigError(f"holds no template; expected {_EXPECTED}")
     return names
 
 
-_EXPECTED: Final = f"one or more of {', '.join(NAMES)}"
+_EXPECTED: Final = f"one or more of {', '.join((*NAMES, ICON))}"
+
+
+def _readIcon(directory: Path) -> bytes:
+    try:
+        icon = readFile(directory / ICON)
+    except OSError as error:
+        raise ConfigError(f"{ICON}: cannot be read: {error.strerror}") from error
+    if not icon.startswith(b"\0\0\1\0") or len(icon) > MAX_ICON:
+        raise ConfigError(f"{ICON}: should be an icon in Windows' format (ICO), of at most {MAX_ICON} bytes")
+    return icon
 
 
 def _parse(name: str, directory: Path) -> Flattenable:

@@ -52,17 +52,26 @@ class View(Element):
         return ", ".join(sorted(self._values.parts))
 
 
-def pageView(templates: Mapping[str, Flattenable], page: Page) -> View:
-    """Return the view of a complete page."""
-    return layoutView(templates, page, View(templates[page.template], page.values))
+def pageView(templates: Mapping[str, Flattenable], page: Page, isIndexed: bool) -> View:
+    """
+    Return the view of a complete page.
+
+    @param isIndexed: whether search engines may index the page.
+    """
+    return layoutView(templates, page, View(templates[page.template], page.values), isIndexed)
 
 
-def layoutView(templates: Mapping[str, Flattenable], page: Page, content: Flattenable) -> View:
+def layoutView(templates: Mapping[str, Flattenable], page: Page, content: Flattenable, isIndexed: bool) -> View:
     """Return the view of the layout with a page's content."""
-    slots = {"title": page.title, "index": page.index, "banner": page.banner}
-    parts = {"here": page.isIndex, "elsewhere": not page.isIndex, "banner": bool(page.banner)}
-    values = Values(slots, parts)
-    return View(templates[LAYOUT], values, content=content)
+    slots = {"title": page.title, "index": page.index, "banner": page.banner, "description": page.description}
+    parts = {
+        "here": page.isIndex,
+        "elsewhere": not page.isIndex,
+        "banner": bool(page.banner),
+        "described": bool(page.description),
+        "noindex": not isIndexed,
+    }
+    return View(templates[LAYOUT], Values(slots, parts), content=content)
 
 
 # The check, with pages that have all values, and pages that have few.
@@ -101,7 +110,8 @@ def tryTemplates(templates: Mapping[str, Flattenable]) -> None:
     """
     for page in SAMPLES:
         _try(page.template, View(templates[page.template], page.values))
-        if _CONTENT not in _try(LAYOUT, layoutView(templates, page, _CONTENT)):
+        views = [layoutView(templates, page, _CONTENT, isIndexed) for isIndexed in (True, False)]
+        if any(_CONTENT not in _try(LAYOUT, view) for view in views):
             raise ConfigError(f'{LAYOUT}: does not use its content; should have <t:slot name="content"/>')
 
 
