@@ -1,4 +1,4 @@
-# A finger server for `twistd -y` instead of `twistd finger`: sudo twistd -ny etc/finger.tac
+# A finger server for `twistd -y` instead of `twistd finger`: sudo /opt/finger/bin/twistd -ny etc/finger.tac
 #
 # A Config takes the place of the options of `twistd finger`; finger/config/model.py describes its fields.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from importlib.util import find_spec
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -24,7 +27,23 @@ PLAIN: Final = "text/plain; charset=utf-8"
 
 ALLOWED: Final = (b"GET", b"HEAD")
 
-NOT_INSTALLED: Final = "no metrics: prometheus-client is not installed (pip install prometheus-client)"
+
+def howToInstall(executable: str, isEnvironment: bool) -> str:
+    """
+    Return what to do about missing metrics.
+
+    @param executable: the path of Python.
+    @param isEnvironment: whether that is a virtual environment's, and has pip.  Systems refuse to let pip change the
+        packages of their own Python, and offer releases of prometheus-client that are too old.
+    """
+    if isEnvironment:
+        return f"run {quote(executable)} -m pip install prometheus-client"
+    return "use a virtual environment that has it, as docs/install.md describes"
+
+
+_HOW: Final = howToInstall(sys.executable, sys.prefix != sys.base_prefix and find_spec("pip") is not None)
+
+NOT_INSTALLED: Final = f"no metrics: prometheus-client is not installed: {_HOW}"
 
 Answer = tuple[HTTPStatus, str, bytes]
 """The status code, the content type, and the content."""

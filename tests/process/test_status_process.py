@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -257,9 +258,9 @@ class StatusProcessTests(BlackBoxTestCase):
         hiding.chmod(0o755)
         (hiding / "prometheus_client.py").write_text("raise ImportError('there is none')\n")
         server = self.start(f"--file={ROOT}/etc/users", "--fingerport=0", "--statusport=0", PYTHONPATH=str(hiding))
-        self.assertEqual(server.log.count("pip install prometheus-client"), 1)
+        self.assertEqual(server.log.count(f"{sys.executable} -m pip install prometheus-client"), 1)
         self.assertEqual(curl(server, "healthz"), "200\nok\n")
         status, _, words = curl(server, "metrics").partition("\n")
         self.assertEqual((status, words.count("\n")), ("501", 1))
-        self.assertIn("pip install prometheus-client", words)
+        self.assertIn(f"{sys.executable} -m pip install prometheus-client", words)
         self.assertEqual(ask("::1", server.port("fingerport"), b"moshez\r\n"), b"Happy and well\r\n")

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from finger.adapters.web.tls import developmentCertificate
 from finger.net.http import BoundedSite
-from finger.ops.health import NOT_INSTALLED, StatusResource
+from finger.ops.health import NOT_INSTALLED, StatusResource, howToInstall
 from finger.service import makeServer
 from finger.testing import ThreadlessReactor
 from tests.support.typed import asType
@@ -120,8 +120,18 @@ class MetricsTests(StatusTestCase):
         self.connect(StatusResource(list))
         status, _, body = self.ask(b"/metrics")
         self.assertEqual((status, body), (501, NOT_INSTALLED.encode() + b"\n"))
-        self.assertIn(b"pip install prometheus-client", body)
+        self.assertIn(b"prometheus-client", body)
         self.assertEqual(self.ask(b"/healthz")[0], 200)
+
+    def test_howToInstall(self) -> None:
+        """The advice works: pip can install packages in a virtual environment only, and is named by its path."""
+        self.assertIn(howToInstall(sys.executable, True), NOT_INSTALLED)  # The tests run in an environment.
+        for executable, command in (
+            ("/opt/finger/bin/python", "/opt/finger/bin/python -m pip install prometheus-client"),
+            ("/home/a b/python", "'/home/a b/python' -m pip install prometheus-client"),
+        ):
+            self.assertEqual(howToInstall(executable, True), f"run {command}")
+        self.assertNotIn("pip install", howToInstall("/usr/bin/python3", False))
 
 
 class RequestTests(StatusTestCase):
