@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from twisted.trial.unittest import SynchronousTestCase
 
+from finger.adapters.web.paths import ICON
 from finger.adapters.web.templating import NAMES
 from tests.support.everywhere import EverywhereTestCase, bracketed, statusOfPage
 from tests.support.rendering import PROGRAM, templatesOf
@@ -199,7 +200,7 @@ class ArchiveTests(SynchronousTestCase):
             if path.suffix == ".py" or path.name == "py.typed"
         }
         self.assertTrue({"finger/tap.py", "finger/py.typed"} <= modules)
-        self.templates = {f"templates/{name}" for name in NAMES}
+        self.templates = {f"templates/{name}" for name in (*NAMES, ICON)}
         self.expected = modules | {"twisted/plugins/finger_plugin.py"}
         self.assertEqual([name for name in self.expected if "__pycache__" in name or name.endswith(".cache")], [])
 
