@@ -137,7 +137,8 @@ class LimitedProtocol(ClientLimits):
     def _checkPeer(self) -> None:
         if hasLeft(self.transport):
             self.transport.loseConnection()
-        elif self._watch is not None:
+        else:
+            assert self._watch is not None
             self._watch.start(GONE_INTERVAL, self._checkPeer)
 
 
