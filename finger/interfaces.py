@@ -311,6 +311,18 @@ class ILimitedClients(ILimitedTransport):
         """
 
 
+class IRepeatableRequest(Interface):
+    """An HTTP request whose response may be kept for other requests of the same bytes (L{finger.adapters.web.repeats})."""
+
+    def allowRepeats(record: Callable[[str], object]) -> None:
+        """
+        Declare that the response depends on nothing but the bytes of the request and the version of the data (see
+        L{IVersioned}).  Call this before the response is written.
+
+        @param record: logs another request like this one; called with the host of its peer.
+        """
+
+
 class IProxiedFactory(IProtocolFactory):
     """A factory of protocols whose peers may be proxies, each of which sends the requests of many clients."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -34,6 +34,8 @@ from finger.net.httphead import (
 from finger.net.httprequest import BoundedRequest
 from finger.protocol.hosts import IPNetwork
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
+
+T = TypeVar("T")
 
 MAX_REQUESTS = 100
 """The most requests on one connection."""
@@ -101,7 +103,7 @@ class BoundedChannel(HTTPChannel):
         """See L{HTTPChannel.rawDataReceived}."""
         self._receive(self._takeRaw, data)
 
-    def _receive(self, take: Callable[[bytes], object], data: bytes) -> None:
+    def _receive(self, take: Callable[[T], object], data: T) -> None:
         try:
             take(data)
         except HTTPRefusal as refusal:
@@ -232,13 +234,19 @@ class BoundedChannel(HTTPChannel):
         """Start the time limit for sending the answer and receiving the next request, which has a later turn."""
         self._deadline.start(self.requestTimeout, self.transport.abortConnection)
         self._answered = request
-        limit = ILimitedClients(self.transport, None)
-        if limit is not None:
-            limit.endRequest()
+        self._endLimit()
         if self.persistent and self.clock is not None:
             self._restIfRead()
         else:
             self._continue()
+
+    def _endLimit(self) -> None:
+        limit = ILimitedClients(self.transport, None)
+        if limit is not None:
+            limit.endRequest()
+
+    def allowRepeats(self, record: Callable[[str], object]) -> None:
+        """See L{IRepeatableRequest.allowRepeats}.  Nothing is kept here."""
 
     def pauseProducing(self) -> None:
         """See L{HTTPChannel.pauseProducing}.  The peer reads too slowly."""
@@ -372,7 +380,7 @@ class BoundedSite(Site):
 
     def buildProtocol(self, addr: Any) -> BoundedChannel:  # type: ignore[override]
         """Make an HTTP/1 channel; HTTP/2 is not supported."""
-        channel = BoundedChannel()
+        channel = self.makeChannel()
         channel.factory = self
         channel.site = self
         channel.clock = self._clock
@@ -382,6 +390,10 @@ class BoundedSite(Site):
         channel.answerTimeout = self.answerTimeout
         channel.hsts = self._hsts
         return channel
+
+    def makeChannel(self) -> BoundedChannel:
+        """Make a channel, before it knows its site."""
+        return BoundedChannel()
 
     def log(self, request: Any) -> None:
         """Log nothing; see L{Site.log}."""

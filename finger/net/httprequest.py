@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from finger.interfaces import ILimitedTransport
+from finger.interfaces import ILimitedTransport, IRepeatableRequest
 from finger.net.httphead import METHODS, HTTPRefusal
 from finger.net.proxied import ProxiedRequest
 
@@ -23,7 +24,7 @@ GONE = 1.0
 """The time, in seconds, that a call of a client that has left should wait, for an answer that nobody reads."""
 
 
-@implementer(ILimitedTransport)
+@implementer(ILimitedTransport, IRepeatableRequest)
 class BoundedRequest(ProxiedRequest):
     """A request whose body has at most L{MAX_BODY} bytes."""
 
@@ -68,6 +69,10 @@ class BoundedRequest(ProxiedRequest):
         self.setHeader(b"content-length", b"%d" % len(body))
         self.write(body)
         self.finish()
+
+    def allowRepeats(self, record: Callable[[str], object]) -> None:
+        """See L{IRepeatableRequest.allowRepeats}."""
+        self.channel.allowRepeats(record)
 
     def admitRequest(self) -> float:
         """

@@ -17,7 +17,6 @@ from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from twisted.web.resource import Resource
 from twisted.web.static import Data
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -325,10 +324,9 @@ class ContextTests(TestCase):
     def test_webChildren(self) -> None:
         """An adapter's resource is a child of the web root; a second resource at the same path is refused."""
         child = Data(b"", "text/plain")
-        roots: list[Resource] = []
-        with patch("finger.adapters.web.adapter.BoundedSite", side_effect=lambda root, *rest: roots.append(root)):
+        with patch("finger.adapters.web.adapter.RepeatingSite") as site:
             self.make(lambda context: context.addWebChild(b"extra", child))
-        self.assertIs(roots[0].children[b"extra"], child)
+        self.assertIs(site.call_args.args[0].children[b"extra"], child)
         for twice in (
             lambda context: context.addWebChild(b"RPC2", child),
             lambda context: self.addTwice(context, child),

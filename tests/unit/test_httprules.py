@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -14,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
+from finger.adapters.web.repeats import RepeatingSite
 from finger.adapters.web.resource import FingerResource
 from finger.backends.memory import MemoryFingerService
 from finger.net.http import BoundedSite
@@ -64,10 +64,21 @@ class MemoryPeer:
 class RuleTests(SynchronousTestCase):
     """The tables."""
 
-    def check(self, rules: Iterable[Rule], isSecure: bool) -> None:
-        """Check each rule on a connection of its own, and that nothing is logged as a failure."""
-        wrong, clock = {}, TurningClock()
-        site = BoundedSite(FingerResource(MemoryFingerService({"moshez": "Happy and well"})), clock)
+    def check(self, rules: tuple[Rule, ...], isSecure: bool) -> None:
+        """
+        Check each rule on a connection of its own, and that nothing is logged as a failure.  On a site that keeps
+        responses, check it three times: a page is kept the first time, and its response the second time.
+        """
+        clock, resource = TurningClock(), FingerResource(MemoryFingerService({"moshez": "Happy and well"}))
+        self.checkSite(BoundedSite(resource, clock), clock, rules, isSecure)
+        repeating = RepeatingSite(resource, clock)
+        repeating.version = resource.version
+        self.checkSite(repeating, clock, rules * 3, isSecure)
+        self.assertGreater(len(repeating.repeatsBy(isSecure)), 20)
+
+    def checkSite(self, site: BoundedSite, clock: TurningClock, rules: tuple[Rule, ...], isSecure: bool) -> None:
+        """Check one site."""
+        wrong = {}
         for rule in rules:
             with capturedLogs() as logs:
                 try:

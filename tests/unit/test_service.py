@@ -273,7 +273,7 @@ class LoginTests(SynchronousTestCase):
         """The web offers a login only if there are passwords; Perspective Broker itself reports if there are none."""
         for checkers in ((), (PASSWORDS,)):
             with (
-                patch("finger.adapters.web.adapter.BoundedSite") as site,
+                patch("finger.adapters.web.adapter.RepeatingSite") as site,
                 patch("finger.adapters.pb.root.BoundedPBServerFactory") as pb,
             ):
                 makeServer(configure(backends=("memory",), checkers=checkers), MemoryReactorClock())

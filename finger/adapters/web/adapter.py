@@ -9,13 +9,13 @@ from typing import Final
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from finger.adapters.web.repeats import RepeatingSite
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate, readCertificate
 from finger.config.options import PORTS, WEB, Option
 from finger.config.types import Kind, Port, Switch, WholeOrNone
 from finger.errors import ConfigError
-from finger.net.http import BoundedSite
 from finger.net.proxyprotocol import parseTrusted
 from finger.net.tls import HalfCloseableTLSFactory
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
@@ -98,8 +98,15 @@ class WebAdapter:
         """See L{IFingerAdapter.build}."""
         config = context.config
         root = self._makeRoot(context)
-        trusted = parseTrusted(config.trustedProxies)
-        site = BoundedSite(root, context.reactor, config.querySeconds, config.answerSeconds, _hsts(context), trusted)
+        site = RepeatingSite(
+            root,
+            context.reactor,
+            config.querySeconds,
+            config.answerSeconds,
+            _hsts(context),
+            parseTrusted(config.trustedProxies),
+        )
+        site.version = root.version
         context.listen("webport", site)
         if context.options["ssl"]:
             certificate = self._makeCertificate(context)

@@ -38,7 +38,7 @@ from finger.errors import (
     SetRefused,
     TooManyAttempts,
 )
-from finger.interfaces import IBannered, IFingerProfileService, IFingerService
+from finger.interfaces import IBannered, IFingerProfileService, IFingerService, IRepeatableRequest
 from finger.log.querylog import QueryLog, lossOf
 from finger.net.answercache import versionOf
 from finger.profile import Profile
@@ -181,9 +181,12 @@ class FingerResource(Resource):
         self, request: Request, look: Callable[[], Deferred[Draft]], asked: str, key: Hashable | None
     ) -> None:
         finish = self.queries.begin("web", _peer(request), asked)
-        version = None if key is None else self._version()  # Before the lookup; see AnswerCache.
+        version = None if key is None else self.version()  # Before the lookup; see AnswerCache.
         page = self._pages.find(version, key, prefersGzip(request))
         if page is not None:
+            repeatable = IRepeatableRequest(request, None)
+            if repeatable is not None:
+                repeatable.allowRepeats(lambda host: self.queries.record("web", host, asked, "ok"))
             send(request, page, self._headers)
             finish("ok")
             return
@@ -210,7 +213,7 @@ class FingerResource(Resource):
     def _headers(self) -> dict[bytes, bytes]:
         return HEADERS if self.templates.isIndexed else {**HEADERS, b"x-robots-tag": b"noindex"}
 
-    def _version(self) -> Hashable | None:
+    def version(self) -> Hashable | None:
         """Return the version of all that pages are made from; L{None} if they must not be kept."""
         version = versionOf(self._service)
         return None if version is None else (version, self.templates.version, *self.children)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from inspect import signature
 from math import ceil
@@ -34,10 +34,10 @@ from finger.adapters.xmlrpc.messages import (
     parseCall,
 )
 from finger.errors import NoSuchUser
-from finger.interfaces import IFingerService, ILimitedTransport, IXMLRPCResource
+from finger.interfaces import IFingerService, ILimitedTransport, IRepeatableRequest, IXMLRPCResource
 from finger.log.querylog import QueryLog, finishQuery
 from finger.protocol.hosts import hostOf
-from finger.protocol.wire import clean, cleanLine
+from finger.protocol.wire import clean, cleanLine, splitHost
 
 T = TypeVar("T")
 
@@ -92,10 +92,12 @@ class _Peer:
 
     @ivar host: its address.
     @ivar limit: counts its further calls towards its rate limit; L{None} for no limit.
+    @ivar repeatable: the request, if it has one call and its response may be kept; L{None} otherwise.
     """
 
     host: str
     limit: ILimitedTransport | None
+    repeatable: IRepeatableRequest | None = None
 
 
 class _Answers:
@@ -177,7 +179,8 @@ class FingerXMLRPC(Resource):
     async def _render(self, request: Request) -> None:
         assert request.content is not None
         ended = request.notifyFinish().addErrback(lambda reason: None)
-        peer = _Peer(hostOf(request.getClientAddress()), ILimitedTransport(request, None))
+        host = hostOf(request.getClientAddress())
+        peer = _Peer(host, ILimitedTransport(request, None), IRepeatableRequest(request, None))
         answer = await self._answer(request.content.read(), peer)
         if not ended.called:
             request.setHeader(b"content-type", b"text/xml; charset=utf-8")
@@ -229,9 +232,12 @@ class FingerXMLRPC(Resource):
         if not isinstance(user, str):
             raise Fault(BAD_CALL, "getUser takes one string, the user's name")
         try:
-            return clean(await self._logged(peer, user, getUserFor, self._service, user, peer.host))
+            status = clean(await self._logged(peer, user, getUserFor, self._service, user, peer.host))
         except NoSuchUser:
             return NoSuchUser.words
+        if peer.repeatable is not None and splitHost(user) is None:  # Otherwise it is another server's answer.
+            peer.repeatable.allowRepeats(lambda host: self.queries.record("xmlrpc", host, user, "ok"))
+        return status
 
     async def _getUsers(self, peer: _Peer) -> Answer:
         """Return the names of all users, sorted."""
@@ -255,6 +261,7 @@ class FingerXMLRPC(Resource):
             raise Fault(BAD_CALL, f"{MULTICALL} takes one array of calls")
         if len(calls) > MAX_CALLS:
             raise Fault(BAD_CALL, f"{MULTICALL} takes at most {MAX_CALLS} calls")
+        peer = replace(peer, repeatable=None)
         answers, waiting = _Answers(peer), []
         for call in calls:
             waiting.append(Deferred.fromCoroutine(self._callOne(peer, call, answers)))
