@@ -312,7 +312,9 @@ class ILimitedClients(ILimitedTransport):
 
 
 class IRepeatableRequest(Interface):
-    """An HTTP request whose response may be kept for other requests of the same bytes (L{finger.adapters.web.repeats})."""
+    """
+    An HTTP request whose response may be kept for other requests of the same bytes (L{finger.adapters.web.repeats}).
+    """
 
     def allowRepeats(record: Callable[[str], object]) -> None:
         """
