@@ -60,7 +60,8 @@ class AnswerCache(Generic[T]):
         """
         if version is None:
             return None
-        self._turnTo(version)
+        if version != self._version:
+            self._turnTo(version)
         found = self._answers.get(key)
         if found is None:
             return None
@@ -77,7 +78,8 @@ class AnswerCache(Generic[T]):
         """
         if version is None or size > self._mostBytes:
             return
-        self._turnTo(version)
+        if version != self._version:
+            self._turnTo(version)
         if key in self._answers:
             self.size -= self._answers.pop(key)[1]
         self._answers[key] = answer, size
@@ -86,7 +88,6 @@ class AnswerCache(Generic[T]):
             self.size -= self._answers.popitem(last=False)[1][1]
 
     def _turnTo(self, version: Hashable) -> None:
-        if version != self._version:
-            self._version = version
-            self._answers.clear()
-            self.size = 0
+        self._version = version
+        self._answers.clear()
+        self.size = 0

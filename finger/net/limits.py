@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 from itertools import takewhile
@@ -23,7 +23,7 @@ from finger.net.halfclose import GONE_INTERVAL, hasLeft
 from finger.net.peercredentials import peerUID
 from finger.net.refusal import Refusal
 from finger.protocol.hosts import hostOf, isLocal, isTrusted, parseAddress
-from finger.timing import Bucket, Buckets, Timer
+from finger.timing import Buckets, Timer
 
 MAX_CONNECTIONS = 500
 """The connections one adapter takes at once.  This keeps a usual set of adapters within 1024 file descriptors."""
@@ -205,13 +205,17 @@ class LimitedFactory(WrappingFactory):
 
     def answerNow(self, received: bytes, host: str) -> bytes | None:
         """
-        See L{IImmediateFactory.answerNow}.  A connection that its address may not have gets a protocol, which refuses
-        it.  The number of all connections does not matter, since this one ends at once.
+        See L{IImmediateFactory.answerNow}.  A protocol refuses a connection that its address may not have.  The
+        number of all connections does not matter, since this one ends at once.
         """
-        bucket = self._bucketOf(host)
-        if self._isAddressFull(host) or (bucket is not None and not bucket.tryTake()):
+        answerNow: Callable[[bytes, str], bytes | None] = self._immediate.answerNow
+        if isLocal(host):
+            return answerNow(received, host)
+        place = rateLimitKey(host)
+        bucket = self._buckets.of(place) if self._buckets is not None else None
+        if self._takenBy[place] >= self._mostPerAddress or (bucket is not None and not bucket.tryTake()):
             return None
-        answer: bytes | None = self._immediate.answerNow(received, host)
+        answer = answerNow(received, host)
         if answer is None and bucket is not None:
             bucket.giveBack()
         return answer
@@ -389,11 +393,10 @@ class LimitedFactory(WrappingFactory):
 
     def _takeToken(self, host: str) -> float:
         """Count a request towards its address's rate, or return the seconds until one is allowed."""
-        bucket = self._bucketOf(host)
-        wait = bucket.wait() if bucket is not None else 0.0
-        if bucket is not None and not wait:
+        if self._buckets is None or isLocal(host):
+            return 0.0
+        bucket = self._buckets.of(rateLimitKey(host))
+        wait = bucket.wait()
+        if not wait:
             bucket.take()
         return wait
-
-    def _bucketOf(self, host: str) -> Bucket | None:
-        return None if self._buckets is None or isLocal(host) else self._buckets.of(rateLimitKey(host))

@@ -85,7 +85,8 @@ class OneTurnPort(Port):
             except OSError as error:
                 self._notAccepted(error)
                 return
-            self._serve(SocketType(self.addressFamily, self.socketType, 0, descriptor), _withScope(address))
+            sock = SocketType(self.addressFamily, self.socketType, 0, descriptor)
+            self._serve(sock, address if len(address) == 2 else _withScope(address))
         self._fullTurns += 1
         if self._fullTurns == FULL_TURNS:
             self._expect(min(2 * self._expected, MOST_ACCEPTS))
@@ -181,8 +182,8 @@ def _accept(listening: Any) -> tuple[int, Any]:
 
 
 def _withScope(address: Any) -> Any:
-    """Return an address whose host includes the scope, as in C{fe80::1%eth0}, if it has one (RFC 4007)."""
-    if len(address) == 4 and address[3]:
+    """Return an IPv6 address whose host includes the scope, as in C{fe80::1%eth0}, if it has one (RFC 4007)."""
+    if address[3]:
         host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         return (host, *address[1:])
     return address

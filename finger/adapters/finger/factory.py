@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -50,6 +50,14 @@ _WHOLE_QUERY = re.compile(rb"[^\0\r\n\xff]*\r?\n")
 """A query without anything that telnet might send."""
 
 
+class _Kept(NamedTuple):
+    """An answer at hand, its outcome for the log, and the query as logged."""
+
+    answer: bytes
+    outcome: str
+    query: str
+
+
 @implementer(IFingerFactory, IImmediateFactory)
 class FingerFactory(ServerFactory[FingerProtocol]):
     """
@@ -89,7 +97,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._immediate = IImmediateProfileService(service, None)
         self._versioned = IVersioned(service, None)
         self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
-        self._answers: AnswerCache[tuple[bytes, str]] = AnswerCache(MAX_KEPT)
+        self._answers: AnswerCache[_Kept] = AnswerCache(MAX_KEPT)
 
     def answerNow(self, received: bytes, host: str) -> bytes | None:
         """
@@ -98,16 +106,15 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         """
         if not _WHOLE_QUERY.fullmatch(received):
             return None
-        version = self._version()
+        version = None if self._versioned is None else self._versioned.version()
         kept = self._answers.get(version, received)
         if kept is None:
             kept = self._makeNow(received, version)
             if kept is None:
                 return None
-            self._answers.put(version, received, kept, KEEPING + len(received) + len(kept[0]))
-        answer, outcome = kept
-        self.queries.record("finger", host, escapedQuery(received.rstrip(b"\r\n")), outcome)
-        return answer
+            self._answers.put(version, received, kept, KEEPING + 2 * len(received) + len(kept.answer))
+        self.queries.record("finger", host, kept.query, kept.outcome)
+        return kept.answer
 
     @cached_property
     def waiting(self) -> TimeoutQueue[FingerProtocol]:
@@ -160,8 +167,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
     def _version(self) -> Hashable | None:
         return None if self._versioned is None else self._versioned.version()
 
-    def _makeNow(self, line: bytes, version: Hashable | None) -> tuple[bytes, str] | None:
-        """Return an answer and its outcome; L{None} if it has to be made in the ordinary way, or is long."""
+    def _makeNow(self, line: bytes, version: Hashable | None) -> _Kept | None:
+        """Return an answer; L{None} if it has to be made in the ordinary way, or is long."""
         try:
             query = parseQuery(line)
             if query.names:
@@ -171,7 +178,9 @@ class FingerFactory(ServerFactory[FingerProtocol]):
                 made = None if kept is None else (kept, "ok")
         except Exception:  # The ordinary way gets it as well, and reports it.
             return None
-        return made if made is not None and len(made[0]) <= SLICE else None
+        if made is None or len(made[0]) > SLICE:
+            return None
+        return _Kept(*made, escapedQuery(line.rstrip(b"\r\n")))
 
     def _makeOneNow(self, query: Query) -> tuple[bytes, str] | None:
         if self._immediate is None or len(query.names) > 1:
