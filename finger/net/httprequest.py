@@ -72,7 +72,8 @@ class BoundedRequest(ProxiedRequest):
 
     def allowRepeats(self, record: Callable[[str], object]) -> None:
         """See L{IRepeatableRequest.allowRepeats}."""
-        self.channel.allowRepeats(record)
+        if not self._disconnected:
+            self.channel.allowRepeats(record)
 
     def admitRequest(self) -> float:
         """

@@ -22,7 +22,7 @@ from finger.net.http import MAX_REQUESTS
 from finger.net.limits import LimitedFactory
 from finger.profile import Profile
 from finger.protocol.hosts import parseNetwork
-from finger.testing import ProfilesDouble
+from finger.testing import ProfilesDouble, SilentDouble
 from finger.timing import Buckets
 from tests.support.doubles import CountingDouble
 from tests.support.turns import TurningClock
@@ -282,6 +282,17 @@ class NotRepeatedTests(RepeatsTestCase):
         self.site = self.makeSite(ProfilesDouble(Profile("ada", plan="Weaving")))
         self.assertNotKept(GET, b"Weaving")
         self.assertNotKept(post(b"getUser", b"ada"), b"Weaving")
+
+    def test_gone(self) -> None:
+        """Those of a client that left before the answer."""
+        service = SilentDouble()
+        self.site = self.makeSite(service)
+        peer = self.connect()
+        self.send(peer, post(b"getUser", b"ada"))
+        peer[0].connectionLost(connectionDone)
+        service.asked[0].callback("Weaving")
+        self.assertEqual(self.kept(), 0)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_forwarded(self) -> None:
         """Those of other servers."""
