@@ -22,6 +22,7 @@ from finger.net.clientlimits import ClientLimits, trustedBy
 from finger.net.halfclose import GONE_INTERVAL, hasLeft
 from finger.net.peercredentials import peerUID
 from finger.net.refusal import Refusal
+from finger.net.unreceived import hasUnreceived
 from finger.protocol.hosts import hostOf, isLocal, isTrusted, parseAddress
 from finger.timing import Buckets, Timer
 
@@ -119,9 +120,12 @@ class LimitedProtocol(ClientLimits):
             self.loseConnection()
 
     def closeIfSilent(self) -> bool:
-        """Close the connection if it waits for its peer, and return whether it did."""
+        """
+        Close the connection if it waits for its peer, and return whether it did.  A peer that has still to receive
+        what was sent is not silent, but slow: closing would cut its answer.
+        """
         protocol = self._drainable()
-        if self._isClosing or getattr(protocol, "owesAnswer", True):
+        if self._isClosing or getattr(protocol, "owesAnswer", True) or hasUnreceived(self.transport):
             return False
         self._isClosing = True
         self.factory.queries.begin(self.factory.label, self._host, "")("Silent")

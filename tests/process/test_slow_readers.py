@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
+import time
 from contextlib import ExitStack
+from itertools import product
 
+from finger.net.limits import SILENCE
 from tests.process.test_blackbox import BlackBoxTestCase, residentKiB, waitUntil
-from tests.support.tools import DEADLINE, receive
+from tests.support.tools import DEADLINE, FAMILIES, Server, receive
 
 CLIENTS = 100
 """The number of clients that read nothing."""
@@ -71,3 +75,55 @@ class SlowReaderTests(BlackBoxTestCase):
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         self.begin("httpsport", 1000, "Some Name " * 100, "--ssl")
         self.check(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", b"</html>", "web", tls)
+
+
+class ShedTests(BlackBoxTestCase):
+    """A server that has all its connections, and clients that have not received their answers yet."""
+
+    def test_page(self) -> None:
+        """New connections take the places of silent ones, but no page is cut, with and without TLS."""
+        path = self.users(f"ada: {'weaving ' * 7000}\n")
+        for option, host in product(("webport", "httpsport"), FAMILIES.values()):
+            server = self.start(f"--file={path}", "--webport=0", "--httpsport=0", "--ssl", "--max-connections=4")
+            self.check(server, option, host)
+
+    def check(self, server: Server, option: str, host: str) -> None:
+        """Check that a slow client's page is not cut."""
+        with ExitStack() as stack:
+            slow = stack.enter_context(self.connect(host, server.port(option), option == "httpsport"))
+            slow.sendall(b"GET /ada HTTP/1.1\r\nHost: x\r\n\r\n")
+            waitUntil(lambda: hasArrived(slow), server.process)
+            for _ in range(3):
+                stack.enter_context(socket.create_connection((host, server.port(option))))
+            time.sleep(SILENCE + 0.1)
+            stack.enter_context(socket.create_connection((host, server.port(option))))
+            server.waitFor("Silent")
+            self.assertIn(b"</html>", receiveUntil(slow, b"</html>"))
+
+    def connect(self, host: str, port: int, isSecure: bool) -> socket.socket:
+        """Connect with little room for an answer."""
+        connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.settimeout(DEADLINE)
+        connection.connect((host, port))
+        if not isSecure:
+            return connection
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        return tls.wrap_socket(connection)
+
+
+def hasArrived(connection: socket.socket) -> bool:
+    """Return whether anything has arrived that is not read."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def receiveUntil(connection: socket.socket, end: bytes) -> bytes:
+    """Receive data up to its end, or that of the connection."""
+    received = b""
+    while end not in received:
+        data = connection.recv(65536)
+        if not data:
+            break
+        received += data
+    return received

@@ -248,6 +248,20 @@ class RoomTests(LimitedTestCase):
         self.assertIsNone(protocol)
         self.assertEqual(self.aborted(), [2])
 
+    def test_slow(self) -> None:
+        """A connection whose peer has not received all that was sent stays, until it has."""
+        self.fill()
+        ours, peers = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(peers.close)
+        ours.send(b"answer")
+        with patch.object(self.opened[0][1], "getHandle", lambda: ours, create=True):
+            self.admit(self.factory, "192.0.2.9")
+            self.assertEqual(self.aborted(), [1])
+            peers.recv(10)
+            self.admit(self.factory, "192.0.2.10")
+        self.assertEqual(self.aborted(), [0, 1])
+
     def test_few(self) -> None:
         """Connections that are closing still count, so there are never many more than the limit."""
         self.fill()
