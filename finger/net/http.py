@@ -298,17 +298,19 @@ class BoundedChannel(HTTPChannel):
         """The value of C{Strict-Transport-Security} (RFC 6797 section 7.2): by HTTPS only, and only if asked for."""
         return b"max-age=%d" % self.hsts if self.hsts is not None and self.isSecure() else b""
 
-    def refuse(self, refusal: HTTPRefusal) -> None:
+    def refuse(self, refusal: HTTPRefusal, isHead: bool = False) -> None:
         """
         Send a last answer, and close after a delay.  Closing at once, with bytes unread, would reset the connection,
         and the peer would lose the answer.
+
+        @param isHead: whether the method is C{HEAD}, of a request whose head has not been parsed.
         """
         self.isRefused = True
         self.clearLineBuffer()
         fields = [b"Date: " + datetimeToString()]
         if self._promise:
             fields.append(b"Strict-Transport-Security: " + self._promise)
-        isHead = self._head is not None and self._head.method == b"HEAD"
+        isHead = isHead or (self._head is not None and self._head.method == b"HEAD")
         self.transport.write(refusal.format(*fields, hasBody=not isHead))
         self._deadline.start(self.discardTimeout, self._end)
 

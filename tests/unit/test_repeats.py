@@ -198,8 +198,17 @@ class LimitTests(RepeatsTestCase):
         peer = self.connect()
         for _ in range(3):
             self.assertIn(b" 200 ", self.send(peer, GET))
-        self.assertIn(b" 429 ", self.send(peer, GET))
+        self.assertRegex(self.send(peer, GET), rb"^HTTP/1.1 429 (?s:.*)\r\n\r\nToo Many Requests\n$")
         self.assertEqual(self.send(peer, GET), b"")
+
+    def test_rateOfHeads(self) -> None:
+        """The refusal of C{HEAD} has no content, whether the request is the first of its kind or repeated."""
+        self.limited._buckets = Buckets(self.clock, 3, 1.0)
+        for head in (b"HEAD" + GET.removeprefix(b"GET"), b"\r\nHEAD" + GET.removeprefix(b"GET")):
+            peer = self.connect(f"192.0.2.{len(head)}")
+            for _ in range(3):
+                self.assertIn(b" 200 ", self.send(peer, head))
+            self.assertRegex(self.send(peer, head), rb"^HTTP/1.1 429 (?s:.*)\r\n\r\n$")
 
     def test_pieces(self) -> None:
         """A request in pieces, or with another one, is answered as ever."""

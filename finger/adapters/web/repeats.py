@@ -21,6 +21,7 @@ from twisted.web.server import Request
 
 from finger.net.answercache import AnswerCache
 from finger.net.http import MAX_REQUESTS, BoundedChannel, BoundedSite
+from finger.net.httphead import HTTPRefusal
 from finger.protocol.hosts import hostOf, isTrusted
 
 MAX_REQUEST: Final = 4096
@@ -138,12 +139,15 @@ class RepeatingChannel(BoundedChannel):
             self._request, self._dataVersion, self._record = request, repeats.version(), None
             return False
         self._count += 1
-        self._receive(self._admit, self._host)
-        if not self.isRefused:
-            self._endLimit()
-            self._deadline.start(self.requestTimeout, self.transport.abortConnection)
-            self.transport.write(kept.format(_date(int(time.time()))))
-            kept.record(self._host)
+        try:
+            self._admit(self._host)
+        except HTTPRefusal as refusal:
+            self.refuse(refusal, isHead=request.lstrip().startswith(b"HEAD "))
+            return True
+        self._endLimit()
+        self._deadline.start(self.requestTimeout, self.transport.abortConnection)
+        self.transport.write(kept.format(_date(int(time.time()))))
+        kept.record(self._host)
         return True
 
     def allowRepeats(self, record: Record) -> None:
