@@ -75,6 +75,14 @@ class PBTests(SynchronousTestCase):
         double.change(Profile("ada", plan="Busy"))
         self.assertEqual(root.remote_getUser("ada"), "Busy")
 
+    def test_keptMemory(self) -> None:
+        """The limit of the memory counts bytes, of which a character may take four."""
+        root = asType(
+            PerspectiveFinger, IPerspectiveFinger(ImmediateDouble(Profile("ada", plan="\u2615\U0001f9f5" * 9999)))
+        )
+        root.remote_getUser("ada")
+        self.assertGreater(root.kept.size, 4 * 2 * 9999)
+
     def test_notInMemory(self) -> None:
         """Any other user is looked up in the ordinary way."""
         double = ImmediateDouble(Profile("ada", plan="Weaving"))

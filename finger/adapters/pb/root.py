@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property, lru_cache, partial
 from inspect import signature
+from sys import getsizeof
 from typing import Any, NoReturn, Self
 
 from twisted.cred.portal import Portal
@@ -33,7 +34,7 @@ NO_CALL = "there is no such call, or it takes other arguments"
 """The refusal of a call that is not valid."""
 
 KEEPING = 300
-"""The memory for keeping a status, in bytes, besides its own length and the name's."""
+"""The memory for keeping a status, in bytes, besides its own and the name's."""
 
 
 class _LoginPortal(Portal):
@@ -189,7 +190,7 @@ class PerspectiveFinger(pb.Root):
                 return None
             status = clean(profile.status) if profile is not None else None
             if status is not None:
-                self.kept.put(version, user, status, KEEPING + len(user) + len(status))
+                self.kept.put(version, user, status, KEEPING + getsizeof(user) + getsizeof(status))
         return status
 
     def remote_getUsers(self) -> Deferred[list[str]]:
