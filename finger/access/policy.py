@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
@@ -25,6 +26,7 @@ from finger.interfaces import (
     IImmediateProfileService,
     IVersioned,
 )
+from finger.log.failures import FailureLog
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.names import parseName
 from finger.protocol.wire import splitHost
@@ -57,6 +59,8 @@ class PolicyFingerService:
         each list is refused, whatever C{listing} is.  With texts, the policy provides L{IBannered}.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         service: IFingerService,
@@ -81,6 +85,7 @@ class PolicyFingerService:
         self._texts = Texts() if texts is None else texts
         if texts is not None:
             alsoProvides(self, IBannered)
+        self._failures = FailureLog(clock)
         self._listed: list[Profile] | None = None
         self._disclosed: list[Profile] = []
 
@@ -145,8 +150,15 @@ class PolicyFingerService:
         return self._disclosed
 
     def version(self) -> Hashable | None:
-        """See L{IVersioned.version}.  The texts may change, the other settings do not."""
-        version = None if self._versioned is None else self._versioned.version()
+        """
+        See L{IVersioned.version}.  The texts may change, the other settings do not.  With a back end that fails to
+        return its version, nothing is kept.
+        """
+        try:
+            version = None if self._versioned is None else self._versioned.version()
+        except Exception:
+            self._failures.report(self.log, "a back end has no version; its answers are not kept")
+            return None
         return None if version is None else (version, self._texts.readings)
 
     def banner(self) -> str:

@@ -96,10 +96,18 @@ class ChainFingerService:
 
     def countUsers(self) -> int:
         """See L{ICountsUsers.countUsers}.  A user of several back ends counts once."""
-        version = self.version()
+        version = self._versionNow()
         if version is None or version != self._countedVersion:
             self._countedVersion, self._count = version, self._countAgain()
         return self._count
+
+    def _versionNow(self) -> Hashable | None:
+        """Return the version; L{None} if not all back ends have one, or one of them fails to return it."""
+        try:
+            return self.version() if len(self._versioned) == len(self._services) else None
+        except Exception:
+            self._failures.report(self.log, "a back end of the chain has no version; users are counted each time")
+            return None
 
     def _countAgain(self) -> int:
         """Count the users.  The names of the largest back end are not copied, since they may be many."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
+from collections.abc import Set
+from unittest.mock import Mock, patch
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.backends.chain import ChainFingerService, ChainSetterService
@@ -88,6 +91,29 @@ class ChainTests(SynchronousTestCase):
             self.assertEqual(names.call_count, 1)
             self.successResultOf(last.setUser("e", ""))
             self.assertEqual(chain.countUsers(), 5)
+
+    def test_countUnversioned(self) -> None:
+        """If a back end has no version, or fails to return it, users are counted each time."""
+
+        @implementer(ICountsUsers)
+        class Counting(ProfilesDouble):
+            def countUsers(self) -> int:
+                return len(self._profiles)
+
+            def userNames(self) -> Set[str]:
+                return self._profiles.keys()
+
+        failing = MemoryFingerService()
+        failing.version = Mock(side_effect=ZeroDivisionError)  # type: ignore[method-assign]
+        memory, counting = MemoryFingerService({"a": ""}), Counting(Profile("b"))
+        chains = [counting], [counting, memory], [memory, failing, counting], [failing, memory]
+        for number, services in enumerate(chains):
+            chain = ChainFingerService(services, Clock())
+            before = chain.countUsers()
+            memory._users[f"a{number}"] = ""
+            counting._profiles[f"b{number}"] = Profile(f"b{number}")
+            self.assertGreater(chain.countUsers(), before)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_uncounted(self) -> None:
         """If a back end cannot count its users, the chain cannot either."""

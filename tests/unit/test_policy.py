@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,12 +11,14 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from finger.access.policy import ANSWER_TIMEOUT, PolicyFingerService
+from finger.adapters.finger import FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, NoSuchUser
 from finger.interfaces import IFingerForwarder, IFingerService
 from finger.profile import Profile
 from finger.testing import FingerServiceContract, ProfilesDouble, SilentDouble
 from tests.support.doubles import ImmediateDouble
+from tests.support.typed import notNone
 
 ADA = Profile("ada", "Ada L", "plan", "engine", home="/home/ada", office="12")
 
@@ -65,6 +69,16 @@ class PolicyTests(SynchronousTestCase):
         double.isSlow = True
         self.assertIsNone(policy.getProfileNow("ada"))
         self.assertIsNone(PolicyFingerService(ProfilesDouble(ADA), Clock()).getProfileNow("ada"))
+
+    def test_brokenVersion(self) -> None:
+        """With a back end that fails to return its version, answers are as ever, and none is kept."""
+        double = ImmediateDouble(ADA)
+        double.version = Mock(side_effect=ZeroDivisionError)  # type: ignore[method-assign]
+        policy = PolicyFingerService(double, Clock())
+        for _ in range(2):
+            self.assertIsNone(policy.version())
+            self.assertIn(b"Ada L", notNone(FingerFactory(policy).answerNow(b"ada\r\n", "::1")))
+        self.assertEqual((double.askedNow, len(self.flushLoggedErrors(ZeroDivisionError))), (2, 3))
 
     def test_default(self) -> None:
         """By default, the name, plan, project and list are disclosed, and forwarding is refused."""
