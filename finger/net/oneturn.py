@@ -145,7 +145,7 @@ class OneTurnPort(Port):
             if sent < len(answer):
                 self._continue(sock, address, b"", answer[sent:])
                 return
-        except Exception:
+        except BaseException:  # The reactor would close the port.
             self._failures.report(self.log, "a connection could not be served")
         sock.close()
 
@@ -165,7 +165,7 @@ class OneTurnPort(Port):
                 transport.loseConnection()
             elif received and not transport.disconnecting:
                 protocol.dataReceived(received)
-        except Exception:
+        except BaseException:
             transport.abortConnection()
             raise
 

@@ -354,8 +354,9 @@ class ImmediateTests(FingerTestCase):
     def test_broken(self) -> None:
         """A back end that fails is asked in the ordinary way, which reports it."""
         double = ImmediateDouble(ADA)
-        with patch.object(double, "getProfileNow", side_effect=ZeroDivisionError):
-            self.assertIsNone(self.now(b"ada\n", double))
+        for error in (ZeroDivisionError, SystemExit):
+            with patch.object(double, "getProfileNow", side_effect=error):
+                self.assertIsNone(self.now(b"ada\n", double))
 
     def test_kept(self) -> None:
         """An answer is kept until the data changes."""

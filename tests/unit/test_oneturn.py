@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from asyncio import CancelledError
 from typing import Any
 from unittest.mock import patch
 
@@ -306,6 +307,20 @@ class OneTurnTests(SynchronousTestCase):
         self.assertEqual(self.read(broken), b"")
         self.assertEqual(self.read(next), b"answer\r\n")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_brokenAltogether(self) -> None:
+        """Whatever it raises, also what ends most programs, the port stays open."""
+        for error in (SystemExit, CancelledError, GeneratorExit):
+            broken = self.connect(b"x\n")
+            with patch.object(self.factory, "answerNow", side_effect=error):
+                self.port.doRead()
+            self.assertEqual(self.read(broken), b"")
+            self.connect(b"x\n")
+            with patch.object(Recorder, "dataReceived", side_effect=error):
+                self.port.doRead()
+            self.reactor.advance(0)
+            self.assertTrue(self.factory.continued[-1].isLost)
+            self.assertEqual(len(self.flushLoggedErrors(error)), 2)
 
     def test_brokenProtocol(self) -> None:
         """So does a protocol that fails."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from unittest.mock import patch
 
 from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword, UsernamePassword
@@ -90,6 +91,9 @@ class PBTests(SynchronousTestCase):
         self.failureResultOf(cast(Deferred[str], root.remote_getUser("nobody")), NoSuchUser)
         double.isSlow = True
         self.assertEqual(self.successResultOf(cast(Deferred[str], root.remote_getUser("ada"))), "Weaving")
+        for error in (ZeroDivisionError, SystemExit):
+            with patch.object(double, "getProfileNow", side_effect=error):
+                self.assertEqual(self.successResultOf(cast(Deferred[str], root.remote_getUser("ada"))), "Weaving")
 
     def test_noVersion(self) -> None:
         """Without a version, a status in memory is not kept."""

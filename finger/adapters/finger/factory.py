@@ -176,7 +176,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             else:
                 kept = self._lists.get(version, (query.verbose, self.utf8))
                 made = None if kept is None else (kept, "ok")
-        except Exception:  # The ordinary way gets it as well, and reports it.
+        except BaseException:  # The ordinary way gets it as well, and reports it.
             return None
         if made is None or len(made[0]) > SLICE:
             return None

@@ -186,7 +186,7 @@ class PerspectiveFinger(pb.Root):
         if status is None:
             try:
                 profile = self._immediate.getProfileNow(user)
-            except Exception:
+            except BaseException:  # The ordinary way gets it as well, and reports it.
                 return None
             status = clean(profile.status) if profile is not None else None
             if status is not None:
