@@ -156,7 +156,7 @@ class PolicyFingerService:
         """
         try:
             version = None if self._versioned is None else self._versioned.version()
-        except Exception:
+        except BaseException:
             self._failures.report(self.log, "a back end has no version; its answers are not kept")
             return None
         return None if version is None else (version, self._texts.readings)

@@ -105,7 +105,7 @@ class ChainFingerService:
         """Return the version; L{None} if not all back ends have one, or one of them fails to return it."""
         try:
             return self.version() if len(self._versioned) == len(self._services) else None
-        except Exception:
+        except BaseException:
             self._failures.report(self.log, "a back end of the chain has no version; users are counted each time")
             return None
 

@@ -104,7 +104,7 @@ class ChainTests(SynchronousTestCase):
                 return self._profiles.keys()
 
         failing = MemoryFingerService()
-        failing.version = Mock(side_effect=ZeroDivisionError)  # type: ignore[method-assign]
+        failing.version = Mock(side_effect=[ZeroDivisionError, SystemExit])  # type: ignore[method-assign]
         memory, counting = MemoryFingerService({"a": ""}), Counting(Profile("b"))
         chains = [counting], [counting, memory], [memory, failing, counting], [failing, memory]
         for number, services in enumerate(chains):
@@ -113,7 +113,7 @@ class ChainTests(SynchronousTestCase):
             memory._users[f"a{number}"] = ""
             counting._profiles[f"b{number}"] = Profile(f"b{number}")
             self.assertGreater(chain.countUsers(), before)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, SystemExit)), 2)
 
     def test_uncounted(self) -> None:
         """If a back end cannot count its users, the chain cannot either."""
