@@ -216,6 +216,8 @@ class _AdoptedTCPPort(OneTurnPort):
     @param sock: the socket, which is closed with this port.
     """
 
+    isShared = True
+
     def __init__(self, sock: _AdoptedSocket, factory: IProtocolFactory, reactor: Any) -> None:
         host, port, *_ = sock.getsockname()
         super().__init__(port, factory, interface=host, reactor=reactor)

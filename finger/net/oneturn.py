@@ -48,11 +48,14 @@ class OneTurnPort(Port):
     With any other factory, it is an ordinary port.
 
     Its IPv6 sockets are for IPv6 only (RFC 3493, section 5.3), unlike Twisted's.
+
+    @cvar isShared: whether other processes accept connections of the same socket, or will.
     """
 
     factory: Any
     reactor: Any
     log = Logger()
+    isShared = False
 
     def __init__(
         self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "", reactor: Any = None
@@ -92,7 +95,13 @@ class OneTurnPort(Port):
             self._expect(min(2 * self._expected, MOST_ACCEPTS))
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close the port, and go on with the connections that were about to be served."""
+        """
+        Close the port, and go on with the connections that were about to be served, or accepted: closing the socket
+        would reset them.
+        """
+        if not self.isShared:
+            self._expected = self.backlog
+            self.doRead()
         self._pause.cancel()
         super().connectionLost(reason)
         self._serveLate()

@@ -234,6 +234,16 @@ class AdoptTests(TestCase):
                 connection.connect(str(path))
                 sock.accept()[0].close()
 
+    async def test_waiting(self) -> None:
+        """A connection that has not been accepted waits for the next process that has the socket."""
+        with listening(V4) as (sock,):
+            service = self.start("systemd:finger", inherit((sock, "finger")))
+            with socket.create_connection(sock.getsockname()) as connection:
+                await service.stopService()
+                accepted, peer = sock.accept()
+                accepted.close()
+                self.assertEqual(peer, connection.getsockname())
+
     def test_setter(self) -> None:
         """An inherited socket that other machines can reach is refused for a port without authentication."""
         with listening((socket.AF_INET, ("0.0.0.0", 0)), V4) as (wide, narrow):

@@ -198,6 +198,16 @@ class OneTurnTests(SynchronousTestCase):
         port.connectionLost(Failure(ZeroDivisionError()))
         self.assertEqual(self.read(peer), b"answer\r\n")
 
+    def test_closedBefore(self) -> None:
+        """So are those that have not been accepted, unless another process may accept them."""
+        port = OneTurnPort(0, self.factory, 100, "127.0.0.1", self.reactor)
+        port.startListening()
+        peers = [self.connect(b"now\n", port) for _ in range(MOST_ACCEPTS + 1)]
+        port._expected = 1
+        port.connectionLost(Failure(ZeroDivisionError()))
+        for peer in peers:
+            self.assertEqual(self.read(peer), b"answer\r\n")
+
     def test_slow(self) -> None:
         """So does one without an answer at hand, or whose query is incomplete; the protocol gets the data."""
         for data in (b"slow\n", b"part"):
