@@ -106,9 +106,8 @@ class ChainTests(SynchronousTestCase):
         failing = MemoryFingerService()
         failing.version = Mock(side_effect=[ZeroDivisionError, SystemExit])  # type: ignore[method-assign]
         memory, counting = MemoryFingerService({"a": ""}), Counting(Profile("b"))
-        chains: list[list[IFingerService]] = [
-            *([counting], [counting, memory], [memory, failing, counting], [failing, memory]),
-        ]
+        chains: list[list[IFingerService]] = [[counting], [counting, memory]]
+        chains += [[memory, failing, counting], [failing, memory]]
         for number, services in enumerate(chains):
             chain = ChainFingerService(services, Clock())
             before = chain.countUsers()

@@ -370,6 +370,12 @@ class ImmediateTests(FingerTestCase):
         double.change()
         self.assertEqual(self.factory.answerNow(b"moshez\r\n", "192.0.2.8"), b"No such user\r\n")
 
+    def test_keptMemory(self) -> None:
+        """The limit of the memory counts the query as logged, which can be 16 times as long as received."""
+        query = "\U0001f9f5".encode() + b"\xfe" * 900 + b"\n"
+        self.now(query, ImmediateDouble())
+        self.assertGreater(self.factory._answers.size, 16 * 900)
+
     def test_list(self) -> None:
         """A short list that has been made is at hand, too; a long one has to be sent in slices."""
         for size, isShort in ((2, True), (2000, False)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import cached_property
+from sys import getsizeof
 from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -112,7 +113,8 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             kept = self._makeNow(received, version)
             if kept is None:
                 return None
-            self._answers.put(version, received, kept, KEEPING + 2 * len(received) + len(kept.answer))
+            size = KEEPING + len(received) + len(kept.answer) + getsizeof(kept.query)
+            self._answers.put(version, received, kept, size)
         self.queries.record("finger", host, kept.query, kept.outcome)
         return kept.answer
 
