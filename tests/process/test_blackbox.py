@@ -316,6 +316,22 @@ class CommandLineTests(BlackBoxTestCase):
         for host in FAMILIES.values():
             self.assertRaises(ConnectionRefusedError, ask, host, port, b"\r\n")
 
+    def test_stopInFlood(self) -> None:
+        """SIGTERM does not reset the connections that wait to be accepted, which are more than fit into a turn."""
+        for host in FAMILIES.values():
+            server = self.start(f"--file={USERS}", "--fingerport=0")
+            with ExitStack() as stack:
+                server.process.send_signal(signal.SIGSTOP)
+                peers = []
+                for _ in range(300):
+                    peer = socket.create_connection((host, server.port("fingerport")), DEADLINE)
+                    peers.append(stack.enter_context(peer))
+                    peer.sendall(b"moshez\r\n")
+                server.process.send_signal(signal.SIGTERM)
+                server.process.send_signal(signal.SIGCONT)
+                self.assertEqual({receive(peer) for peer in peers}, {b"Happy and well\r\n"})
+            self.assertEqual(server.process.wait(DEADLINE), -signal.SIGTERM)
+
     def test_help(self) -> None:
         """The help texts."""
         self.assertIn("finger ", run(twistdPath(), "--help").stdout)
