@@ -17,7 +17,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from finger.errors import TooManyAttempts
-from finger.net.limits import rateLimitKey
+from finger.protocol.hosts import rateLimitKey
 from finger.timing import Bucket, Buckets
 
 ATTEMPTS = 10

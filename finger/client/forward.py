@@ -12,8 +12,7 @@ from zope.interface import implementer
 from finger.client.client import FINGER_PORT, Allowed, FingerClient, formatName
 from finger.errors import ConfigError, ForwardingRefused, PeerError
 from finger.interfaces import IFingerForwarder
-from finger.net.limits import rateLimitKey
-from finger.protocol.hosts import IPNetwork, isGlobal, parseAddress, parseHost
+from finger.protocol.hosts import IPNetwork, isGlobal, parseAddress, parseHost, rateLimitKey
 from finger.protocol.wire import formatQuery
 
 ANY: Final = "any"

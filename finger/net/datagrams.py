@@ -15,8 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from finger.log.querylog import QueryLog
-from finger.net.limits import rateLimitKey
-from finger.protocol.hosts import isLocal
+from finger.protocol.hosts import isLocal, rateLimitKey
 from finger.timing import Buckets
 
 MakeProtocol = Callable[[], DatagramProtocol]

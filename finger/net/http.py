@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -34,8 +34,6 @@ from finger.net.httphead import (
 from finger.net.httprequest import BoundedRequest
 from finger.protocol.hosts import IPNetwork
 from finger.timing import CLOSE_GRACE, DRAIN_GRACE, Timer
-
-T = TypeVar("T")
 
 MAX_REQUESTS = 100
 """The most requests on one connection."""
@@ -103,7 +101,7 @@ class BoundedChannel(HTTPChannel):
         """See L{HTTPChannel.rawDataReceived}."""
         self._receive(self._takeRaw, data)
 
-    def _receive(self, take: Callable[[T], object], data: T) -> None:
+    def _receive(self, take: Callable[[Any], object], data: Any) -> None:
         try:
             take(data)
         except HTTPRefusal as refusal:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from ipaddress import IPv6Address
 from itertools import takewhile
 from typing import Any
 
@@ -23,7 +21,7 @@ from finger.net.halfclose import GONE_INTERVAL, hasLeft
 from finger.net.peercredentials import peerUID
 from finger.net.refusal import Refusal
 from finger.net.unreceived import hasUnreceived
-from finger.protocol.hosts import hostOf, isLocal, isTrusted, parseAddress
+from finger.protocol.hosts import hostOf, isLocal, isTrusted, rateLimitKey
 from finger.timing import Buckets, Timer
 
 MAX_CONNECTIONS = 500
@@ -53,21 +51,6 @@ MAX_REFUSING = 16
 
 SILENCE = 1.0
 """Seconds of silence after which a connection may be closed to make room for another one."""
-
-
-@lru_cache(maxsize=4096)
-def rateLimitKey(host: str) -> str:
-    """
-    Return the key that an address's connections are counted by: an IPv4 address itself, or an IPv6 address's /64.
-
-    @param host: the address.  Anything else, such as a UNIX socket's path, is its own key.
-    """
-    address = parseAddress(host.partition("%")[0])
-    if address is None:
-        return host
-    if not isinstance(address, IPv6Address) or address.is_loopback:
-        return str(address)
-    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
 class LimitedProtocol(ClientLimits):

@@ -166,6 +166,21 @@ def isTrusted(host: str, networks: Iterable[IPNetwork]) -> bool:
     return any(address in network for network in networks) if address is not None else host == LOCAL
 
 
+@lru_cache(maxsize=4096)
+def rateLimitKey(host: str) -> str:
+    """
+    Return the key that an address's connections are counted by: an IPv4 address itself, or an IPv6 address's /64.
+
+    @param host: the address.  Anything else, such as a UNIX socket's path, is its own key.
+    """
+    address = parseAddress(host.partition("%")[0])
+    if address is None:
+        return host
+    if not isinstance(address, IPv6Address) or address.is_loopback:
+        return str(address)
+    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+
+
 def isGlobal(address: str) -> bool:
     """
     Return whether an address is on the public Internet: a valid address that is not of this machine, private,

@@ -27,8 +27,8 @@ from finger.net.limits import (
     SILENCE,
     LimitedFactory,
     LimitedProtocol,
-    rateLimitKey,
 )
+from finger.protocol.hosts import rateLimitKey
 from finger.timing import Buckets
 from tests.support.typed import asType, notNone
 
