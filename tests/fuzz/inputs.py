@@ -18,11 +18,13 @@ EXAMPLES = int(os.environ.get("FINGER_FUZZ", "0"))
 """The number of inputs for each test; C{0} for a few inputs, the same each time."""
 
 
-def tries(few: int = 60) -> Callable[[Callable[..., None]], Callable[[Any], None]]:
+def tries(few: int = 60, *kinds: str) -> Callable[[Callable[..., None]], Callable[[Any], None]]:
     """
     Return a decorator that runs a test with many inputs, and adds a failing input to the failure.
 
     @param few: the number of inputs, unless C{FINGER_FUZZ} sets another.
+    @param kinds: the kinds of inputs, by what became of them, that the test must have seen afterwards; see
+        C{FuzzTestCase.saw}.  Without them, a test could pass because its inputs are all alike.
     """
     often = settings(
         max_examples=EXAMPLES or few,
@@ -44,6 +46,8 @@ def tries(few: int = 60) -> Callable[[Callable[..., None]], Callable[[Any], None
             except Exception as error:
                 error.args = ("\n".join([str(error), *getattr(error, "__notes__", [])]),)  # Trial shows no notes.
                 raise
+            unseen = {kind for kind in kinds if case.seen[kind] * 100 < (EXAMPLES or few)}
+            case.assertEqual(unseen, set(), f"too few inputs of a kind: {dict(case.seen)}")
 
         return run
 

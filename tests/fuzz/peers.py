@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import unicodedata
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,17 +173,34 @@ class FuzzTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Start counting inputs."""
         self.count = 0
+        self.seen: Counter[str] = Counter()
+        self._isCounted = False
 
     def tearDown(self) -> None:
         """Check that no Deferred failed without being handled, and log the number of inputs."""
         gc.collect()
         self.assertEqual(self.flushLoggedErrors(), [])
-        self.log.info("{count} inputs: {test}", count=self.count, test=self.id())
+        kinds = "".join(f", {count} {kind}" for kind, count in sorted(self.seen.items()))
+        self.log.info("{count} inputs: {test}{kinds}", count=self.count, test=self.id(), kinds=kinds)
+
+    def saw(self, kind: str) -> None:
+        """Count an input as one of a kind; C{tries} checks that each kind occurs."""
+        self.seen[kind] += 1
+
+    @contextmanager
+    def oneInput(self) -> Iterator[None]:
+        """Count as one input all conversations in this context."""
+        self.count += 1
+        self._isCounted = True
+        try:
+            yield
+        finally:
+            self._isCounted = False
 
     @contextmanager
     def quiet(self, *expected: type[Exception]) -> Iterator[None]:
         """Check that no unexpected failure is logged, and that every log entry is one printable line."""
-        self.count += 1
+        self.count += not self._isCounted
         lost: list[object] = []  # Exceptions that cannot be caught, as in destructors.
         with capturedLogs() as logs, patch("sys.unraisablehook", lost.append):
             yield
