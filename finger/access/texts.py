@@ -106,11 +106,11 @@ class Texts:
 
 def _readText(path: Path) -> str:
     try:
-        text = readFile(path, MAX_BYTES).decode("utf-8-sig")
+        text = clean(readFile(path, MAX_BYTES).decode("utf-8-sig")).removesuffix("\n")
     except OSError as error:
         raise ConfigError(f"{path.name}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path.name}: is not in UTF-8: {error.reason} at byte {error.start}") from error
-    if not text.strip():
+    if not text.strip():  # After invisible characters have been removed.
         raise ConfigError(f"{path.name}: is empty; write a text, or remove the file")
-    return clean(text).removesuffix("\n")
+    return text

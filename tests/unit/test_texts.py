@@ -88,8 +88,9 @@ class TextsTests(TextsTestCase):
         path.unlink()
         path.write_text("x" * (MAX_BYTES + 1))
         self.assertError(f"list.txt: cannot be read: is longer than {MAX_BYTES} bytes")
-        path.write_text(" \n\n")
-        self.assertError("list.txt: is empty; write a text, or remove the file")
+        for blank in ("", " \n\n", "\ufeff\n\ufeff\u200b"):
+            path.write_text(blank)
+            self.assertError("list.txt: is empty; write a text, or remove the file")
         path.write_bytes(b"Zo\xeb")
         self.assertError("list.txt: is not in UTF-8: unexpected end of data at byte 2")
 
