@@ -110,7 +110,7 @@ deb:
 	@ls build/debian/*.deb
 
 fuzz: $(VENV)/installed-test
-	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.fuzz.test_fuzz
+	FINGER_FUZZ=$(EXAMPLES) nice $(BIN)/python -m twisted.trial --jobs=$(JOBS) --temp-directory=$(FUZZED) tests.fuzz
 	@grep -aho '[0-9]* inputs: .*' $(FUZZED)/test.log
 
 # Measurements of the server and of others, about four minutes on an idle machine, written to docs/performance.md.

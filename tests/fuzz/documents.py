@@ -159,12 +159,6 @@ def depth(value: Value) -> int:
     return levels
 
 
-def hasOther(value: Value) -> bool:
-    """Return whether there is a value of another type than text, list and struct in a value."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return isinstance(value, Other) or any(map(hasOther, inner))
-
-
 # Hostile ones.
 
 _LAUGHS = "".join(f"<!ENTITY l{n} '{f'&l{n - 1};' * 10}'>" for n in range(1, 10))

@@ -22,9 +22,12 @@ from tests.support.httprules import PLAIN_RULES, PROBE, RULES
 MAX_CHUNK_LINE = 1024
 """The longest line before a chunk, in bytes: Twisted's C{maxChunkSizeLineLength}."""
 
+LONG = 1000
+"""The length from which an incomplete request may be refused, in bytes: the longest line before a chunk."""
+
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([!-\"$-~]+) HTTP/1\.([0-9])" % _TOKEN)
-_URL = re.compile(rb"http://([^/?]+)([^?]*)(.*)", re.IGNORECASE)
+_URL = re.compile(rb"(https?)://([^/?]+)([^?]*)(.*)", re.IGNORECASE)
 _FIELD = re.compile(rb"(%b):([\t -~\x80-\xff]*)" % _TOKEN)
 _NAMED_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?::([0-9]{0,5}))?")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]+)(?:;[\t -~\x80-\xff]*)?")
@@ -45,17 +48,30 @@ class Stream:
 
     @ivar requests: the method and the target of each request, in order.
     @ivar isInvalid: whether an invalid one follows.
-    @ivar rest: the length of an incomplete request at the end, in bytes.
+    @ivar rest: an incomplete request at the end.
     """
 
     requests: list[tuple[bytes, bytes]] = field(default_factory=list)
     isInvalid: bool = False
-    rest: int = 0
+    rest: bytes = b""
+
+    @property
+    def mayBeRefused(self) -> bool:
+        """Whether the lines of the incomplete request suffice to refuse it, or it is very long."""
+        head = self.rest[: self.rest.rfind(b"\n") + 1]
+        if not head or b"\r\n\r\n" in head:
+            return len(self.rest) > LONG
+        hosts = b"" if re.search(rb"\nhost:", head, re.IGNORECASE) else b"Host: x\r\n"
+        return len(self.rest) > LONG or readStream(head + hosts + b"\r\n").isInvalid
 
 
-def readStream(data: bytes) -> Stream:
-    """Read all requests that a server answers on one connection."""
-    stream, reader = Stream(), _Reader(data)
+def readStream(data: bytes, isTLS: bool = True) -> Stream:
+    """
+    Read all requests that a server answers on one connection.
+
+    @param isTLS: whether the connection uses TLS, and so may request URLs of C{https}.
+    """
+    stream, reader = Stream(), _Reader(data, isTLS)
     try:
         stays = True
         while stays and reader.skipEmptyLine():
@@ -66,15 +82,16 @@ def readStream(data: bytes) -> Stream:
     except _Invalid:
         stream.isInvalid = True
     except _Incomplete:
-        stream.rest = len(data) - start
+        stream.rest = data[start:]
     return stream
 
 
 class _Reader:
     """Reads requests, one by one."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, isTLS: bool) -> None:
         self._data = data
+        self._isTLS = isTLS
         self.position = 0
 
     def skipEmptyLine(self) -> bool:
@@ -90,7 +107,7 @@ class _Reader:
         _check(match is not None)
         assert match is not None
         method, isOld = match[1], match[3] == b"0"
-        target = _target(method, match[2])
+        target = _target(method, match[2], self._isTLS)
         fields = self._fields()
         _checkHosts(fields.get(b"host", []), isOld)
         if not isOld:
@@ -163,7 +180,7 @@ def _elements(values: Sequence[bytes]) -> list[bytes]:
     return [item for value in values for part in value.split(b",") if (item := part.strip(b" \t").lower())]
 
 
-def _target(method: bytes, target: bytes) -> bytes:
+def _target(method: bytes, target: bytes, isTLS: bool) -> bytes:
     """Return a target in origin-form or asterisk-form (RFC 9112 section 3.2)."""
     _check(method != b"CONNECT")
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
@@ -171,9 +188,10 @@ def _target(method: bytes, target: bytes) -> bytes:
     match = _URL.fullmatch(target)
     _check(match is not None)
     assert match is not None
-    _checkHost(match[1])
-    _check(not match[1].startswith(b":"))
-    return (match[2] or (b"*" if method == b"OPTIONS" and not match[3] else b"/")) + match[3]
+    _check(isTLS or match[1].lower() == b"http")
+    _checkHost(match[2])
+    _check(not match[2].startswith(b":"))
+    return (match[3] or (b"*" if method == b"OPTIONS" and not match[4] else b"/")) + match[4]
 
 
 def _checkHosts(hosts: Sequence[bytes], isOld: bool) -> None:

@@ -13,7 +13,7 @@ import socket
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
-from xmlrpc.client import Fault, loads
+from xmlrpc.client import Fault, dumps, loads
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -49,6 +49,7 @@ from finger.adapters.setter import FingerSetterFactory
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.tls import ReloadingCertificate, developmentCertificate
 from finger.adapters.xmlrpc import FingerXMLRPC
+from finger.adapters.xmlrpc.resource import MAX_CALLS
 from finger.backends.memory import MemoryFingerService
 from finger.backends.proxy import ProxyFingerService
 from finger.backends.usersfile import SLICE, parseUsers
@@ -85,7 +86,7 @@ from finger.protocol.wire import (
     splitHost,
     toASCII,
 )
-from tests.fuzz import inputs
+from tests.fuzz import documents, inputs
 from tests.fuzz.inputs import labels, texts, tries
 from tests.fuzz.peers import PEER, USERS, Behaviour, FuzzTestCase, SlowDouble, behaviours, readResponses
 from tests.support.othernet import ClientDouble, Network
@@ -507,6 +508,16 @@ METHOD_HELP = (
     b"<param><value>%s</value></param></params></methodCall>"
 )
 
+MULTICALLED: tuple[Any, ...] = (
+    *("getUser", "getUser", "getUsers", "system.listMethods", "system.multicall", "nothing", "", 1, ["getUser"]),
+)
+"""The names of methods in C{system.multicall}, some of them not names."""
+PARAMS: tuple[Any, ...] = ([], ["moshez"], ["nobody"], ["moshez", "nasty"], [1], [[]], [{}], "moshez", {}, 1)
+"""The parameters of each, some of them not lists."""
+RIGHT_CALLS: tuple[tuple[Any, Any], ...] = (
+    *(("getUser", ["moshez"]), ("getUser", ["nobody"]), ("getUsers", []), ("system.listMethods", [])),
+)
+
 
 class _SeenSite(BoundedSite):
     """A site that records the methods of the requests it has answered."""
@@ -537,7 +548,7 @@ class WebTests(ServerTestCase):
         self.root.authority = Authority(settable, clock, [checker])
         self.root._profiles = finger.interfaces.IFingerProfileService(service)
         self.calls._service = service
-        self.root.clock = clock
+        self.root.clock = self.calls.clock = clock
         self.root.queries = self.calls.queries = QueryLog(clock)
         site = _SeenSite(IResource(self.root), clock, trusted=[parseNetwork(PEER.host)])
         site.methods = []
@@ -577,7 +588,7 @@ class WebTests(ServerTestCase):
         self.converse(secure, clock, data, replace(behaviour, isTLS=False))  # TLS itself is on TCP.
 
     @tries(150)
-    @given(inputs.calls, behaviours)
+    @given(st.one_of(inputs.calls, documents.hostile, documents.withDoctype), behaviours)
     @example(b"<methodCall><params></params></methodCall>", Behaviour())
     @example(METHOD_HELP % b"<int>1</int>", Behaviour())
     @example(METHOD_HELP % b"<string>getUser</string>", Behaviour(delay=100.0))
@@ -590,6 +601,28 @@ class WebTests(ServerTestCase):
                 with contextlib.suppress(Fault):
                     loads(response.body)
                 self.assertShowable(response.body.decode("utf-8"), besides="\n\t")
+
+    @tries(60, "some answered", "some refused", "too many")
+    @given(st.lists(st.tuples(st.sampled_from(MULTICALLED), st.sampled_from(PARAMS)), max_size=MAX_CALLS + 2))
+    def test_multicall(self, several: list[tuple[Any, Any]]) -> None:
+        """C{system.multicall} has one answer for each call, a value or a Fault, if there are not too many."""
+        body = dumps(
+            ([{"methodName": name, "params": params} for name, params in several],), "system.multicall"
+        ).encode("utf-8", "replace")
+        with self.oneInput():
+            (response,) = self.ask(
+                b"POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body, Behaviour()
+            )
+            if len(several) > MAX_CALLS:
+                self.saw("too many")
+                self.assertRaises(Fault, loads, response.body)
+                return
+            (answers,) = loads(response.body)[0]
+            self.assertEqual(len(answers), len(several))
+            for (name, params), answer in zip(several, answers, strict=True):
+                isRight = (name, params) in RIGHT_CALLS
+                self.saw("some answered" if isRight else "some refused")
+                self.assertEqual(len(answer) == 1 if isRight else set(answer) == {"faultCode", "faultString"}, True)
 
 
 class StatusTests(ServerTestCase):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from xmlrpc.client import Fault, loads
 
 from hypothesis import example, given
 
 from finger.adapters.xmlrpc.messages import MAX_DEPTH, MAX_VALUES, Call, parseCall
-from tests.fuzz.documents import DOCTYPES, Document, count, depth, documents, hasOther, hostile, strings, withDoctype
+from tests.fuzz.documents import DOCTYPES, Document, count, depth, documents, hostile, strings, withDoctype
 from tests.fuzz.inputs import tries
 from tests.fuzz.peers import FuzzTestCase
+
+_OTHERS = re.compile(rb"<(?:i4|i8|int|boolean|double|dateTime|base64|nil)")
 
 
 class DocumentTests(FuzzTestCase):
@@ -17,7 +20,7 @@ class DocumentTests(FuzzTestCase):
 
     def assertAgrees(self, call: Call, body: bytes) -> None:
         """Check that Python's own XML-RPC reads the same, where a call has only types that methods take."""
-        if not hasOther([*call.params]):
+        if not _OTHERS.search(body):
             params, method = loads(body)
             self.assertEqual((method or "", params), (call.method, call.params))
 
