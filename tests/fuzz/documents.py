@@ -97,7 +97,12 @@ values = st.one_of(
 )
 
 ENCODINGS = (
-    *(("", "utf-8"), ("\ufeff", "utf-8"), ("<?xml version='1.0'?>", "utf-8"), ("\ufeff<?xml version='1.0'?>", "utf-8")),
+    *(
+        ("", "utf-8"),
+        ("\ufeff", "utf-8"),
+        ("<?xml version='1.0'?>", "utf-8"),
+        ("\ufeff<?xml version='1.0'?>", "utf-8"),
+    ),
     *(('<?xml version="1.1" encoding="UTF-8" standalone=\'yes\' ?>\n', "utf-8"), ("<!-- x -->", "utf-8")),
     ('<?xml version="1.0" encoding="iso-8859-1"?>', "latin-1"),
     ("<?xml version = '1.0'\tencoding = 'US-ASCII'?>", "ascii"),
@@ -105,9 +110,7 @@ ENCODINGS = (
 """What precedes a document, and its encoding."""
 
 
-def _document(
-    start: tuple[str, str], method: str, values: Sequence[Written], gap: str, attributes: str
-) -> Document:
+def _document(start: tuple[str, str], method: str, values: Sequence[Written], gap: str, attributes: str) -> Document:
     inner = "".join(f"<param>{gap}<value>{value.text}</value></param>{gap}" for value in values)
     text = f"{start[0]}<methodCall{attributes}><methodName>{escape(method)}</methodName>{gap}<params>{gap}{inner}"
     body = f"{text}</params>{gap}</methodCall>{gap}".encode(start[1], "xmlcharrefreplace")
@@ -171,8 +174,10 @@ DOCTYPES = (
 )
 _CODECS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-7", "cp037", "latin-1", "cp1252")
 _NAMES = ("utf-8", "utf-16", "utf-7", "cp037", "idna", "x" * 2000, "", "utf-8'", "UTF_8", "iso-8859-15", "\x00")
-_WORDS = ("&x;", "&l9;" * 50, "<![CDATA[", "]]>", "&#0;", "&#xD800;", "&#x110000;", "&lt;", "<!--", "-->", "<?", "--")
-_WORDS += ("<value><array><data>" * 3000, "<x>" * 10_000, "\x1b", "")
+_WORDS = (
+    *("&x;", "&l9;" * 50, "<![CDATA[", "]]>", "&#0;", "&#xD800;", "&#x110000;", "&lt;", "<!--", "-->", "<?", "--"),
+    *("<value><array><data>" * 3000, "<x>" * 10_000, "\x1b", ""),
+)
 
 
 def _hostile(document: Document, prolog: str, codec: str, word: str, place: int, end: int) -> bytes:

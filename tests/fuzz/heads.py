@@ -239,7 +239,8 @@ _EDITS: tuple[Callable[[bytes, bytes], bytes], ...] = (
     lambda line, other: line.replace(b"1.1", b"1.0", 1),
     lambda line, other: line.partition(b":")[0],
 )
-_FIELDS = tuple(line for line in HEADERS if len(line) < 100) + (
+_FIELDS = (
+    *(line for line in HEADERS if len(line) < 100),
     *(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", b"Content-Length: 5", b"Content-Length: 41"),
     *(b"TE: trailers", b"Trailer: A", b"Upgrade: h2c", b"Connection: upgrade", b"Host: y", b"5", b"0", b"5;a=b", b""),
     *(b"hello", PROBE.partition(b"\r\n")[0], b"A: b", b"Connection: close", b"Connection: keep-alive"),

@@ -190,10 +190,6 @@ HEADERS = (
         b"X\xff: y",
     ),
 )
-fields = st.lists(
-    st.one_of(st.binary(), st.sampled_from(NODES), st.sampled_from(NODES).map(lambda node: b"for=" + node)),
-    max_size=3,
-)
 BODIES = (
     b"",
     b"hello",

@@ -43,7 +43,9 @@ telnet = st.one_of(_commands, _options, _subnegotiations, st.just(b"\0"))
 """What telnet clients send besides text: commands, options with any byte, subnegotiations of any content, and NUL."""
 
 queries = st.one_of(
-    st.sampled_from((b"moshez", b"/W moshez", b"moshez nasty", "zoë".encode(), b"", b"/W", b"moshez@h", b"\xc3", b" ")),
+    st.sampled_from(
+        (b"moshez", b"/W moshez", b"moshez nasty", "zoë".encode(), b"", b"/W", b"moshez@h", b"\xc3", b" ")
+    ),
     st.text("moshez /W@ë☃", max_size=12).map(str.encode),
 )
 """Queries without anything of telnet's."""

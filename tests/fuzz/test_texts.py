@@ -138,7 +138,9 @@ class URLTests(FuzzTestCase):
     """Tests for L{finger.client.fingerurl}."""
 
     @tries(100, "authority", "path", "port", "sent", "refused")
-    @given(_users, _hosts, st.sampled_from(("", ":", ":79", ":1079")), st.booleans(), st.sampled_from(("", "~+.", "*")))
+    @given(
+        _users, _hosts, st.sampled_from(("", ":", ":79", ":1079")), st.booleans(), st.sampled_from(("", "~+.", "*"))
+    )
     def test_forms(self, user: str, host: tuple[str, str], port: str, isPath: bool, safe: str) -> None:
         """A URL in either form, with any characters escaped, is the same as its parts; so is the query it makes."""
         with self.quiet():
@@ -159,7 +161,11 @@ class URLTests(FuzzTestCase):
                 self.saw("refused" if wanted is None else "sent")
 
     @tries(100)
-    @given(st.lists(st.sampled_from(("finger:", "//", "/", "@", ":", "[", "]", "%", "%zz", "%25", "h", "::1", "?", "#", " "))))
+    @given(
+        st.lists(
+            st.sampled_from(("finger:", "//", "/", "@", ":", "[", "]", "%", "%zz", "%25", "h", "::1", "?", "#", " "))
+        )
+    )
     @example(["finger:", "//", "h", "/", "%zz"])
     def test_parseURL(self, parts: list[str]) -> None:
         """Any text is one URL, or L{ValueError} with one line that says what is right."""
