@@ -25,7 +25,7 @@ from finger.client.resolver import ResolvedReactor, alternate, knownAddresses, l
 from finger.client.slots import FairFlight, Limits, Place
 from finger.errors import BadQuery, ForwardingRefused, NoSuchUser, RemoteUnreachable, Stage
 from finger.protocol.hosts import hostOf, parseHost
-from finger.protocol.names import parseName
+from finger.protocol.names import canonical, parseName
 from finger.protocol.wire import decode, formatQuery
 from finger.timing import Timer
 
@@ -132,14 +132,16 @@ def formatName(name: str, verbose: bool = False) -> bytes:
     """
     Format a query for one name.  Names that a server could read as another query are refused: with a space as two
     names, with a slash first as C{/W}, with a hyphen first as an option of a program that it runs, and line ends.
+    Invisible characters, which our servers ignore, are not sent.
 
     @param name: C{user}, C{user@host} or C{@host}.
     @param verbose: whether to ask for more information (C{/W}).
     @raise NoSuchUser: if the name cannot be sent in a query.
     """
-    if name.split() != [name]:
+    visible = canonical(name)
+    if visible.split() != [visible]:
         raise NoSuchUser(name)
-    user, at, hosts = name.partition("@")
+    user, at, hosts = visible.partition("@")
     try:
         return formatQuery((parseName(user) if user else "") + at + hosts, verbose)
     except BadQuery as error:

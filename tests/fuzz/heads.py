@@ -215,10 +215,14 @@ def _checkHost(host: bytes) -> None:
 
 
 def _checkTrailer(name: bytes, values: Sequence[bytes]) -> None:
-    """Check the fields after chunks, which have no effect, but those that have a grammar keep it."""
+    """Check fields after chunks, which have no effect, but must be valid where they have a grammar."""
     for value in values:
         if name == b"host":
             _checkHost(value)
+        elif name == b"content-length":
+            _check(value.isdigit() and len(value.lstrip(b"0")) <= MAX_DIGITS)
+        elif name == b"transfer-encoding":
+            _check(value.lower() == b"chunked")
 
 
 # Streams.

@@ -123,11 +123,14 @@ class WireTests(FuzzTestCase):
 
     @tries()
     @given(texts, st.booleans())
+    @example("@\ufe00", False)
     def test_formatName(self, name: str, verbose: bool) -> None:
-        """One name is formatted as a query for one name."""
+        """One name is formatted as a query for one name, without invisible characters."""
         with self.quiet(), contextlib.suppress(NoSuchUser):
-            local = name[:-1] if name.count("@") == 1 else name
-            expected = canonical(local if name.endswith("@") else name)
+            line, visible = formatName(name, verbose), canonical(name)
+            self.assertEqual(line.decode().removeprefix("/W ").removesuffix("\r\n"), visible)
+            local = visible[:-1] if visible.count("@") == 1 else visible
+            expected = local if visible.endswith("@") else visible
             self.assertEqual(parseQuery(formatName(name, verbose)), Query(verbose, (expected,) if expected else ()))
 
     @tries()

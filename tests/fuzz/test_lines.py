@@ -33,7 +33,8 @@ from tests.fuzz.peers import PEER, USERS, Behaviour, FuzzTestCase
 IAC, SB, SE = b"\xff", b"\xff\xfa", b"\xff\xf0"
 
 _commands = st.builds(lambda code: IAC + bytes([code]), st.integers(0xF1, 0xF9))
-_options = st.builds(lambda code, option: IAC + bytes([code, option]), st.integers(0xFB, 0xFE), st.integers(0, 255))
+_codes = st.sampled_from((0, 1, 10, 13, 31, 240, 255)) | st.integers(0, 255)
+_options = st.builds(lambda code, option: IAC + bytes([code, option]), st.integers(0xFB, 0xFE), _codes)
 _contents = st.one_of(
     st.binary(max_size=12).map(lambda content: content.replace(IAC, IAC * 2)),
     st.sampled_from((b"", b"\n", b"\r\n", b"\r\0", b"\0", IAC * 2 + b"\xf0", IAC + b"\xfb\x01", b"\x18\0xterm")),
@@ -108,6 +109,7 @@ class LineTests(FuzzTestCase):
         chunkings,
     )
     @example(b"moshez", [(7, b"\0")], b"\r\n", [1])
+    @example(b"moshez", [(3, IAC + b"\xfb\n"), (5, SB + b"\n" + SE)], b"\r\n", [1])
     def test_telnet(self, query: bytes, items: list[tuple[int, bytes]], end: bytes, sizes: list[int]) -> None:
         """A query with telnet's commands, options and NULs at any places has the answer to the query alone."""
         with self.oneInput():

@@ -69,12 +69,14 @@ class FormatNameTests(SynchronousTestCase):
         self.assertEqual(formatName("moshez"), b"moshez\r\n")
         self.assertEqual(formatName("moshez@host", True), b"/W moshez@host\r\n")
         self.assertEqual(formatName("\N{SNOWMAN}"), b"\xe2\x98\x83\r\n")
+        self.assertEqual(formatName("mo\u200dshez@\ufe00ho\u00adst"), b"moshez@host\r\n")
 
     def test_bad(self) -> None:
         """A name that a server could read as another query is refused."""
         for name in (
             *("", " ", "a b", " a", "a ", "a\tb", "a\N{NO-BREAK SPACE}b", "/W", "/w", "/Wa", "/", "-l", "--", "-"),
             *("a\r\nb", "a\n", "a\0", "a\x1b", "a\x85b", "a\u2028b", "a\u202eb", "a\ud800", "x" * 2000),
+            *("\ufeff", "\u200b/W", "\ufeff-l"),
         ):
             self.assertRaises(NoSuchUser, formatName, name)
 
