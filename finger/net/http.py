@@ -81,6 +81,7 @@ class BoundedChannel(HTTPChannel):
     _isUnread = False
     _answered: Request | None = None
     _head: RequestLine | None = None
+    _isAfterEmptyLine = False  # One is ignored before a request (RFC 9112 section 2.2).
     _fields = 0
     _fieldsSize = 0
     isRefused = False
@@ -101,7 +102,7 @@ class BoundedChannel(HTTPChannel):
         """See L{HTTPChannel.rawDataReceived}."""
         self._receive(self._takeRaw, data)
 
-    def _receive(self, take: Callable[[Any], object], data: Any) -> None:
+    def _receive(self, take: Callable[[bytes], object], data: bytes) -> None:
         try:
             take(data)
         except HTTPRefusal as refusal:
@@ -112,6 +113,7 @@ class BoundedChannel(HTTPChannel):
             raise HTTPRefusal(400, "a line of the head should end in CR LF")
         line = line[:-1]
         if self._head is None:
+            self._isAfterEmptyLine = not line
             if line:
                 self._head = parseRequestLine(line)
                 self._fieldsSize = self._fields = 0

@@ -210,6 +210,13 @@ class LimitTests(RepeatsTestCase):
                 self.assertIn(b" 200 ", self.send(peer, head))
             self.assertRegex(self.send(peer, head), rb"^HTTP/1.1 429 (?s:.*)\r\n\r\n$")
 
+    def test_emptyLine(self) -> None:
+        """One empty line before each request is ignored, whether it arrives with the request or before."""
+        for pieces in ((b"\r\n", GET), (b"\r\n" + GET,), (GET,)):
+            peer = self.connect()
+            self.assertEqual(self.send(peer, *pieces * 3, b"\r\n").count(b"HTTP/1.1 200 "), 3)
+            self.assertFalse(peer[1].disconnecting)
+
     def test_pieces(self) -> None:
         """A request in pieces, or with another one, is answered as ever."""
         peer = self.connect()

@@ -127,7 +127,7 @@ class RepeatingChannel(BoundedChannel):
 
     def _isFree(self) -> bool:
         """Return whether data that arrives now begins a request, and the connection stays open after it."""
-        isBetween = self._head is None and not self._isBusy and not self._buffer
+        isBetween = self._head is None and not (self._isBusy or self._buffer or self._isAfterEmptyLine)
         isEnding = self.isRefused or self._isDraining or self._isHalfClosed or self._count >= MAX_REQUESTS - 1
         return isBetween and not (isEnding or self._isProxy or self._isUnread or self.transport.disconnecting)
 
