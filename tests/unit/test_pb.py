@@ -15,6 +15,7 @@ from twisted.spread.pb import (
     Broker,
     PBClientFactory,
     PBServerFactory,
+    Referenceable,
     RemoteReference,
     respond,
 )
@@ -27,7 +28,7 @@ from finger.access.attempts import ATTEMPT_INTERVAL, ATTEMPTS
 from finger.access.authority import Authority
 from finger.adapters.pb import NoSuchUser, Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
-from finger.adapters.pb.root import PerspectiveFinger
+from finger.adapters.pb.root import PerspectiveFinger, _Challenger
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ListRefused
 from finger.interfaces import IFingerService, IPerspectiveFinger
@@ -112,6 +113,17 @@ class PBTests(SynchronousTestCase):
             self.assertEqual(root.remoteMessageReceived(broker, *call), [b"unicode", b"Weaving"])
         call = "getUser", [b"tuple", [b"unicode", b"ada"]], [b"dictionary", [[b"unicode", b"x"], 1]]
         self.assertRaises(Refused, root.remoteMessageReceived, broker, *call)
+
+    def test_challengerRefuses(self) -> None:
+        """A refusal by the object that receives the response to a challenge is passed on as it is."""
+
+        class Refusing(Referenceable):
+            def remote_respond(self) -> None:
+                raise Refused("no")
+
+        with self.assertRaises(Refused) as raised:
+            _Challenger(Refusing()).remoteMessageReceived(Broker(), b"respond", [b"tuple"], [b"dictionary"])
+        self.assertEqual(str(raised.exception), "no")
 
     def test_getUsers(self) -> None:
         """getUsers returns the names."""
