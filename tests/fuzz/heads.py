@@ -258,9 +258,13 @@ def _edited(data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
     return b"\r\n".join(lines)
 
 
-_rules = st.sampled_from([rule.request for rule in RULES + PLAIN_RULES if len(rule.request) < 2500])
+_short = [rule for rule in RULES + PLAIN_RULES if len(rule.request) < 2500]
+_rules = st.sampled_from([rule.request for rule in _short])
+_valid = st.sampled_from([rule.request for rule in _short if rule.stays])
 _edits = st.tuples(st.integers(0, 200), st.integers(0, len(_EDITS) - 1), st.sampled_from(_FIELDS))
-_one = st.one_of(st.just(PROBE), _rules, _rules, st.builds(_edited, _rules, st.lists(_edits, min_size=1, max_size=3)))
+_one = st.one_of(
+    st.just(PROBE), _rules, _valid, _valid, st.builds(_edited, _valid, st.lists(_edits, min_size=1, max_size=2))
+)
 _several = st.one_of(
     st.lists(_one, min_size=1, max_size=3).map(b"".join),
     mutated(st.lists(_one, min_size=1, max_size=2).map(b"".join)),
