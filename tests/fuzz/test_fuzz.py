@@ -596,7 +596,12 @@ class WebTests(ServerTestCase):
                 self.assertShowable(response.body.decode("utf-8"), besides="\n\t")
 
     @tries(60, "some answered", "some refused", "too many")
-    @given(st.lists(st.tuples(st.sampled_from(MULTICALLED), st.sampled_from(PARAMS)), max_size=MAX_CALLS + 2))
+    @given(
+        st.lists(
+            st.sampled_from(RIGHT_CALLS) | st.tuples(st.sampled_from(MULTICALLED), st.sampled_from(PARAMS)),
+            max_size=MAX_CALLS + 2,
+        )
+    )
     def test_multicall(self, several: list[tuple[Any, Any]]) -> None:
         """C{system.multicall} has one answer for each call, a value or a Fault, if there are not too many."""
         body = dumps(
