@@ -67,6 +67,7 @@ class RepeatTests(FuzzTestCase):
     @tries(100, "kept", "not kept")
     @given(pieces, st.booleans(), st.booleans())
     @example([PROBE, PROBE, PROBE], False, True)
+    @example([PROBE[:-2] + b"Connection: close\r\n\r\n", PROBE], False, False)
     @example([b"\r\n", PROBE, b"\r\n"], False, False)
     def test_repeats(self, data: list[bytes], isTLS: bool, ends: bool) -> None:
         """A site that keeps responses answers as one that does not, the first time and again."""

@@ -58,6 +58,7 @@ class StreamTests(FuzzTestCase):
     @tries(300, "whole", "several", "invalid", "incomplete")
     @given(streams, chunkings, st.booleans(), st.booleans())
     @example(b"GET https://x/moshez HTTP/1.1\r\nHost: x\r\n\r\n" + PROBE, [], True, False)
+    @example(post(b"Transfer-Encoding: gzip", body=b"0\r\n\r\n") + PROBE, [], False, False)
     @example(post(CHUNKED, body=b"0\r\nContent-Length: -1\r\n\r\n") + PROBE, [], False, False)
     @example(post(CHUNKED, body=b"5\r\nhello\r\n0\r\n\r\n") + PROBE, [1], False, True)
     def test_inStep(self, data: bytes, sizes: Sequence[int], isTLS: bool, ends: bool) -> None:

@@ -7,12 +7,14 @@ from xmlrpc.client import Fault, loads
 
 from hypothesis import example, given
 
-from finger.adapters.xmlrpc.messages import MAX_DEPTH, MAX_VALUES, Call, parseCall
+from finger.adapters.xmlrpc.messages import ENCODINGS, MAX_DEPTH, MAX_VALUES, Call, parseCall
 from tests.fuzz.documents import DOCTYPES, Document, count, depth, documents, hostile, strings, withDoctype
 from tests.fuzz.inputs import tries
 from tests.fuzz.peers import FuzzTestCase
 
 _OTHERS = re.compile(rb"<(?:i4|i8|int|boolean|double|dateTime|base64|nil)")
+
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[^>]*encoding\s*=\s*[\"']([^\"']*)")
 
 
 class DocumentTests(FuzzTestCase):
@@ -50,8 +52,12 @@ class DocumentTests(FuzzTestCase):
     @tries(100, "call", "fault")
     @given(hostile)
     @example(b"<methodCall>" + b"<params>" * 20_000)
+    @example(b"<?xml version='1.0' encoding='utf-7'?><methodCall><methodName>getUsers</methodName></methodCall>")
     def test_hostile(self, body: bytes) -> None:
-        """Any document is a Fault, or a call that Python's own XML-RPC reads as well, and within the limits."""
+        """
+        Any document is a Fault, or a call that Python's own XML-RPC reads as well, within the limits, and in one of
+        three encodings.
+        """
         with self.quiet():
             try:
                 call = parseCall(body)
@@ -61,6 +67,9 @@ class DocumentTests(FuzzTestCase):
             self.saw("call")
             self.assertBounded(call, body)
             self.assertAgrees(call, body)
+            declared = _DECLARED.match(body)
+            if declared is not None:
+                self.assertIn(declared[1].decode().lower(), ENCODINGS)
 
     @tries(60, "entities")
     @given(withDoctype)
