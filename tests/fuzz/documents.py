@@ -20,10 +20,14 @@ class Written:
 
     @ivar value: the value.
     @ivar text: what is between C{<value>} and C{</value>}.
+    @ivar count: the number of values that are written, including members of a struct that a later one replaces.
+    @ivar depth: the depth, in the same way.
     """
 
     value: Value
     text: str
+    count: int = 1
+    depth: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,15 @@ class Document:
     @ivar method: the method's name.
     @ivar params: the parameters.
     @ivar body: the message.
+    @ivar count: see L{Written}.
+    @ivar depth: see L{Written}.
     """
 
     method: str
     params: tuple[Value, ...]
     body: bytes
+    count: int
+    depth: int
 
 
 def _piece(style: int, text: str) -> tuple[str, str]:
@@ -60,7 +68,16 @@ _gaps = st.sampled_from(("", "", "", " ", "\r\n\t", "<!-- <value> -->", "<?gap?>
 
 def _array(gap: str, items: Sequence[Written]) -> Written:
     inner = "".join(f"<value>{item.text}</value>{gap}" for item in items)
-    return Written([item.value for item in items], f"{gap}<array>{gap}<data>{gap}{inner}</data></array>{gap}")
+    text = f"{gap}<array>{gap}<data>{gap}{inner}</data></array>{gap}"
+    return Written([item.value for item in items], text, 1 + _count(items), 1 + _depth(items))
+
+
+def _count(items: Sequence[Written]) -> int:
+    return sum(item.count for item in items)
+
+
+def _depth(items: Sequence[Written]) -> int:
+    return max((item.depth for item in items), default=0)
 
 
 def _struct(gap: str, members: Sequence[tuple[tuple[str, str], Written, bool]]) -> Written:
@@ -68,7 +85,9 @@ def _struct(gap: str, members: Sequence[tuple[tuple[str, str], Written, bool]]) 
     for (_, name), item, isLast in members:
         parts = [f"<name>{name}</name>", f"<value>{item.text}</value>"]
         inner += f"<member>{gap}{gap.join(parts[::-1] if isLast else parts)}{gap}</member>{gap}"
-    return Written({name: item.value for (name, _), item, _ in members}, f"<struct>{gap}{inner}</struct>{gap}")
+    items = [item for _, item, _ in members]
+    value: Value = {name: item.value for (name, _), item, _ in members}
+    return Written(value, f"<struct>{gap}{inner}</struct>{gap}", 1 + _count(items), 1 + _depth(items))
 
 
 def _deep(levels: int, inner: Written) -> Written:
@@ -114,7 +133,7 @@ def _document(start: tuple[str, str], method: str, values: Sequence[Written], ga
     inner = "".join(f"<param>{gap}<value>{value.text}</value></param>{gap}" for value in values)
     text = f"{start[0]}<methodCall{attributes}><methodName>{escape(method)}</methodName>{gap}<params>{gap}{inner}"
     body = f"{text}</params>{gap}</methodCall>{gap}".encode(start[1], "xmlcharrefreplace")
-    return Document(method, tuple(value.value for value in values), body)
+    return Document(method, tuple(value.value for value in values), body, _count(values), _depth(values))
 
 
 _methods = st.sampled_from(METHOD_NAMES).map(lambda name: name.decode().replace("&lt;", "<"))
