@@ -81,6 +81,8 @@ def _politely(
         if method is not None:
             signature(method).bind(*broker.unserialize(args), **broker.unserialize(kw))
         return receive(broker, message, args, kw)
+    except pb.Error:
+        raise
     except Exception as error:
         raise Refused(NO_CALL) from error
 
