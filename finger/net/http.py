@@ -132,8 +132,11 @@ class BoundedChannel(HTTPChannel):
     def _takeRaw(self, data: bytes) -> None:
         """Take a part of the body.  Twisted's decoder waits for a CR LF when a chunk's line has another end."""
         super().rawDataReceived(data)
-        if b"\n" in getattr(self._transferDecoder, "_buffer", b""):
+        decoder = self._transferDecoder
+        if b"\n" in getattr(decoder, "_buffer", b""):
             self._respondToBadRequestAndDisconnect()
+        if decoder is not None:
+            self.requests[-1].expectChunk(getattr(decoder, "length", 0))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is too long for Twisted's buffer."""

@@ -37,6 +37,11 @@ class BoundedRequest(ProxiedRequest):
             raise HTTPRefusal(413)
         super().gotLength(min(length or MAX_BODY, MAX_BODY))  # Keeps the body in memory, not in a temporary file.
 
+    def expectChunk(self, length: int) -> None:
+        """Refuse a body whose chunk, of which these bytes have not arrived, is too long."""
+        if self._bodySize + length > MAX_BODY:
+            raise HTTPRefusal(413)
+
     def handleContentChunk(self, data: bytes) -> None:
         """Take a chunk of the body, or refuse the body once it is too long."""
         self._bodySize += len(data)
