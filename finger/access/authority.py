@@ -104,6 +104,17 @@ class Authority:
             self._events.warn(self.log, "{peer} tries to log in too often", peer=peer)
             raise
 
+    def check(self, actor: str | None, user: str) -> None:
+        """
+        Check that an actor may set a user's status.
+
+        @param actor: see L{set}.
+        @raise NotAllowed: if not, which is logged.
+        """
+        if actor is not None and canonical(actor) != canonical(user) and actor not in self._administrators:
+            self._events.warn(self.log, "{actor!r} may not set {user!r}", actor=actor, user=user)
+            raise NotAllowed(user)
+
     def set(self, actor: str | None, user: str, status: str) -> Deferred[None]:
         """
         Set a status.
@@ -114,9 +125,10 @@ class Authority:
         @param status: the new status.
         @return: as for L{IFingerSetterService.setUser}; also fails with L{NotAllowed}.
         """
-        if actor is not None and canonical(actor) != canonical(user) and actor not in self._administrators:
-            self._events.warn(self.log, "{actor!r} may not set {user!r}", actor=actor, user=user)
-            return fail(NotAllowed(user))
+        try:
+            self.check(actor, user)
+        except NotAllowed as error:
+            return fail(error)
         done = self.service.setUser(user, status)
         name = UNAUTHENTICATED if actor is None else actor
         return done.addCallback(

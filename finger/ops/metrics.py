@@ -43,6 +43,8 @@ PEERS: Final = frozenset(
     {
         Aborted.__name__,
         "BadQuery",
+        "CodingRefused",
+        "ConditionFailed",
         "ForwardingRefused",
         GONE,
         "InsecureRefused",

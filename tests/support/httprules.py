@@ -405,6 +405,9 @@ def _codings() -> Iterator[Rule]:
     for words, body in (
         ("one chunk", b"20000\r\n" + b"x" * 0x20000),
         ("many chunks", b"2000\r\n%b\r\n" % (b"x" * 0x2000) * 9),
+        ("an announced chunk", b"10001\r\n"),
+        ("a chunk announced with 40 digits", b"f" * 40 + b"\r\n"),
+        ("a second chunk that is announced", b"8000\r\n%b\r\n8001\r\n" % (b"x" * 0x8000)),
     ):
         yield Rule("9110 15.5.14", f"too long content in {words}", post(CHUNKED, body=body), 413)
 
@@ -430,6 +433,20 @@ def _lengths() -> Iterator[Rule]:
     for value in (b"65537", b"9" * 18, b"9" * 30, b"9" * 5000):
         request = post(b"Content-Length: " + value, body=b"x" * 100_000)
         yield Rule("9110 15.5.14", f"a length with {len(value)} digits is too long", request, 413)
+
+
+def _conditions() -> Iterator[Rule]:
+    """C{If-Match} and C{If-None-Match}; the tests of pages try tags that match."""
+    for value in (b'"x"', b'W/"x"', b'"*"', b"x", b'"x", "y"', b'"x"\r\nIf-Match: "y"'):
+        request = head(b"If-Match: " + value, b"If-None-Match: *")
+        yield Rule("9110 13.1.1", f"If-Match: {value!r}", request, 412, stays=True)
+    yield Rule("9110 13.1.1", "If-Match: *", head(b"If-Match: *"), 200, stays=True)
+    yield Rule("9110 13.1.2", "If-None-Match: *", head(b"If-None-Match: *"), 304, stays=True)
+    yield Rule("9110 13.1.2", 'If-None-Match: "x"', head(b'If-None-Match: "x"'), 200, stays=True)
+    request = head(b"If-Match: *", b"If-None-Match: *", target=b"/nobody")
+    yield Rule("9110 13.2.1", "no page, no condition", request, 404, stays=True)
+    request = head(b'If-Match: "x"', method=b"DELETE")
+    yield Rule("9110 13.2.1", "a method that is not allowed has no condition", request, 405, stays=True)
 
 
 def _connections() -> Iterator[Rule]:
@@ -490,7 +507,9 @@ def _connections() -> Iterator[Rule]:
 
 
 RULES: Final = tuple(
-    rule for rules in (_lines, _requestLines, _hosts, _fields, _codings, _lengths, _connections) for rule in rules()
+    rule
+    for rules in (_lines, _requestLines, _hosts, _fields, _codings, _lengths, _conditions, _connections)
+    for rule in rules()
 )
 """All rules, besides those that depend on TLS."""
 

@@ -33,6 +33,7 @@ from finger import errors
 from finger.access.attempts import ATTEMPT_INTERVAL, ATTEMPTS
 from finger.access.authority import Authority
 from finger.adapters.web.pages import PAGE_SIZE
+from finger.adapters.web.representation import compressedPage, plainPage
 from finger.adapters.web.resource import FingerResource
 from finger.adapters.web.templating import Templates
 from finger.backends.memory import MemoryFingerService
@@ -520,6 +521,7 @@ class PutTests(SynchronousTestCase):
         scheme: bytes = b"Basic",
         secure: bool = True,
         method: str = "PUT",
+        fields: bytes = b"",
     ) -> Answer:
         """Upload a status."""
         transport: Any = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 5))
@@ -531,7 +533,7 @@ class PutTests(SynchronousTestCase):
         head = f"{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
         if password is not None:
             head += b"Authorization: %b %b\r\n" % (scheme, b64encode(password))
-        channel.dataReceived(head + b"\r\n" + body)
+        channel.dataReceived(head + fields + b"\r\n" + body)
         return read(transport.value())
 
     def status(self, user: str = "ada") -> object:
@@ -647,6 +649,36 @@ class PutTests(SynchronousTestCase):
         self.service.maxUsers = 2
         answer = self.put("/new", password=b"boss:secret")
         self.assertEqual((answer.code, answer.texts("h1")), (403, ["no user can be added: there are already 2"]))
+
+    def test_condition(self) -> None:
+        """A status is set on the condition that its page is the one that the client has, or that there is none."""
+        shown = self.put(method="GET")
+        packed = compressedPage(plainPage(shown.html.encode(), varies=True))
+        self.assertTrue(packed.coding)
+        for tag in (shown.headers["etag"].encode(), packed.tag):
+            for line in (b'If-Match: "x"', b"If-Match: W/%b" % tag, b"If-None-Match: *", b"If-None-Match: " + tag):
+                answer = self.put(fields=line + b"\r\n")
+                self.assertEqual((answer.code, self.status()), (412, "old"), line)
+                self.clock.advance(ATTEMPT_INTERVAL)
+            self.assertEqual(answer.texts("h1"), ["The page is not the one that the request is for"])
+            for line in (b'If-Match: "x", ' + tag, b"If-Match: *", b'If-None-Match: "x"'):
+                self.assertEqual(self.put(body=b"old", fields=line + b"\r\n").code, 200, line)
+                self.clock.advance(ATTEMPT_INTERVAL)
+        boss = b"boss:secret"
+        self.assertEqual(self.put("/new", password=boss, fields=b"If-Match: *\r\n").code, 412)
+        self.assertEqual(self.put("/new", password=boss, fields=b"If-None-Match: *\r\n").code, 200)
+        self.assertEqual(self.put("/new", password=boss, fields=b"If-None-Match: *\r\n").code, 412)
+        self.assertEqual(self.put("/new", fields=b"If-None-Match: *\r\n").code, 403)
+
+    def test_notWhole(self) -> None:
+        """A part of a status, or one with a coding, is refused."""
+        for line, code in (
+            (b"Content-Range: bytes 0-2/9", 400),
+            (b"Content-Encoding: gzip", 415),
+            (b"Content-Encoding: identity, br", 415),
+        ):
+            self.assertEqual((self.put(fields=line + b"\r\n").code, self.status()), (code, "old"), line)
+        self.assertEqual(self.put(fields=b"Content-Encoding: identity\r\n").code, 200)
 
     def test_broken(self) -> None:
         """A failure to store a status is logged, and reported as an error."""

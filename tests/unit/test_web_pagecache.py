@@ -312,6 +312,22 @@ class TagTests(WebCacheTestCase):
             self.assertEqual(answer.code, 200, field)
             self.assertEqual(answer.headers[b"cache-control"], b"no-cache")
 
+    def test_otherVersion(self) -> None:
+        """A request for another version, or another coding, of a page gets 412 (section 13.1.1)."""
+        for path in ("/", "/ada", "/robots.txt", "/favicon.ico"):
+            tag = self.get(path).headers[b"etag"].decode()
+            for field in ('"x"', f"W/{tag}", tag.strip('"'), f'"x", w/{tag}', '"*"'):
+                answer = self.get(path, if_match=field, if_none_match=tag)
+                self.assertEqual((answer.code, answer.body[-5:]), (412, b" for\n"), field)
+                self.assertEqual(answer.headers[b"content-type"], b"text/plain")
+                self.assertNotIn(b"etag", answer.headers)
+            for field in (tag, f'"x",{tag}', f'W/"x", {tag}', "*", ""):
+                self.assertEqual(self.get(path, if_match=field).code, 200, field)
+                self.assertEqual(self.get(path, if_match=field, if_none_match=tag).code, 304, field)
+        packed = self.get("/ada", accept_encoding="gzip").headers[b"etag"].decode()
+        self.assertEqual(self.get("/ada", if_match=packed).code, 412)
+        self.assertEqual(self.get("/nobody", if_match="*").code, 404)
+
     def test_restarted(self) -> None:
         """A tag stays the same when the server is started again."""
         before = [self.get("/ada", accept_encoding=coding).headers[b"etag"] for coding in ("identity", "gzip")]

@@ -93,15 +93,5 @@ _CODING: Final = re.compile(
 )
 
 
-def isCurrent(fields: Iterable[bytes], page: Representation) -> bool:
-    """
-    Return whether a client has a page already: its C{If-None-Match} lists the page's tag or is C{*} (section 13.1.2).
-    Tags are compared weakly, so a leading C{W/} makes no difference; within quotes, a tag cannot contain another.
-
-    @param fields: the request's C{If-None-Match} fields.
-    """
-    return any(page.tag in field or field.strip() == b"*" for field in fields)
-
-
 def _tagOf(body: bytes) -> bytes:
     return b'"%b"' % sha256(body).hexdigest()[:32].encode()

@@ -19,9 +19,17 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from finger.access.authority import Authority
 from finger.access.onbehalf import getProfileFor
+from finger.adapters.web.conditions import (
+    CodingRefused,
+    ConditionFailed,
+    checkCondition,
+    checkWhole,
+    hasCondition,
+)
 from finger.adapters.web.pagecache import PageCache
 from finger.adapters.web.pages import Draft, errorPage, listPage, nearestNumber, userPage, withBanner
 from finger.adapters.web.paths import ICON, RESERVED, ROBOTS, sendIcon, sendRobots
+from finger.adapters.web.representation import compressedPage, plainPage
 from finger.adapters.web.response import ALLOWED, HEADERS, prefersGzip, send
 from finger.adapters.web.templating import Templates
 from finger.errors import (
@@ -74,6 +82,8 @@ STATUS_OF_ERROR: Final = {
     NotAllowed: HTTPStatus.FORBIDDEN,
     SetRefused: HTTPStatus.FORBIDDEN,
     InsecureRefused: HTTPStatus.FORBIDDEN,
+    ConditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    CodingRefused: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ListRefused: HTTPStatus.FORBIDDEN,
     ForwardingRefused: HTTPStatus.FORBIDDEN,
     RemoteUnreachable: HTTPStatus.BAD_GATEWAY,
@@ -228,6 +238,7 @@ class FingerResource(Resource):
         if not request.isSecure():
             raise InsecureRefused
         peer = _peer(request)
+        checkWhole(request)
         try:
             status = request.content.read().decode("utf-8")
         except UnicodeDecodeError:
@@ -240,8 +251,20 @@ class FingerResource(Resource):
         except TooManyAttempts as error:
             request.setHeader(b"retry-after", b"%d" % error.seconds)
             raise
+        if hasCondition(request):
+            self.authority.check(actor, user)
+            checkCondition(request, await self._tagsOf(user, peer))
         await self.authority.set(actor, user, status.removesuffix("\n"))
         return await self._lookUp(user, None, peer)
+
+    async def _tagsOf(self, user: str, peer: str) -> set[bytes]:
+        """Return the entity tags of a user's page; none if there is no such user."""
+        try:
+            draft = await self._lookUp(user, None, peer)
+        except NoSuchUser:
+            return set()
+        page = plainPage(await self.templates.render(withBanner(draft.fill(), self._banner())), varies=True)
+        return {page.tag, compressedPage(page).tag}
 
     async def _logIn(self, request: Request, peer: str) -> str:
         """Log in.  A request without a name is not an attempt: clients send one first to receive the challenge."""
