@@ -13,6 +13,7 @@ from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDe
 from collections.abc import Sequence
 from getpass import getpass
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
 from twisted.internet.defer import Deferred
@@ -31,6 +32,12 @@ from finger.errors import BadQuery, ForwardingRefused, RemoteUnreachable, Stage
 from finger.protocol.hosts import parseAddress, parsePort
 from finger.protocol.setting import MAX_MESSAGE
 from finger.protocol.wire import cleanLine, decode
+
+COMMAND: Final = "twisted-finger"
+"""The command, if the package is installed."""
+
+MODULE: Final = "python -m finger"
+"""The command, wherever the package can be imported."""
 
 DESCRIPTION: Final = "Query finger servers (RFC 1288) for users; without a host, query this machine."
 EXAMPLES: Final = """\
@@ -73,10 +80,19 @@ class Parser(ArgumentParser):
         self.exit(2, f"{self.prog}: error: {oneLine(message)}\n")
 
 
-def makeParser() -> Parser:
-    """Make the parser of the command line."""
+def programName(script: str) -> str:
+    """Return the name of the command, as it was typed, from the path of its script (C{sys.argv[0]})."""
+    return COMMAND if Path(script).name == COMMAND else MODULE
+
+
+def makeParser(program: str = MODULE) -> Parser:
+    """
+    Make the parser of the command line.
+
+    @param program: the name of the command, for its help and its errors.
+    """
     parser = Parser(
-        prog="python -m finger",
+        prog=program,
         usage="%(prog)s [-l] [-4|-6] [-p PORT] [user][@host ...] ...",
         description=DESCRIPTION,
         epilog=EXAMPLES,
@@ -277,7 +293,7 @@ def main(arguments: Sequence[str] | None = None, reactor: Any = None) -> NoRetur
     @param arguments: the arguments, without the program's name; by default those of the command line.
     @param reactor: the reactor to run; by default the global one.
     """
-    parser = makeParser()
+    parser = makeParser(programName(sys.argv[0]))
     options = parser.parse(sys.argv[1:] if arguments is None else arguments)
     if options.completion:
         printText(clientCompletion(options.completion, parser.options))

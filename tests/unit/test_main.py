@@ -204,6 +204,21 @@ class MainTests(SynchronousTestCase):
             self.assertIn(text, out)
         self.assertTrue(max(map(len, out.splitlines())) <= 80)
 
+    def test_program(self) -> None:
+        """The help and the errors have the name by which the command was called."""
+        for script, name in (
+            ("/opt/finger/bin/twisted-finger", "twisted-finger"),
+            ("twisted-finger", "twisted-finger"),
+            ("/usr/lib/python3/dist-packages/finger/__main__.py", "python -m finger"),
+            ("-c", "python -m finger"),
+            ("", "python -m finger"),
+        ):
+            with patch.object(sys, "argv", [script]):
+                self.assertEqual(self.exit("-p", "0")[2].partition(": error: ")[0], name)
+                out = self.exit("--help")[1]
+            self.assertIn(f"usage: {name} [-l]", out)
+            self.assertIn(f"  {name} @[2001:db8::79]  ", out)
+
     def test_version(self) -> None:
         """C{--version} prints the version."""
         self.assertEqual(self.exit("--version"), (0, f"finger {__version__}\n", ""))
