@@ -19,7 +19,8 @@ from zope.interface.verify import verifyObject
 
 from finger.access.policy import PolicyFingerService
 from finger.adapters.finger import FingerFactory
-from finger.adapters.finger.people import LEFT_OUT, MAX_ANSWER, SLICE
+from finger.adapters.finger.lists import LEFT_OUT
+from finger.adapters.finger.people import MAX_ANSWER, SLICE
 from finger.adapters.finger.protocol import MAX_DISCARDED
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
@@ -156,7 +157,7 @@ class QueryTests(FingerTestCase):
             self.ask(b"/W\r\n", memory).decode(),
             f"{login.format('ada')}Weaving\r\n\r\n{login.format('moshez')}Happy\r\nand well\r\n",
         )
-        with patch("finger.adapters.finger.people.MAX_LIST", 20):
+        with patch("finger.adapters.finger.lists.MAX_LIST", 20):
             cut = self.ask(b"/W\r\n", memory).decode()
         self.assertEqual(cut, f"{login.format('ada')}Weaving\r\n\r\n{LEFT_OUT.format(20)}\r\n")
 

@@ -113,6 +113,7 @@ class FingerTests(SlowReaderTestCase):
         transport = FullTransport(PEER)
         self.protocol.makeConnection(transport)
         self.protocol.dataReceived(b"\r\n")
+        self.clock.advance(0)  # The list is made in several turns.
         return transport
 
     def test_held(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from functools import cached_property
+from functools import cached_property, partial
 from sys import getsizeof
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,8 +16,10 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from finger.adapters.finger.lists import encodePieces, longPieces, shortPieces
 from finger.adapters.finger.people import People, Search, formatProfiles, joinAnswers
 from finger.adapters.finger.protocol import FingerProtocol, escapedQuery
+from finger.client.singleflight import SingleFlight
 from finger.errors import BadQuery, ForwardingRefused, Gone, ListRefused, NoSuchUser, PeerError
 from finger.interfaces import (
     IBannered,
@@ -33,7 +35,7 @@ from finger.interfaces import (
 from finger.log.querylog import QueryLog
 from finger.net.answercache import AnswerCache
 from finger.net.slices import SLICE
-from finger.protocol.wire import Query, encode, formatAnswer, formatList, parseQuery, splitHost
+from finger.protocol.wire import Query, encode, formatAnswer, parseQuery, splitHost
 from finger.timing import TimeoutQueue
 
 T = TypeVar("T")
@@ -98,6 +100,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._immediate = IImmediateProfileService(service, None)
         self._versioned = IVersioned(service, None)
         self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
+        self._making: SingleFlight[bytes] = SingleFlight(1)
         self._answers: AnswerCache[_Kept] = AnswerCache(MAX_KEPT)
 
     def answerNow(self, received: bytes, host: str) -> bytes | None:
@@ -138,8 +141,11 @@ class FingerFactory(ServerFactory[FingerProtocol]):
 
     def encode(self, text: str) -> bytes:
         """Return an answer as bytes to send, with the administrator's banner before it, if there is one."""
-        banner = self._bannered.banner() if self._bannered is not None else ""
+        banner = self._banner()
         return encode(f"{banner}\n{text}" if banner else text, self.utf8)
+
+    def _banner(self) -> str:
+        return self._bannered.banner() if self._bannered is not None else ""
 
     async def _answer(self, line: bytes, peer: str, whyLost: Callable[[], PeerError | None]) -> bytes:
         finish = self.queries.begin("finger", peer, escapedQuery(line.rstrip(b"\r")))
@@ -148,23 +154,38 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         except BadQuery as error:
             finish("BadQuery")
             return self.encode(error.words)
-        # The user list may be long, so it is kept.
-        version = None if query.names else self._version()
-        kept = self._lists.get(version, (query.verbose, self.utf8))
-        if kept is not None:
-            finish("ok")
-            return kept
         try:
-            answers = await self._all([self._inWords(lookup) for lookup in self._lookups(query, peer)])
+            answer, outcome = await self._answerNames(query, peer) if query.names else await self._answerList(query)
         except Exception:  # Cancelled: the connection is lost.
             finish(type(whyLost() or Gone()).__name__)
             raise
-        outcome = ",".join(outcome for _, outcome in answers)
-        answer = self.encode(joinAnswers([text for text, _ in answers]))
         finish(outcome)
-        if outcome == "ok":
-            self._lists.put(version, (query.verbose, self.utf8), answer, len(answer))
         return answer
+
+    async def _answerNames(self, query: Query, peer: str) -> tuple[bytes, str]:
+        search = Search(self._people, self.matchNames, self.clock)
+        lookups = [self._inWords(self._one(name, query.verbose, search, peer)) for name in query.names]
+        answers = await self._all(lookups)
+        return self.encode(joinAnswers([text for text, _ in answers])), ",".join(outcome for _, outcome in answers)
+
+    async def _answerList(self, query: Query) -> tuple[bytes, str]:
+        """Answer with the user list.  It may be long, so it is kept, and made once for all that wait for it."""
+        version, key = self._version(), (query.verbose, self.utf8)
+        kept = self._lists.get(version, key)
+        if kept is not None:
+            return kept, "ok"
+        try:
+            if version is None:
+                return await self._makeList(query.verbose), "ok"
+            answer = await self._making.join(
+                (version, key), lambda: Deferred.fromCoroutine(self._makeList(query.verbose))
+            )
+        except CancelledError:
+            raise
+        except Exception as error:
+            return self.encode(self._explain()), type(error).__name__
+        self._lists.put(version, key, answer, len(answer))
+        return answer, "ok"
 
     def _version(self) -> Hashable | None:
         return None if self._versioned is None else self._versioned.version()
@@ -193,12 +214,6 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             return None if self.matchNames else (self.encode(error.text or error.words), type(error).__name__)
         return None if profile is None else (self.encode(formatAnswer(profile, query.verbose)), "ok")
 
-    def _lookups(self, query: Query, peer: str) -> list[Awaitable[str]]:
-        if not query.names:
-            return [self._list(query.verbose)]
-        search = Search(self._people, self.matchNames, self.clock)
-        return [self._one(name, query.verbose, search, peer) for name in query.names]
-
     async def _all(self, lookups: list[Coroutine[Deferred[T], Any, T]]) -> list[T]:
         """Return the results of several lookups, which run at the same time."""
         if len(lookups) == 1:
@@ -215,16 +230,21 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         except CancelledError:
             raise
         except Exception as error:
-            return self.queries.failures.explainToPeople(Failure(), self.log), type(error).__name__
+            return self._explain(), type(error).__name__
 
-    async def _list(self, verbose: bool) -> str:
+    def _explain(self) -> str:
+        """Return what people are told of the exception that is being handled."""
+        return self.queries.failures.explainToPeople(Failure(), self.log)
+
+    async def _makeList(self, verbose: bool) -> bytes:
         try:
             profiles = await (self._longList.getLongProfiles if verbose else self._profiles.getProfiles)()
         except ListRefused as error:
             if not error.text:
                 raise
-            return error.text
-        return formatProfiles(profiles, verbose) if verbose and profiles else formatList(profiles)
+            return self.encode(error.text)
+        pieces = (longPieces if verbose and profiles else shortPieces)(profiles)
+        return await encodePieces(pieces, partial(encode, utf8=self.utf8), self.clock, self._banner())
 
     async def _one(self, name: str, verbose: bool, search: Search, peer: str) -> str:
         remote = splitHost(name)

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from finger.adapters.finger.lists import LEFT_OUT
 from finger.client.singleflight import SingleFlight
 from finger.errors import ListRefused, NoSuchUser
 from finger.interfaces import IFingerProfileService
@@ -19,13 +20,8 @@ from finger.protocol.wire import MAX_NAMES, formatAnswer
 MAX_ANSWER: Final = 256 * 1024
 """The maximum length of an answer about users by name, in characters."""
 
-MAX_LIST: Final = 16 * 2**20
-"""The maximum length of the long form of the user list, in characters; it ends with the user that exceeds it."""
-
 SLICE: Final = 5000
 """The number of users that are prepared for matching at once; then other connections have a turn."""
-
-LEFT_OUT: Final = "[The rest is left out: the answer is longer than {} characters.]"
 
 
 class People:
@@ -152,16 +148,8 @@ class Search:
 
 
 def formatProfiles(profiles: Iterable[Profile], verbose: bool) -> str:
-    """Return the answers about several users, up to a maximum length."""
-    answers: list[str] = []
-    room = MAX_LIST
-    for profile in profiles:
-        if room < 0:
-            answers.append(LEFT_OUT.format(MAX_LIST))
-            break
-        answers.append(formatAnswer(profile, verbose))
-        room -= len(answers[-1])
-    return "\n\n".join(answers)
+    """Return the answers about several users."""
+    return "\n\n".join(formatAnswer(profile, verbose) for profile in profiles)
 
 
 def joinAnswers(answers: Sequence[str]) -> str:
