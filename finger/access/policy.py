@@ -7,15 +7,17 @@ It stands between every adapter and every back end, so that a setting applies to
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from finger.access.texts import BANNER, LIST, UNKNOWN, Texts
+from finger.client.singleflight import SingleFlight
 from finger.errors import BackendUnavailable, BadQuery, ForwardingRefused, ListRefused, NoSuchUser, PeerError
 from finger.interfaces import (
     IBannered,
@@ -32,6 +34,9 @@ from finger.protocol.names import parseName
 from finger.protocol.wire import splitHost
 
 E = TypeVar("E", bound=PeerError)
+
+SLICE: Final = 5000
+"""The number of users to which the policy is applied at once; then other connections have a turn."""
 
 ANSWER_TIMEOUT = 30.0
 """The timeout of a back end's answer, in seconds."""
@@ -88,6 +93,7 @@ class PolicyFingerService:
         self._failures = FailureLog(clock)
         self._listed: list[Profile] | None = None
         self._disclosed: list[Profile] = []
+        self._disclosing: SingleFlight[list[Profile]] = SingleFlight(1)
 
     def getUser(self, user: str) -> Deferred[str]:
         """See L{IFingerService.getUser}.  If the plan is not disclosed, this is the full name."""
@@ -142,12 +148,23 @@ class PolicyFingerService:
             raise _withText(NoSuchUser(), text) from failure.value
         return failure
 
-    def _discloseAll(self, profiles: list[Profile]) -> list[Profile]:
-        """Apply the policy to a list, unless the back end returned the same one before: it may be long."""
-        if profiles is not self._listed:
-            self._listed = profiles
-            self._disclosed = [disclose(profile, self._atoms) for profile in profiles]
-        return self._disclosed
+    def _discloseAll(self, profiles: list[Profile]) -> Deferred[list[Profile]]:
+        """
+        Apply the policy to a list, unless the back end returned the same one before.  A long one takes several turns
+        of the reactor, and is done once for all that wait for it.
+        """
+        if profiles is self._listed:
+            return succeed(self._disclosed)
+        return self._disclosing.join(id(profiles), lambda: Deferred.fromCoroutine(self._discloseEach(profiles)))
+
+    async def _discloseEach(self, profiles: list[Profile]) -> list[Profile]:
+        disclosed: list[Profile] = []
+        for start in range(0, len(profiles), SLICE):
+            if start:
+                await deferLater(self._clock, 0)
+            disclosed += [disclose(profile, self._atoms) for profile in profiles[start : start + SLICE]]
+        self._listed, self._disclosed = profiles, disclosed
+        return disclosed
 
     def version(self) -> Hashable | None:
         """

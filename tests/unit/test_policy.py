@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from finger.access.policy import ANSWER_TIMEOUT, PolicyFingerService
+from finger.access.policy import ANSWER_TIMEOUT, SLICE, PolicyFingerService
 from finger.adapters.finger import FingerFactory
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, NoSuchUser
@@ -18,6 +18,7 @@ from finger.interfaces import IFingerForwarder, IFingerService
 from finger.profile import Profile
 from finger.testing import FingerServiceContract, ProfilesDouble, SilentDouble
 from tests.support.doubles import ImmediateDouble
+from tests.support.turns import TurningClock
 from tests.support.typed import notNone
 
 ADA = Profile("ada", "Ada L", "plan", "engine", home="/home/ada", office="12")
@@ -101,6 +102,23 @@ class PolicyTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(policy.getProfiles()), first)
         listed = [ADA, Profile("al")]
         self.assertEqual(len(self.successResultOf(policy.getProfiles())), 2)
+
+    def test_turns(self) -> None:
+        """Other connections have a turn while the policy is applied to a long list, once for all that wait for it."""
+        listed = [Profile(f"user{number}", home="/") for number in range(2 * SLICE + 1)]
+        double, clock = ProfilesDouble(), TurningClock()
+        double.getProfiles = lambda: succeed(listed)  # type: ignore[method-assign]
+        policy = PolicyFingerService(double, clock)
+        waiting = [policy.getProfiles() for _ in range(3)]
+        waiting.pop().addErrback(lambda _: None).cancel()
+        for _ in range(2):
+            self.assertNoResult(waiting[0])
+            clock.turn()
+        first, second = map(self.successResultOf, waiting)
+        self.assertIs(first, second)
+        self.assertEqual(first, [Profile(profile.login) for profile in listed])
+        self.assertIs(self.successResultOf(policy.getProfiles()), first)
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_longForm(self) -> None:
         """The policy applies to the long form of the list, too."""
