@@ -256,8 +256,18 @@ class MulticallTests(XMLRPCTestCase):
         calls = [("getUser", [f"user{number % 8}"]) for number in range(MAX_CALLS)]
         with patch("finger.adapters.xmlrpc.resource.MAX_ANSWERS", 8 * 65_000):
             answers = self.multicall(*calls, service=users)
-        self.assertEqual([isinstance(answer, list) for answer in answers], [True] * 8 + [False] * 8)
-        self.assertEqual(answers[-1]["faultString"], "the answers to the calls before are too long")
+        self.assertEqual([isinstance(answer, list) for answer in answers], [True] * 7 + [False] * 9)
+        why = "the answers in system.multicall are too long; make this call by itself"
+        self.assertEqual(answers[-1]["faultString"], why)
+
+    def test_longList(self) -> None:
+        """A list that is too long is refused, and the calls after it are answered."""
+        users = MemoryFingerService({f"user{number}": "x" for number in range(100)})
+        calls = [("getUsers", []), ("getUser", ["user1"]), ("getUsers", [])]
+        with patch("finger.adapters.xmlrpc.resource.MAX_ANSWERS", 1000):
+            first, second, third = self.multicall(*calls, service=users)
+        self.assertEqual((first["faultCode"], second, third["faultCode"]), (1, ["x"], 1))
+        self.assertEqual(len(self.call("getUsers", service=users)), 100)
 
     def test_rate(self) -> None:
         """Each call but the first counts towards the rate limit, and those above it fail, in their places."""

@@ -272,9 +272,14 @@ def _formatted(value: Answer) -> str:
     if isinstance(value, int):
         return f"<value><int>{value}</int></value>\n"
     if isinstance(value, list):
-        return f"<value><array><data>\n{''.join(map(_formatted, value))}</data></array></value>\n"
+        return formatList("".join(map(_formatted, value)))
     members = (f"<member>\n<name>{name}</name>\n{_formatted(inner)}</member>\n" for name, inner in value.items())
     return f"<value><struct>\n{''.join(members)}</struct></value>\n"
+
+
+def formatList(elements: str) -> Formatted:
+    """Format a list of values that are formatted already, one after the other."""
+    return Formatted(f"<value><array><data>\n{elements}</data></array></value>\n")
 
 
 def formatResponse(value: Answer) -> bytes:

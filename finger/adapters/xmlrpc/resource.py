@@ -33,9 +33,11 @@ from finger.adapters.xmlrpc.messages import (
     formatValue,
     parseCall,
 )
+from finger.adapters.xmlrpc.userlist import UserList, UserLists
 from finger.errors import NoSuchUser
 from finger.interfaces import IFingerService, ILimitedTransport, IRepeatableRequest, IXMLRPCResource
 from finger.log.querylog import QueryLog, finishQuery
+from finger.net.slices import sendInSlices
 from finger.protocol.hosts import hostOf
 from finger.protocol.wire import clean, cleanLine, splitHost
 
@@ -51,7 +53,7 @@ MAX_CALLS: Final = 16
 """The maximum number of calls in a C{system.multicall}."""
 
 MAX_ANSWERS: Final = 1024 * 1024
-"""The length of the answers of a C{system.multicall}, in characters, after which further ones are refused."""
+"""The maximum length of the answers of a C{system.multicall}, in characters.  Those that exceed it are refused."""
 
 MAX_NAME: Final = 100
 """The number of characters that are sent back of the name of a method that does not exist."""
@@ -129,11 +131,11 @@ class _Answers:
         """
         Format one more answer.
 
-        @raise Fault: if those before it are too long.
+        @raise Fault: if it is too long, together with those before it.
         """
-        if self._length > MAX_ANSWERS:
-            raise Fault(REFUSED, "the answers to the calls before are too long")
         formatted = formatValue([value])
+        if self._length + len(formatted) > MAX_ANSWERS:
+            raise Fault(REFUSED, f"the answers in {MULTICALL} are too long; make this call by itself")
         self._length += len(formatted)
         return formatted
 
@@ -155,6 +157,7 @@ class FingerXMLRPC(Resource):
     def __init__(self, service: IFingerService) -> None:
         super().__init__()
         self._service = service
+        self._users = UserLists(service)
         self.queries = QueryLog()
         self._methods = {
             "getUser": _Method(self._getUser, [["string", "string"]]),
@@ -185,13 +188,13 @@ class FingerXMLRPC(Resource):
         if not ended.called:
             request.setHeader(b"content-type", b"text/xml; charset=utf-8")
             request.setHeader(b"content-length", b"%d" % len(answer))
-            request.write(answer)
-            request.finish()
+            sendInSlices(request, answer, request.finish)
 
     async def _answer(self, body: bytes, peer: _Peer) -> bytes:
         try:
             call = parseCall(body)
-            return formatResponse(await self._call(peer, call.method, call.params))
+            value = await self._call(peer, call.method, call.params)
+            return value.response if isinstance(value, UserList) else formatResponse(value)
         except Fault as fault:
             return formatFault(fault)
 
@@ -241,7 +244,11 @@ class FingerXMLRPC(Resource):
 
     async def _getUsers(self, peer: _Peer) -> Answer:
         """Return the names of all users, sorted."""
-        return [clean(user) for user in await self._logged(peer, "", self._service.getUsers)]
+        kept = self._users.find()
+        if kept is None:
+            return await self._logged(peer, "", self._users.make, self.clock)
+        self.queries.record("xmlrpc", peer.host, "", "ok")
+        return kept
 
     async def _listMethods(self, peer: _Peer) -> Answer:
         """Return the names of the methods."""
