@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -20,7 +21,7 @@ from zope.interface.verify import verifyObject
 from finger.access.policy import PolicyFingerService
 from finger.adapters.finger import FingerFactory
 from finger.adapters.finger.lists import LEFT_OUT
-from finger.adapters.finger.people import MAX_ANSWER, SLICE
+from finger.adapters.finger.people import MAX_ANSWER, SLICE, _Index
 from finger.adapters.finger.protocol import MAX_DISCARDED
 from finger.backends.memory import MemoryFingerService
 from finger.errors import BackendUnavailable, ForwardingRefused, ListRefused, RemoteUnreachable
@@ -306,6 +307,20 @@ class QueryTests(FingerTestCase):
         people = [Profile(f"{name}{n}", name, "x") for name in ("ada", "bob") for n in range(MAX_NAMES)]
         answer = self.ask(b"ada bob\r\n", ProfilesDouble(*people), matchNames=True)
         self.assertEqual(answer.count(b"Login: "), MAX_NAMES)
+
+    def test_matchesLookedAt(self) -> None:
+        """Of many users with a name, only as many are looked at as an answer can have: all may have it."""
+        seen: list[str] = []
+        find = _Index.find
+
+        def counted(index: _Index, name: str) -> Iterator[str]:
+            return (seen.append(login) or login for login in find(index, name))  # type: ignore[func-returns-value]
+
+        self.patch(_Index, "find", counted)
+        same = ProfilesDouble(*(Profile(f"ada{n}", "Ada Ada") for n in range(10 * MAX_NAMES)))
+        answer = self.ask(b"ada ada0 ada99\r\n", same, matchNames=True)
+        self.assertEqual(answer.count(b"Login: "), MAX_NAMES + 1)
+        self.assertLessEqual(len(seen), MAX_NAMES + 1)
 
     def test_matchNamesWithoutList(self) -> None:
         """If the user list is disabled, names do not match."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -36,13 +37,13 @@ class People:
         self._lists: SingleFlight[_Index] = SingleFlight(1)
         self._index = _Index([])
 
-    def matches(self, name: str, clock: IReactorTime | None) -> Deferred[list[str]]:
+    def matches(self, name: str, clock: IReactorTime | None) -> Deferred[Iterator[str]]:
         """
         Find users by login or by a word of the full name, or all of it (section 2.5.3), ignoring case.
 
         @param clock: the clock; L{None} to prepare a long list at once.
-        @return: the logins, those that match by login first.  If the user list is refused, none match: they would
-            reveal logins.
+        @return: the logins, those that match by login first, some perhaps twice.  If the user list is refused, none
+            match: they would reveal logins.
         """
         found = self._lists.join("", lambda: Deferred.fromCoroutine(self._indexed(clock)))
         return found.addCallback(lambda index: index.find(name))
@@ -76,9 +77,9 @@ class _Index:
             for name in foldedNames(profile):
                 self._byName.add(name, profile.login)
 
-    def find(self, name: str) -> list[str]:
+    def find(self, name: str) -> Iterator[str]:
         folded = fold(name)
-        return list(dict.fromkeys(self._byLogin.of(folded) + self._byName.of(folded)))
+        return chain(self._byLogin.of(folded), self._byName.of(folded))
 
 
 class _Logins:
@@ -133,18 +134,21 @@ class Search:
                 raise
             unknown = error
         else:
-            return [profile] if self._new([profile.login]) else []
+            return [profile] if self._isNew(profile.login) else []
         logins = await self._people.matches(name, self._clock)
-        if not logins:
+        first = next(logins, None)
+        if first is None:
             raise unknown
-        new = self._new(logins)[: MAX_NAMES - self._matched]
+        room = MAX_NAMES - self._matched  # All of a million users may have one name, so only some are looked at.
+        new = list(islice(filter(self._isNew, chain([first], logins)), room))
         self._matched += len(new)
         return [await self._people.profiles.getProfile(login) for login in new]
 
-    def _new(self, logins: list[str]) -> list[str]:
-        new = [login for login in logins if login not in self._found]
-        self._found.update(new)
-        return new
+    def _isNew(self, login: str) -> bool:
+        if login in self._found:
+            return False
+        self._found.add(login)
+        return True
 
 
 def formatProfiles(profiles: Iterable[Profile], verbose: bool) -> str:
