@@ -158,8 +158,8 @@ class _Reader:
             whole += size
             if not size:
                 break
-            self._skip(min(size, MAX_BODY + 1 - (whole - size)))
             _check(whole <= MAX_BODY)
+            self._skip(size)
             _check(b"\r\n".startswith(self._data[self.position : self.position + 2]))
             self._skip(2)
         for name, values in self._fields(10**6, 2**16).items():
