@@ -296,7 +296,7 @@ class HAProxyTests(Recipe, ReverseProxyTestCase):
     def command(self, server: Server) -> list[str]:
         """See L{ReverseProxyTestCase.command}."""
         text = recipe(
-            "haproxy",
+            "text",
             (
                 ("bind :::443 v4v6 ", f"bind 127.0.0.1:{self.port},[::1]:{self.port} "),
                 ("/etc/finger/both.pem", f"{self.here}/both.pem"),
