@@ -249,11 +249,8 @@ def machine(results: Results) -> str:
 
 def _absent(results: Results) -> Iterator[str]:
     """Return a line for each reason why something is not measured."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in results.missing.items():
-        reasons.setdefault(reason.splitlines()[0], []).append(f"`{name}`")
-    for reason, names in reasons.items():
-        yield f"- Not measured: {', '.join(names)}: {reason}"
+    for reason in dict.fromkeys(reason.splitlines()[0] for reason in results.missing.values()):
+        yield f"- Not measured: {reason}"
 
 
 PARTS: Final = {"summary": summary, "finger": finger, "web": web, "memory": memory, "machine": machine}

@@ -82,9 +82,7 @@ class ReportTests(SynchronousTestCase):
         """What is not measured says so, with the reason, and what to install."""
         written = write(DOCUMENT, results())
         self.assertIn("| a page: nginx | not measured | not measured |\n", written)
-        self.assertIn(
-            "- Not measured: `web/nginx`: nginx is not installed: run 'sudo apt install nginx-light'\n", written
-        )
+        self.assertIn("- Not measured: nginx is not installed: run 'sudo apt install nginx-light'\n", written)
 
     def test_nothing(self) -> None:
         """Without any result, the tables are still tables."""
