@@ -79,9 +79,13 @@ class Repeats:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, request: bytes) -> Repeated | None:
-        """Return the response to a request, if it is kept."""
-        return self._kept.get(self.version(), request)
+    def find(self, version: Hashable | None, request: bytes) -> Repeated | None:
+        """
+        Return the response to a request, if it is kept.
+
+        @param version: the present version.
+        """
+        return self._kept.get(version, request)
 
     def keep(self, version: Hashable | None, request: bytes, response: bytes, record: Record) -> None:
         """
@@ -134,9 +138,10 @@ class RepeatingChannel(BoundedChannel):
     def _repeat(self, request: bytes) -> bool:
         """Answer a request with a kept response, and return whether there is one."""
         repeats = self.site.repeatsBy(self.isSecure())
-        kept = repeats.find(request)
+        version = repeats.version()
+        kept = repeats.find(version, request)
         if kept is None:
-            self._request, self._dataVersion, self._record = request, repeats.version(), None
+            self._request, self._dataVersion, self._record = request, version, None
             return False
         self._count += 1
         try:
