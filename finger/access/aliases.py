@@ -30,6 +30,7 @@ from finger.interfaces import (
     IImmediateProfileService,
     IVersioned,
 )
+from finger.net.answercache import versionReader
 from finger.profile import Profile
 from finger.protocol.names import MAX_NAME, canonical, parseName
 from finger.protocol.wire import cleanLine
@@ -120,7 +121,7 @@ class AliasedFingerService:
         self._profiles = IFingerProfileService(service)
         self._longList = IFingerLongListService(service)
         self._immediate = IImmediateProfileService(service, None)
-        self._versioned = IVersioned(service, None)
+        self._version = versionReader(service)
         self._aliases = aliases
 
     def getUser(self, user: str) -> Deferred[str]:
@@ -157,7 +158,7 @@ class AliasedFingerService:
 
     def version(self) -> Hashable | None:
         """See L{IVersioned.version}."""
-        version = None if self._versioned is None else self._versioned.version()
+        version = self._version()
         return None if version is None else (version, self._aliases.readings)
 
     async def _find(self, look: Callable[[str], Deferred[T]], name: str) -> T:

@@ -29,6 +29,7 @@ from finger.interfaces import (
     IVersioned,
 )
 from finger.log.failures import FailureLog
+from finger.net.answercache import versionReader
 from finger.profile import DEFAULT_ATOMS, Profile, disclose
 from finger.protocol.names import parseName
 from finger.protocol.wire import splitHost
@@ -81,7 +82,7 @@ class PolicyFingerService:
         self._profiles = IFingerProfileService(service)
         self._longList = IFingerLongListService(service)
         self._immediate = IImmediateProfileService(service, None)
-        self._versioned = IVersioned(service, None)
+        self._version = versionReader(service)
         self._clock = clock
         self._forwarder = forwarder
         self._listing = listing
@@ -172,7 +173,7 @@ class PolicyFingerService:
         return its version, nothing is kept.
         """
         try:
-            version = None if self._versioned is None else self._versioned.version()
+            version = self._version()
         except BaseException:
             self._failures.report(self.log, "a back end has no version; its answers are not kept")
             return None

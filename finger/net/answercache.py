@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from finger.interfaces import IVersioned
@@ -24,8 +24,22 @@ def versionOf(service: object) -> Hashable | None:
     @param service: the back end.
     @return: the version; L{None} if the back end has none, or none at present.
     """
+    return versionReader(service)()
+
+
+def versionReader(service: object) -> Callable[[], Hashable | None]:
+    """
+    Return the function that returns the version of a back end's data, as L{versionOf} does, for callers that read it
+    at each query.
+
+    @param service: the back end.
+    """
     versioned = IVersioned(service, None)
-    return None if versioned is None else versioned.version()
+    return _noVersion if versioned is None else versioned.version
+
+
+def _noVersion() -> None:
+    return None
 
 
 class AnswerCache(Generic[T]):

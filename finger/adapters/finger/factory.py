@@ -30,10 +30,9 @@ from finger.interfaces import (
     IFingerService,
     IImmediateFactory,
     IImmediateProfileService,
-    IVersioned,
 )
 from finger.log.querylog import QueryLog
-from finger.net.answercache import AnswerCache
+from finger.net.answercache import AnswerCache, versionReader
 from finger.net.slices import SLICE
 from finger.protocol.wire import Query, encode, formatAnswer, parseQuery, splitHost
 from finger.timing import TimeoutQueue
@@ -98,7 +97,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         self._bannered = IBannered(service, None)
         self.queries = QueryLog()
         self._immediate = IImmediateProfileService(service, None)
-        self._versioned = IVersioned(service, None)
+        self._version = versionReader(service)
         self._lists: AnswerCache[bytes] = AnswerCache(mostBytes=MAX_LIST_BYTES)
         self._making: SingleFlight[bytes] = SingleFlight(1)
         self._answers: AnswerCache[_Kept] = AnswerCache(MAX_KEPT)
@@ -110,7 +109,7 @@ class FingerFactory(ServerFactory[FingerProtocol]):
         """
         if not _WHOLE_QUERY.fullmatch(received):
             return None
-        version = None if self._versioned is None else self._versioned.version()
+        version = self._version()
         kept = self._answers.get(version, received)
         if kept is None:
             kept = self._makeNow(received, version)
@@ -186,9 +185,6 @@ class FingerFactory(ServerFactory[FingerProtocol]):
             return self.encode(self._explain()), type(error).__name__
         self._lists.put(version, key, answer, len(answer))
         return answer, "ok"
-
-    def _version(self) -> Hashable | None:
-        return None if self._versioned is None else self._versioned.version()
 
     def _makeNow(self, line: bytes, version: Hashable | None) -> _Kept | None:
         """Return an answer; L{None} if it has to be made in the ordinary way, or is long."""

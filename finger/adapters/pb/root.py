@@ -23,9 +23,9 @@ from finger.adapters.pb import NoSuchUser, Refused
 from finger.adapters.pb.broker import BoundedPBServerFactory
 from finger.config.options import PORTS, Option
 from finger.config.types import Port
-from finger.interfaces import IFingerService, IImmediateProfileService, IPerspectiveFinger, IVersioned
+from finger.interfaces import IFingerService, IImmediateProfileService, IPerspectiveFinger
 from finger.log.querylog import QueryLog, finishQuery
-from finger.net.answercache import AnswerCache
+from finger.net.answercache import AnswerCache, versionReader
 from finger.plugins.interfaces import IAdapterContext, IFingerAdapter
 from finger.protocol.hosts import LOCAL, hostOf
 from finger.protocol.wire import clean
@@ -135,7 +135,7 @@ class PerspectiveFinger(pb.Root):
     def __init__(self, service: IFingerService) -> None:
         self._service = service
         self._immediate = IImmediateProfileService(service, None)
-        self._versioned = IVersioned(service, None)
+        self._version = versionReader(service)
         self._broker: pb.Broker | None = None
         self.queries = QueryLog()
         self.kept: AnswerCache[str] = AnswerCache()
@@ -181,7 +181,7 @@ class PerspectiveFinger(pb.Root):
         """Return a user's status if it is in memory.  All others are looked up in the ordinary way."""
         if self._immediate is None:
             return None
-        version = None if self._versioned is None else self._versioned.version()
+        version = self._version()
         status = self.kept.get(version, user)
         if status is None:
             try:
